@@ -1,0 +1,53 @@
+/**
+ * Every failure that the library reports on purpose carries one of these codes, so that a caller can
+ * branch on it; the message says what was wrong, with the numbers, and what to do about it.
+ */
+export type ErrorCode =
+  /** A file is missing or cannot be read. */
+  | "file_not_found"
+  | "file_unreadable"
+  /** A safetensors file breaks the format. */
+  | "safetensors_invalid"
+  /** The right kind of file, but not a Florence-2 checkpoint that fits its configuration. */
+  | "checkpoint_mismatch"
+  | "config_invalid"
+  | "tokenizer_invalid"
+  /** Text or ids that the tokenizer cannot take. */
+  | "token_invalid"
+  | "image_unsupported"
+  | "image_corrupt"
+  | "image_too_large"
+  | "image_invalid"
+  /** An unknown task, or a missing or surplus text for it. */
+  | "task_invalid"
+  | "prompt_too_long"
+  | "option_invalid"
+  /** WebGPU is missing, or lacks a limit. */
+  | "gpu_unavailable"
+  | "gpu_lost"
+  | "gpu_out_of_memory"
+  /** A GPU validation or compilation error: a bug in this library. */
+  | "gpu_invalid"
+  /** A kernel was given tensors that do not fit together: a bug in this library. */
+  | "shape_mismatch"
+  | "non_finite"
+  | "dependency_missing"
+  | "disposed";
+
+/** The one error class of the library. `details` holds the offending values by name. */
+export class Florence2Error extends Error {
+  override readonly name = "Florence2Error";
+  readonly code: ErrorCode;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: Readonly<Record<string, unknown>> = {},
+    cause?: unknown,
+  ) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.details = details;
+  }
+}
