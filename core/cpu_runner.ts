@@ -1,0 +1,135 @@
+import { Florence2Error } from "./errors.ts";
+import type { Kernel } from "./kernel.ts";
+import { planMemory } from "./plan.ts";
+import { type Dispatch, PORTABLE_PROFILE, type Recording } from "./recording.ts";
+import type { Program, Runner } from "./runner.ts";
+import {
+  BYTES_PER_ELEMENT,
+  type Dtype,
+  elementsOf,
+  newTensor,
+  type Storage,
+  type Tensor,
+  type TensorData,
+} from "./tensor.ts";
+
+/**
+ * Runs recordings with the kernels' plain twins: slow, exact, and everywhere. It is what serves where
+ * there is no GPU, and what the shaders are compared with.
+ */
+export class CpuRunner implements Runner {
+  readonly kind = "cpu";
+  readonly name = "CPU twins of the kernels (no GPU in use)";
+  readonly profile = PORTABLE_PROFILE;
+  readonly #memory = new Map<Storage, ArrayBuffer>();
+  #bytes = 0;
+  #peakBytes = 0;
+  #disposed = false;
+
+  get memory() {
+    return { bytes: this.#bytes, peakBytes: this.#peakBytes };
+  }
+
+  zeros(label: string, shape: readonly number[], dtype: Dtype = "f32"): Tensor {
+    this.#checkUsable();
+    const tensor = newTensor(label, shape, dtype, "owned");
+    this.#allocate(tensor.storage);
+    return tensor;
+  }
+
+  upload(label: string, shape: readonly number[], data: TensorData): Tensor {
+    const tensor = this.zeros(label, shape, data instanceof Uint32Array ? "u32" : "f32");
+    this.write(tensor, data);
+    return tensor;
+  }
+
+  write(tensor: Tensor, data: TensorData): void {
+    this.array(tensor).set(data);
+  }
+
+  clone(label: string, tensor: Tensor): Tensor {
+    return this.upload(label, tensor.shape, this.array(tensor));
+  }
+
+  async read(tensor: Tensor): Promise<TensorData> {
+    return this.array(tensor).slice();
+  }
+
+  free(tensor: Tensor): void {
+    this.#release(tensor.storage);
+  }
+
+  async prepare(recording: Recording): Promise<Program> {
+    this.#checkUsable();
+    const plan = planMemory(recording);
+    const blocks = plan.blocks.map((elements) => this.#count(new ArrayBuffer(elements * BYTES_PER_ELEMENT)));
+    for (const [storage, block] of plan.blockOf) this.#memory.set(storage, blocks[block]!);
+    return {
+      run: async (signal) => {
+        for (const dispatch of recording.dispatches) {
+          signal?.throwIfAborted();
+          this.runDispatch(dispatch);
+          // Twins may take seconds: let timers and aborts through between them.
+          await new Promise((resolve) => setTimeout(resolve));
+        }
+      },
+      dispose: () => {
+        for (const storage of plan.blockOf.keys()) this.#memory.delete(storage);
+        for (const block of blocks) this.#bytes -= block.byteLength;
+      },
+    };
+  }
+
+  dispose(): void {
+    this.#memory.clear();
+    this.#bytes = 0;
+    this.#disposed = true;
+  }
+
+  runDispatch({ kernel, tensors, params, constants }: Dispatch): void {
+    runTwin(
+      kernel,
+      tensors.map((tensor) => this.array(tensor)),
+      params,
+      constants,
+    );
+  }
+
+  /** The elements of a tensor, in place. */
+  array(tensor: Tensor): TensorData {
+    const memory = this.#memory.get(tensor.storage);
+    if (!memory) throw new Florence2Error("disposed", `${tensor.storage.label}: this tensor was freed`);
+    const View = tensor.dtype === "u32" ? Uint32Array : Float32Array;
+    return new View(memory, tensor.offset * BYTES_PER_ELEMENT, elementsOf(tensor.shape));
+  }
+
+  #allocate(storage: Storage): void {
+    this.#memory.set(storage, this.#count(new ArrayBuffer(storage.elements * BYTES_PER_ELEMENT)));
+  }
+
+  #release(storage: Storage): void {
+    this.#bytes -= this.#memory.get(storage)?.byteLength ?? 0;
+    this.#memory.delete(storage);
+  }
+
+  #count(memory: ArrayBuffer): ArrayBuffer {
+    this.#bytes += memory.byteLength;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#bytes);
+    return memory;
+  }
+
+  #checkUsable(): void {
+    if (this.#disposed) throw new Florence2Error("disposed", "this runner was disposed");
+  }
+}
+
+/** Calls a kernel's twin on arrays given in the order of its bindings. */
+export function runTwin(
+  kernel: Kernel,
+  arrays: readonly TensorData[],
+  params: Dispatch["params"],
+  constants: Dispatch["constants"],
+): void {
+  const named = Object.fromEntries(Object.keys(kernel.bindings).map((name, i) => [name, arrays[i]]));
+  kernel.twin(named as Parameters<Kernel["twin"]>[0], params, constants);
+}

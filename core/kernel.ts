@@ -1,0 +1,106 @@
+import { Florence2Error } from "./errors.ts";
+import type { Dtype } from "./tensor.ts";
+
+/** Optional device features by our own short names; `device.ts` alone knows what WebGPU calls them. */
+export type Feature = "f16" | "subgroups" | "timestamps";
+
+export interface Binding {
+  readonly access: "read" | "write" | "readwrite";
+  readonly dtype: Dtype;
+}
+
+export const read = { access: "read", dtype: "f32" } as const;
+export const readU32 = { access: "read", dtype: "u32" } as const;
+export const write = { access: "write", dtype: "f32" } as const;
+/** In place: the kernel may leave elements as they were. */
+export const update = { access: "readwrite", dtype: "f32" } as const;
+
+type Bindings = Readonly<Record<string, Binding>>;
+type Fields = Readonly<Record<string, "u32" | "f32">>;
+export type Values<F> = { readonly [K in keyof F]: number };
+export type Numbers = Readonly<Record<string, number>>;
+/** The arrays that a twin reads and writes, by binding name. */
+export type Arrays<B extends Bindings> = {
+  readonly [K in keyof B]: B[K]["dtype"] extends "u32" ? Uint32Array : Float32Array;
+};
+
+/** Workgroups along x, y and z. */
+export type Groups = readonly [number, number, number];
+
+/** One shader for a kernel: another algorithm, never another meaning. */
+export interface Variant<P extends Fields = Fields, C extends Fields = Fields> {
+  readonly label: string;
+  /** The `.wgsl` file beside the kernel: `new URL("./name.wgsl", import.meta.url)`. */
+  readonly source: URL;
+  /** Files of functions only, placed before the source. */
+  readonly includes?: readonly URL[];
+  readonly needs?: readonly Feature[];
+  readonly when?: (params: Values<P>, constants: Values<C>) => boolean;
+  /** How many workgroups cover a call. */
+  readonly groups: (params: Values<P>, constants: Values<C>) => Groups;
+}
+
+export interface KernelDefinition<B extends Bindings, P extends Fields, C extends Fields> {
+  readonly name: string;
+  /** In the order of `@group(0) @binding(i)`. */
+  readonly bindings: B;
+  /** In the order of the shader's `struct Params`, at `@group(1) @binding(0)`: change from call to call. */
+  readonly params: P;
+  /** The shader's `override`s: each set of values is a pipeline of its own. */
+  readonly constants: C;
+  /** First fit wins; the last has neither `needs` nor `when`. */
+  readonly variants: readonly Variant<P, C>[];
+  /** The same result on the CPU, as plainly as it can be said: fallback, and truth for the shaders. */
+  readonly twin: (arrays: Arrays<B>, params: Values<P>, constants: Values<C>) => void;
+}
+
+/** A kernel as runners see it, its particular names forgotten. */
+export interface Kernel {
+  readonly name: string;
+  readonly bindings: Bindings;
+  readonly params: Fields;
+  readonly constants: Fields;
+  readonly variants: readonly Variant[];
+  readonly twin: (arrays: Readonly<Record<string, never>>, params: Numbers, constants: Numbers) => void;
+}
+
+export type DefinedKernel<B extends Bindings, P extends Fields, C extends Fields> = KernelDefinition<B, P, C>;
+
+export function defineKernel<const B extends Bindings, const P extends Fields, const C extends Fields>(
+  definition: KernelDefinition<B, P, C>,
+): DefinedKernel<B, P, C> {
+  const last = definition.variants[definition.variants.length - 1];
+  if (!last || last.needs || last.when) {
+    throw new Florence2Error(
+      "gpu_invalid",
+      `${definition.name}: the last variant must fit every device and call`,
+    );
+  }
+  return definition;
+}
+
+/** The first variant whose features the device has and whose condition the call meets. */
+export function chooseVariant(
+  kernel: Kernel,
+  features: ReadonlySet<Feature>,
+  params: Numbers,
+  constants: Numbers,
+): Variant {
+  const fits = (variant: Variant) =>
+    (variant.needs ?? []).every((feature) => features.has(feature)) &&
+    (variant.when?.(params, constants) ?? true);
+  const variant = kernel.variants.find(fits);
+  if (!variant) throw new Florence2Error("gpu_invalid", `${kernel.name}: no variant fits this device`);
+  return variant;
+}
+
+/** Devices take at most this many workgroups along one dimension. */
+const MAX_GROUPS_PER_DIMENSION = 65_535;
+
+/** `count` workgroups folded into two dimensions; shaders unfold it with `linear_workgroup` of grid.wgsl. */
+export function linearGroups(count: number): Groups {
+  const y = Math.ceil(count / MAX_GROUPS_PER_DIMENSION);
+  return [Math.ceil(count / Math.max(y, 1)), y, 1];
+}
+
+export const ceilDiv = (a: number, b: number) => Math.ceil(a / b);

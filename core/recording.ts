@@ -1,0 +1,193 @@
+import { Florence2Error } from "./errors.ts";
+import {
+  type Arrays,
+  chooseVariant,
+  type Feature,
+  type Kernel,
+  type KernelDefinition,
+  type Numbers,
+  type Values,
+  type Variant,
+} from "./kernel.ts";
+import {
+  BYTES_PER_ELEMENT,
+  bytesOf,
+  columnsOf,
+  type Dtype,
+  isBindable,
+  newTensor,
+  rowAlignment,
+  rows,
+  type Storage,
+  type Tensor,
+} from "./tensor.ts";
+
+/** What a device can do, as far as recordings depend on it. */
+export interface DeviceProfile {
+  readonly features: ReadonlySet<Feature>;
+  /** The largest part of a buffer that one shader binding may see. */
+  readonly maxBindingBytes: number;
+}
+
+/** What every WebGPU device can do. */
+export const PORTABLE_PROFILE: DeviceProfile = { features: new Set(), maxBindingBytes: 128 * 2 ** 20 };
+
+/** One kernel call: plain data, run later by any runner. */
+export interface Dispatch {
+  readonly kernel: Kernel;
+  readonly variant: Variant;
+  /** In the order of the kernel's bindings. */
+  readonly tensors: readonly Tensor[];
+  readonly params: Numbers;
+  readonly constants: Numbers;
+  /** The nearest named stage around the call, for error messages and profiles. */
+  readonly scope: string;
+}
+
+export interface RecordingOptions {
+  readonly profile?: DeviceProfile;
+  /** Which named stages are wanted after the run; none by default. */
+  readonly taps?: (name: string) => boolean;
+  /** Variant labels by kernel name, to have one measured or tested that would not be chosen. */
+  readonly variants?: Readonly<Record<string, string>>;
+}
+
+/**
+ * A list of kernel calls that is written down first and run afterwards, as often as wanted. Nothing
+ * here touches a device; see `plan.ts` for the memory and the runners for the execution.
+ */
+export class Recording {
+  readonly dispatches: Dispatch[] = [];
+  /** Storages whose content outlives the run: outputs and taps that were asked for. */
+  readonly kept = new Set<Storage>();
+  /** Stages in the order they were recorded: the tensor, and how many dispatches precede its completion. */
+  readonly taps = new Map<string, { readonly tensor: Tensor; readonly dispatches: number }>();
+  readonly profile: DeviceProfile;
+  readonly #options: RecordingOptions;
+  #scope = "";
+
+  constructor(options: RecordingOptions = {}) {
+    this.profile = options.profile ?? PORTABLE_PROFILE;
+    this.#options = options;
+  }
+
+  /** A tensor that lives until its last use in this recording. */
+  temp(shape: readonly number[], dtype: Dtype = "f32"): Tensor {
+    return newTensor(this.#scope, shape, dtype, "temp");
+  }
+
+  /** Marks a result: its memory is not reused, and it can be read after the run. */
+  keep(tensor: Tensor): Tensor {
+    this.kept.add(tensor.storage);
+    return tensor;
+  }
+
+  /** Names a stage of the model. Costs nothing unless the caller of the recording asked for it. */
+  tap(name: string, tensor: Tensor): Tensor {
+    if (this.#options.taps?.(name)) {
+      this.taps.set(name, { tensor, dispatches: this.dispatches.length });
+      this.keep(tensor);
+    }
+    return tensor;
+  }
+
+  /** Everything recorded inside `body` carries this name in errors and profiles. */
+  scope<T>(name: string, body: () => T): T {
+    const outer = this.#scope;
+    this.#scope = outer ? `${outer}.${name}` : name;
+    try {
+      return body();
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
+  dispatch<B extends Kernel["bindings"], P extends Kernel["params"], C extends Kernel["constants"]>(
+    definition: KernelDefinition<B, P, C>,
+    tensors: { readonly [K in keyof Arrays<B>]: Tensor },
+    params: Values<P>,
+    constants: Values<C>,
+  ): void {
+    // A kernel is defined with its own names and run without them; this is the only place of the change.
+    const kernel = definition as unknown as Kernel;
+    const bound = Object.keys(kernel.bindings).map((name) => {
+      const tensor = (tensors as Record<string, Tensor>)[name];
+      if (!tensor) throw this.#misuse(kernel, `binding ${name} is missing`);
+      this.#checkBinding(kernel, name, tensor);
+      return tensor;
+    });
+    for (const [i, name] of Object.keys(kernel.bindings).entries()) {
+      if (kernel.bindings[name]!.access === "read") continue;
+      if (
+        bound.some((other, j) => j !== i && other.storage === bound[i]!.storage && overlaps(other, bound[i]!))
+      ) {
+        throw this.#misuse(kernel, `${name} is written and bound a second time`);
+      }
+    }
+    for (const field of [...Object.keys(kernel.params), ...Object.keys(kernel.constants)]) {
+      const value = (params as Numbers)[field] ?? (constants as Numbers)[field];
+      if (typeof value !== "number" || !Number.isFinite(value))
+        throw this.#misuse(kernel, `${field} is ${value}`);
+    }
+    const forced = this.#options.variants?.[kernel.name];
+    const variant =
+      kernel.variants.find(({ label }) => label === forced) ??
+      chooseVariant(kernel, this.profile.features, params, constants);
+    this.dispatches.push({ kernel, variant, tensors: bound, params, constants, scope: this.#scope });
+  }
+
+  /**
+   * Cuts a tensor (rows, ...) into bands along its first axis such that a row of `rowBytes` (by default
+   * its own; larger where a wider result is made from it) fits the device's largest binding.
+   */
+  bands(tensor: Tensor, rowBytes = columnsOf(tensor) * BYTES_PER_ELEMENT, multiple = 1): Band[] {
+    const length = tensor.shape[0] ?? 0;
+    const unit = lcm(multiple, rowAlignment(bytesOf(tensor) / Math.max(length, 1) || BYTES_PER_ELEMENT));
+    const fit = Math.floor(this.profile.maxBindingBytes / rowBytes);
+    const size = fit >= length ? length : Math.max(unit, fit - (fit % unit));
+    const bands: Band[] = [];
+    for (let from = 0; from < length; from += size) {
+      const to = Math.min(from + size, length);
+      bands.push({ from, to, tensor: rows(tensor, from, to) });
+    }
+    return bands;
+  }
+
+  #checkBinding(kernel: Kernel, name: string, tensor: Tensor): void {
+    const { dtype } = kernel.bindings[name]!;
+    if (tensor.dtype !== dtype) throw this.#misuse(kernel, `${name} is ${tensor.dtype}, expected ${dtype}`);
+    if (!isBindable(tensor)) throw this.#misuse(kernel, `${name} begins at element ${tensor.offset}`);
+    const bytes = bytesOf(tensor);
+    if (bytes === 0) throw this.#misuse(kernel, `${name} is empty`);
+    if (bytes > this.profile.maxBindingBytes) {
+      throw this.#misuse(
+        kernel,
+        `${name} of [${tensor.shape}] takes ${bytes} bytes, this device binds ${this.profile.maxBindingBytes}`,
+      );
+    }
+  }
+
+  #misuse(kernel: Kernel, problem: string): Florence2Error {
+    const where = this.#scope ? ` in ${this.#scope}` : "";
+    return new Florence2Error("shape_mismatch", `${kernel.name}${where}: ${problem}`, {
+      kernel: kernel.name,
+    });
+  }
+}
+
+/** Rows `from` to `to` of a tensor that is too large to be bound whole. */
+export interface Band {
+  readonly from: number;
+  readonly to: number;
+  readonly tensor: Tensor;
+}
+
+function overlaps(a: Tensor, b: Tensor): boolean {
+  const end = (t: Tensor) => t.offset + bytesOf(t) / BYTES_PER_ELEMENT;
+  return a.offset < end(b) && b.offset < end(a);
+}
+
+function lcm(a: number, b: number): number {
+  const gcd = (x: number, y: number): number => (y === 0 ? x : gcd(y, x % y));
+  return (a / gcd(a, b)) * b;
+}

@@ -1,0 +1,39 @@
+import type { DeviceProfile, Recording } from "./recording.ts";
+import type { Dtype, Tensor, TensorData } from "./tensor.ts";
+
+/**
+ * Runs recordings somewhere: on a GPU (`gpu_runner.ts`) or, with the kernels' plain twins, on the CPU
+ * (`cpu_runner.ts`). Both keep the content of owned tensors between runs.
+ */
+export interface Runner {
+  readonly kind: "gpu" | "cpu";
+  /** The adapter or the engine, for people. */
+  readonly name: string;
+  readonly profile: DeviceProfile;
+  /** Device memory now in use, and the most there ever was, in bytes. */
+  readonly memory: { readonly bytes: number; readonly peakBytes: number };
+
+  /** An owned tensor filled with zeros. */
+  zeros(label: string, shape: readonly number[], dtype?: Dtype): Tensor;
+  /** An owned tensor with this content. */
+  upload(label: string, shape: readonly number[], data: TensorData): Tensor;
+  /** Replaces the whole content of an owned tensor. */
+  write(tensor: Tensor, data: TensorData): void;
+  /** Copies a tensor of the last run, or an owned one, into a new owned tensor. */
+  clone(label: string, tensor: Tensor): Tensor;
+  /** Reads back an owned tensor, or one that a recording keeps. */
+  read(tensor: Tensor): Promise<TensorData>;
+  free(tensor: Tensor): void;
+
+  /** Compiles, plans and allocates once; the program then runs as often as wanted. */
+  prepare(recording: Recording): Promise<Program>;
+  /** Ends everything that this runner made. A second call does nothing. */
+  dispose(): void;
+}
+
+export interface Program {
+  /** Runs all dispatches, in order. Rejects with whatever went wrong on the device. */
+  run(signal?: AbortSignal): Promise<void>;
+  /** Gives the program's memory back. Kept tensors can't be read any more. */
+  dispose(): void;
+}
