@@ -59,6 +59,10 @@ export class CpuRunner implements Runner {
     this.#release(tensor.storage);
   }
 
+  async settle(): Promise<void> {
+    this.#checkUsable();
+  }
+
   async prepare(recording: Recording): Promise<Program> {
     this.#checkUsable();
     const plan = planMemory(recording);

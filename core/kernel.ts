@@ -79,19 +79,17 @@ export function defineKernel<const B extends Bindings, const P extends Fields, c
   return definition;
 }
 
-/** The first variant whose features the device has and whose condition the call meets. */
-export function chooseVariant(
+/** The variants whose features the device has and whose conditions the call meets, best first. */
+export function eligibleVariants(
   kernel: Kernel,
   features: ReadonlySet<Feature>,
   params: Numbers,
   constants: Numbers,
-): Variant {
-  const fits = (variant: Variant) =>
-    (variant.needs ?? []).every((feature) => features.has(feature)) &&
-    (variant.when?.(params, constants) ?? true);
-  const variant = kernel.variants.find(fits);
-  if (!variant) throw new Florence2Error("gpu_invalid", `${kernel.name}: no variant fits this device`);
-  return variant;
+): readonly Variant[] {
+  return kernel.variants.filter(
+    ({ needs = [], when }) =>
+      needs.every((feature) => features.has(feature)) && (when?.(params, constants) ?? true),
+  );
 }
 
 /** Devices take at most this many workgroups along one dimension. */

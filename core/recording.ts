@@ -1,7 +1,7 @@
 import { Florence2Error } from "./errors.ts";
 import {
   type Arrays,
-  chooseVariant,
+  eligibleVariants,
   type Feature,
   type Kernel,
   type KernelDefinition,
@@ -129,10 +129,10 @@ export class Recording {
       if (typeof value !== "number" || !Number.isFinite(value))
         throw this.#misuse(kernel, `${field} is ${value}`);
     }
+    const eligible = eligibleVariants(kernel, this.profile.features, params, constants);
     const forced = this.#options.variants?.[kernel.name];
-    const variant =
-      kernel.variants.find(({ label }) => label === forced) ??
-      chooseVariant(kernel, this.profile.features, params, constants);
+    // The last variant fits everything (see defineKernel), so there always is a first.
+    const variant = eligible.find(({ label }) => label === forced) ?? eligible[0]!;
     this.dispatches.push({ kernel, variant, tensors: bound, params, constants, scope: this.#scope });
   }
 

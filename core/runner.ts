@@ -24,6 +24,8 @@ export interface Runner {
   /** Reads back an owned tensor, or one that a recording keeps. */
   read(tensor: Tensor): Promise<TensorData>;
   free(tensor: Tensor): void;
+  /** Waits until everything written so far has arrived, and rejects with what went wrong on the way. */
+  settle(): Promise<void>;
 
   /** Compiles, plans and allocates once; the program then runs as often as wanted. */
   prepare(recording: Recording): Promise<Program>;

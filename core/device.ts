@@ -1,0 +1,112 @@
+import { CpuRunner } from "./cpu_runner.ts";
+import { Florence2Error } from "./errors.ts";
+import { GpuRunner } from "./gpu_runner.ts";
+import type { Feature } from "./kernel.ts";
+import { webgpu } from "./platform.ts";
+import type { Runner } from "./runner.ts";
+
+/** Where to compute: `auto` takes a GPU if there is one, else the CPU; a `GPUDevice` is used and left alive. */
+export type DeviceOption = "auto" | "gpu" | "cpu" | GPUDevice;
+
+/** Ours to WebGPU's names: the only place that knows both. */
+const FEATURE_NAMES: Readonly<Record<Feature, GPUFeatureName>> = {
+  f16: "shader-f16",
+  subgroups: "subgroups" as GPUFeatureName,
+  timestamps: "timestamp-query",
+};
+
+/** What every kernel counts on, and WebGPU guarantees: see the portable limits in the README. */
+const REQUIRED_LIMITS = {
+  maxStorageBuffersPerShaderStage: 8,
+  maxComputeWorkgroupStorageSize: 16_384,
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxStorageBufferBindingSize: 128 * 2 ** 20,
+} as const;
+
+/** Limits of which more is better: asked for as far as the adapter goes. */
+const WANTED_LIMITS = ["maxStorageBufferBindingSize", "maxBufferSize"] as const;
+
+export interface DeviceOptions {
+  /** Told in words when the CPU has to serve. Default: `console.warn`. */
+  readonly onWarning?: (message: string) => void;
+  /** Fills fresh memory with NaN and watches the memory behind every tensor. For tests. */
+  readonly debug?: boolean;
+}
+
+/**
+ * Opens what will run the model.
+ *
+ * @throws {Florence2Error} `gpu_unavailable` when a GPU was demanded and there is none that will do;
+ *   `option_invalid` for anything but the four choices.
+ */
+export async function openRunner(
+  device: DeviceOption = "auto",
+  options: DeviceOptions = {},
+): Promise<Runner> {
+  if (device === "cpu") return new CpuRunner();
+  if (typeof device === "object" && device !== null) {
+    return new GpuRunner(device, {
+      name: "a device of the caller",
+      features: featuresOf(device),
+      owned: false,
+      ...options,
+    });
+  }
+  if (device !== "auto" && device !== "gpu") {
+    throw new Florence2Error(
+      "option_invalid",
+      `device is ${String(device)}, expected "auto", "gpu", "cpu" or a GPUDevice`,
+    );
+  }
+  try {
+    return await openGpu(options);
+  } catch (error) {
+    if (device === "gpu") throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    (options.onWarning ?? console.warn)(`No GPU: ${reason}\nThe CPU serves instead, many times slower.`);
+    return new CpuRunner();
+  }
+}
+
+async function openGpu(options: DeviceOptions): Promise<GpuRunner> {
+  const gpu = await webgpu();
+  const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) {
+    throw new Florence2Error(
+      "gpu_unavailable",
+      gpu
+        ? "WebGPU finds no adapter. On Linux install a Vulkan driver (Debian: mesa-vulkan-drivers, 25 or newer)."
+        : "This runtime has no WebGPU.",
+    );
+  }
+  for (const [name, needed] of Object.entries(REQUIRED_LIMITS)) {
+    const found = adapter.limits[name as keyof typeof REQUIRED_LIMITS];
+    if (found < needed) {
+      throw new Florence2Error(
+        "gpu_unavailable",
+        `The adapter's ${name} is ${found}, at least ${needed} is needed.`,
+        {
+          limit: name,
+          found,
+          needed,
+        },
+      );
+    }
+  }
+  const features = (Object.keys(FEATURE_NAMES) as Feature[]).filter((name) =>
+    adapter.features.has(FEATURE_NAMES[name]),
+  );
+  const device = await adapter.requestDevice({
+    label: "florence2-webgpu",
+    requiredFeatures: features.map((name) => FEATURE_NAMES[name]),
+    requiredLimits: Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]])),
+  });
+  const { vendor, architecture, description } = adapter.info;
+  const name = description || [vendor, architecture].filter(Boolean).join(" ") || "a WebGPU adapter";
+  return new GpuRunner(device, { name, features: new Set(features), owned: true, adapter, ...options });
+}
+
+function featuresOf(device: GPUDevice): ReadonlySet<Feature> {
+  const names = Object.keys(FEATURE_NAMES) as Feature[];
+  return new Set(names.filter((name) => device.features.has(FEATURE_NAMES[name])));
+}

@@ -1,0 +1,122 @@
+import { Florence2Error } from "./errors.ts";
+import type { Feature, Kernel, Numbers, Variant } from "./kernel.ts";
+import { readShippedText } from "./platform.ts";
+import type { Dispatch } from "./recording.ts";
+
+export interface CompiledKernel {
+  readonly pipeline: GPUComputePipeline;
+  readonly tensorLayout: GPUBindGroupLayout;
+  readonly paramsLayout: GPUBindGroupLayout;
+}
+
+const COMPUTE_STAGE = 4; // GPUShaderStage.COMPUTE, which Node has no global for
+
+/** What a feature must be called at the head of a shader. */
+const ENABLE_NAMES: Partial<Record<Feature, string>> = { f16: "f16", subgroups: "subgroups" };
+
+/**
+ * Compiled kernels of one device, shared by all models on it. One key: kernel, variant, constants.
+ */
+export class PipelineCache {
+  static readonly #caches = new WeakMap<GPUDevice, PipelineCache>();
+  readonly #device: GPUDevice;
+  readonly #compiled = new Map<string, Promise<CompiledKernel>>();
+  readonly #paramsLayout: GPUBindGroupLayout;
+
+  static of(device: GPUDevice): PipelineCache {
+    const cache = PipelineCache.#caches.get(device) ?? new PipelineCache(device);
+    PipelineCache.#caches.set(device, cache);
+    return cache;
+  }
+
+  private constructor(device: GPUDevice) {
+    this.#device = device;
+    this.#paramsLayout = device.createBindGroupLayout({
+      label: "params",
+      entries: [
+        { binding: 0, visibility: COMPUTE_STAGE, buffer: { type: "uniform", hasDynamicOffset: true } },
+      ],
+    });
+  }
+
+  /** Compiles at most once for each key, however many ask at the same time. */
+  get({ kernel, variant, constants }: Dispatch): Promise<CompiledKernel> {
+    const values = Object.keys(kernel.constants).map((name) => `${name}=${constants[name]}`);
+    const key = `${kernel.name}/${variant.label} ${values.join(" ")}`;
+    let compiled = this.#compiled.get(key);
+    if (!compiled) {
+      compiled = this.#compile(key, kernel, variant, constants);
+      this.#compiled.set(key, compiled);
+      compiled.catch(() => this.#compiled.delete(key));
+    }
+    return compiled;
+  }
+
+  async #compile(
+    label: string,
+    kernel: Kernel,
+    variant: Variant,
+    constants: Numbers,
+  ): Promise<CompiledKernel> {
+    const code = await shaderText(variant);
+    const tensorLayout = this.#device.createBindGroupLayout({
+      label,
+      entries: Object.values(kernel.bindings).map(({ access }, binding) => ({
+        binding,
+        visibility: COMPUTE_STAGE,
+        buffer: { type: access === "read" ? "read-only-storage" : "storage" },
+      })),
+    });
+    const module = this.#device.createShaderModule({ label, code });
+    try {
+      const pipeline = await this.#device.createComputePipelineAsync({
+        label,
+        layout: this.#device.createPipelineLayout({
+          label,
+          bindGroupLayouts: [tensorLayout, this.#paramsLayout],
+        }),
+        compute: { module, entryPoint: "main", constants },
+      });
+      return { pipeline, tensorLayout, paramsLayout: this.#paramsLayout };
+    } catch (cause) {
+      throw await compileError(label, module, code, cause);
+    }
+  }
+}
+
+/** The whole source of a variant: what it enables, its included functions, its file. */
+export async function shaderText(variant: Variant): Promise<string> {
+  const enables = (variant.needs ?? []).flatMap((feature) => ENABLE_NAMES[feature] ?? []);
+  const files = await Promise.all([...(variant.includes ?? []), variant.source].map(cachedText));
+  return [...enables.map((name) => `enable ${name};`), ...files].join("\n");
+}
+
+const texts = new Map<string, Promise<string>>();
+
+function cachedText(url: URL): Promise<string> {
+  let text = texts.get(url.href);
+  if (!text) {
+    text = readShippedText(url);
+    texts.set(url.href, text);
+    text.catch(() => texts.delete(url.href));
+  }
+  return text;
+}
+
+async function compileError(label: string, module: GPUShaderModule, code: string, cause: unknown) {
+  const lines = code.split("\n");
+  const { messages } = await module.getCompilationInfo();
+  const reports = messages
+    .filter(({ type }) => type === "error")
+    .map(
+      ({ lineNum, linePos, message }) => `${lineNum}:${linePos} ${message}\n    ${lines[lineNum - 1] ?? ""}`,
+    );
+  const reason =
+    reports.length > 0 ? reports.join("\n") : cause instanceof Error ? cause.message : String(cause);
+  return new Florence2Error(
+    "gpu_invalid",
+    `${label} does not compile:\n${reason}`,
+    { pipeline: label },
+    cause,
+  );
+}

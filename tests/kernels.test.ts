@@ -1,0 +1,25 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { GpuRunner } from "../core/gpu_runner.ts";
+import { gpuMissing, openTestGpu, profile } from "./support/gpu.ts";
+import { allKernelCases, checkCase, isEligible } from "./support/kernel_check.ts";
+
+describe.skipIf(gpuMissing)(`kernels against their twins${gpuMissing ? ` (${gpuMissing})` : ""}`, () => {
+  let gpu: GpuRunner;
+  beforeAll(async () => {
+    gpu = await openTestGpu({ debug: true });
+  });
+  afterAll(() => gpu.dispose());
+
+  for (const suite of allKernelCases) {
+    describe(suite.kernel.name, () => {
+      for (const variant of suite.kernel.variants) {
+        for (const testCase of suite.cases) {
+          if (!isEligible(suite, testCase, variant.label, profile)) continue;
+          it(`${variant.label}: ${testCase.name}`, async () => {
+            expect(await checkCase(gpu, suite, testCase, variant.label)).toBeUndefined();
+          });
+        }
+      }
+    });
+  }
+});

@@ -1,0 +1,77 @@
+import { CpuRunner } from "../../core/cpu_runner.ts";
+import type { KernelCases } from "../../core/kernel_cases.ts";
+import { type DeviceProfile, Recording } from "../../core/recording.ts";
+import type { Runner } from "../../core/runner.ts";
+import { columnsOf, newTensor, type TensorData } from "../../core/tensor.ts";
+import { compare } from "./close.ts";
+import { randomArrays } from "./random.ts";
+
+type Case = { readonly name: string };
+export type AnyKernelCases = KernelCases<Case>;
+
+const suites = import.meta.glob<{ default: AnyKernelCases }>("../../kernels/*/*.cases.ts", { eager: true });
+
+/** The cases of every kernel, found by file name. */
+export const allKernelCases: readonly AnyKernelCases[] = Object.values(suites).map((suite) => suite.default);
+
+/** Whether a variant may serve a case on this device: found by recording the case without any data. */
+export function isEligible(
+  suite: AnyKernelCases,
+  testCase: Case,
+  label: string,
+  profile: DeviceProfile,
+): boolean {
+  const tensors = suite.inputs(testCase, {
+    normal: (...shape) => ({ shape, data: new Float32Array() }),
+    integers: (_limit, ...shape) => ({ shape, data: new Uint32Array() }),
+  });
+  const rec = new Recording({ profile, variants: { [suite.kernel.name]: label } });
+  const inputs = Object.entries(tensors).map(([name, { shape, data }]) => [
+    name,
+    newTensor(name, shape, data instanceof Uint32Array ? "u32" : "f32", "owned"),
+  ]);
+  suite.record(rec, Object.fromEntries(inputs), testCase);
+  return rec.dispatches.some(({ kernel, variant }) => kernel === suite.kernel && variant.label === label);
+}
+
+/** What one case writes on one runner, by tensor name. */
+export async function runCase(
+  runner: Runner,
+  suite: AnyKernelCases,
+  testCase: Case,
+  variant?: string,
+): Promise<Map<string, { data: TensorData; columns: number }>> {
+  const inputs = Object.entries(suite.inputs(testCase, randomArrays(1)));
+  const tensors = Object.fromEntries(
+    inputs.map(([name, { shape, data }]) => [name, runner.upload(name, shape, data)]),
+  );
+  const rec = new Recording({
+    profile: runner.profile,
+    variants: variant === undefined ? {} : { [suite.kernel.name]: variant },
+  });
+  const outputs = Object.entries(suite.record(rec, tensors, testCase));
+  for (const [, tensor] of outputs) rec.keep(tensor);
+  const program = await runner.prepare(rec);
+  try {
+    await program.run();
+    const results = new Map<string, { data: TensorData; columns: number }>();
+    for (const [name, tensor] of outputs) {
+      results.set(name, { data: await runner.read(tensor), columns: columnsOf(tensor) });
+    }
+    return results;
+  } finally {
+    program.dispose();
+    for (const tensor of Object.values(tensors)) runner.free(tensor);
+  }
+}
+
+/** Runs a case on the GPU and on the CPU twins, and says where they differ; `undefined` if nowhere. */
+export async function checkCase(gpu: Runner, suite: AnyKernelCases, testCase: Case, variant: string) {
+  const expected = await runCase(new CpuRunner(), suite, testCase);
+  const found = await runCase(gpu, suite, testCase, variant);
+  for (const [name, { data, columns }] of expected) {
+    const { faults, report } = compare(found.get(name)!.data, data, suite.tolerance, columns);
+    if (faults > 0) return `${suite.kernel.name}/${variant}, ${testCase.name}, ${name}: ${report}`;
+  }
+  return undefined;
+}

@@ -1,0 +1,30 @@
+import type { RandomArrays } from "../../core/kernel_cases.ts";
+import { elementsOf } from "../../core/tensor.ts";
+
+/** The 32-bit finaliser of murmur3: spreads a counter over all bits. */
+export function mix(value: number): number {
+  let h = value | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+/** Seeded inputs for kernels: counters hashed, so that each array depends on nothing but its turn. */
+export function randomArrays(seed: number): RandomArrays {
+  let counter = Math.imul(seed, 0x9e3779b9);
+  const uniform = () => mix(counter++) / 2 ** 32;
+  return {
+    // The sum of four uniforms: bell-shaped, bounded, and of variance 1 after scaling.
+    normal: (...shape) => ({
+      shape,
+      data: Float32Array.from(
+        { length: elementsOf(shape) },
+        () => (uniform() + uniform() + uniform() + uniform() - 2) * Math.sqrt(3),
+      ),
+    }),
+    integers: (limit, ...shape) => ({
+      shape,
+      data: Uint32Array.from({ length: elementsOf(shape) }, () => Math.floor(uniform() * limit)),
+    }),
+  };
+}
