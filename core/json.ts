@@ -144,14 +144,14 @@ export function parseJson(text: string, file: string, code: ErrorCode): JsonValu
       if (text[at] === '"') break;
       if (text[at] !== "\\") failOn("the end of a string");
       at++;
-      result += escape();
+      result += escapeSequence();
     }
     at++;
     if (LONE_SURROGATE.test(result)) fail("a string holds half of a surrogate pair", start);
     return result;
   }
 
-  function escape(): string {
+  function escapeSequence(): string {
     const letter = text[at] ?? "";
     const plain = ESCAPES.get(letter);
     if (plain === undefined && letter !== "u") failOn("an escape sequence");
