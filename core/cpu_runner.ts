@@ -13,6 +13,9 @@ import {
   type TensorData,
 } from "./tensor.ts";
 
+/** The event loop is given a turn at least about this often. */
+const YIELD_MS = 50;
+
 /**
  * Runs recordings with the kernels' plain twins: slow, exact, and everywhere. It is what serves where
  * there is no GPU, and what the shaders are compared with.
@@ -44,15 +47,15 @@ export class CpuRunner implements Runner {
   }
 
   write(tensor: Tensor, data: TensorData): void {
-    this.array(tensor).set(data);
+    this.#array(tensor).set(data);
   }
 
-  clone(label: string, tensor: Tensor): Tensor {
-    return this.upload(label, tensor.shape, this.array(tensor));
+  copy(from: Tensor, to: Tensor): void {
+    this.#array(to).set(this.#array(from));
   }
 
   async read(tensor: Tensor): Promise<TensorData> {
-    return this.array(tensor).slice();
+    return this.#array(tensor).slice();
   }
 
   free(tensor: Tensor): void {
@@ -70,11 +73,14 @@ export class CpuRunner implements Runner {
     for (const [storage, block] of plan.blockOf) this.#memory.set(storage, blocks[block]!);
     return {
       run: async (signal) => {
+        let resumed = performance.now();
         for (const dispatch of recording.dispatches) {
           signal?.throwIfAborted();
-          this.runDispatch(dispatch);
-          // Twins may take seconds: let timers and aborts through between them.
+          this.#runDispatch(dispatch);
+          // Twins take their time: let timers and aborts through now and then.
+          if (performance.now() - resumed < YIELD_MS) continue;
           await new Promise((resolve) => setTimeout(resolve));
+          resumed = performance.now();
         }
       },
       dispose: () => {
@@ -90,17 +96,16 @@ export class CpuRunner implements Runner {
     this.#disposed = true;
   }
 
-  runDispatch({ kernel, tensors, params, constants }: Dispatch): void {
+  #runDispatch({ kernel, tensors, params, constants }: Dispatch): void {
     runTwin(
       kernel,
-      tensors.map((tensor) => this.array(tensor)),
+      tensors.map((tensor) => this.#array(tensor)),
       params,
       constants,
     );
   }
 
-  /** The elements of a tensor, in place. */
-  array(tensor: Tensor): TensorData {
+  #array(tensor: Tensor): TensorData {
     const memory = this.#memory.get(tensor.storage);
     if (!memory) throw new Florence2Error("disposed", `${tensor.storage.label}: this tensor was freed`);
     const View = tensor.dtype === "u32" ? Uint32Array : Float32Array;

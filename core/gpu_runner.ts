@@ -1,3 +1,4 @@
+import { runTwin } from "./cpu_runner.ts";
 import { Florence2Error } from "./errors.ts";
 import type { Feature, Numbers } from "./kernel.ts";
 import { PipelineCache } from "./pipelines.ts";
@@ -109,15 +110,17 @@ export class GpuRunner implements Runner {
     );
   }
 
-  clone(label: string, tensor: Tensor): Tensor {
-    const copy = this.zeros(label, tensor.shape, tensor.dtype);
-    this.#guarded(`copying ${label}`, () => {
-      const encoder = this.device.createCommandEncoder({ label });
-      const offset = tensor.offset * BYTES_PER_ELEMENT;
-      encoder.copyBufferToBuffer(this.#bufferOf(tensor), offset, this.#bufferOf(copy), 0, bytesOf(tensor));
+  copy(from: Tensor, to: Tensor): void {
+    this.#checkUsable();
+    this.#guarded(`copying ${from.storage.label}`, () => {
+      const encoder = this.device.createCommandEncoder();
+      const [source, target] = [from, to].map((tensor) => tensor.offset * BYTES_PER_ELEMENT) as [
+        number,
+        number,
+      ];
+      encoder.copyBufferToBuffer(this.#bufferOf(from), source, this.#bufferOf(to), target, bytesOf(from));
       this.device.queue.submit([encoder.finish()]);
     });
-    return copy;
   }
 
   async read(tensor: Tensor): Promise<TensorData> {
@@ -141,8 +144,9 @@ export class GpuRunner implements Runner {
     await this.#settleErrors();
   }
 
-  async prepare(recording: Recording): Promise<Program> {
+  async prepare(recording: Recording, cpuUntil?: string): Promise<Program> {
     this.#checkUsable();
+    const onCpu = cpuUntil === undefined ? 0 : dispatchesUntil(recording, cpuUntil);
     const pipelines = PipelineCache.of(this.device);
     const compiled = await Promise.all(recording.dispatches.map((dispatch) => pipelines.get(dispatch)));
     this.#checkUsable();
@@ -180,10 +184,11 @@ export class GpuRunner implements Runner {
         signal?.throwIfAborted();
         this.#checkUsable();
         if (this.#debug) this.#poison(recording, blocks);
+        for (const dispatch of recording.dispatches.slice(0, onCpu)) await this.#runOnCpu(dispatch);
         this.#guarded("running a recording", () => {
           const encoder = this.device.createCommandEncoder();
           const pass = encoder.beginComputePass();
-          for (const { pipeline, tensors, params, offset, groups } of bound) {
+          for (const { pipeline, tensors, params, offset, groups } of bound.slice(onCpu)) {
             pass.setPipeline(pipeline);
             pass.setBindGroup(0, tensors);
             pass.setBindGroup(1, params, [offset]);
@@ -213,6 +218,16 @@ export class GpuRunner implements Runner {
     this.#buffers.clear();
     if (this.#staging) this.#destroy(this.#staging);
     if (this.#owned) this.device.destroy();
+  }
+
+  /** One dispatch by its twin, between reading its tensors back and writing its results. */
+  async #runOnCpu({ kernel, tensors, params, constants }: Dispatch): Promise<void> {
+    const arrays: TensorData[] = [];
+    for (const tensor of tensors) arrays.push(await this.read(tensor));
+    runTwin(kernel, arrays, params, constants);
+    for (const [i, { access }] of Object.values(kernel.bindings).entries()) {
+      if (access !== "read") this.write(tensors[i]!, arrays[i]!);
+    }
   }
 
   #newBlock(label: string, elements: number): GPUBuffer {
@@ -357,6 +372,16 @@ export class GpuRunner implements Runner {
       }
     }
   }
+}
+
+function dispatchesUntil(recording: Recording, stage: string): number {
+  const tap = recording.taps.get(stage);
+  if (tap) return tap.dispatches;
+  const known = [...recording.taps.keys()].join(", ");
+  throw new Florence2Error(
+    "option_invalid",
+    `No stage ${stage} is tapped by this recording, only: ${known || "none"}`,
+  );
 }
 
 function boundStorages(recording: Recording): Set<Storage> {

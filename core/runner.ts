@@ -19,16 +19,21 @@ export interface Runner {
   upload(label: string, shape: readonly number[], data: TensorData): Tensor;
   /** Replaces the whole content of an owned tensor. */
   write(tensor: Tensor, data: TensorData): void;
-  /** Copies a tensor of the last run, or an owned one, into a new owned tensor. */
-  clone(label: string, tensor: Tensor): Tensor;
+  /** Copies the elements of one tensor into another of as many, which is owned. */
+  copy(from: Tensor, to: Tensor): void;
   /** Reads back an owned tensor, or one that a recording keeps. */
   read(tensor: Tensor): Promise<TensorData>;
   free(tensor: Tensor): void;
   /** Waits until everything written so far has arrived, and rejects with what went wrong on the way. */
   settle(): Promise<void>;
 
-  /** Compiles, plans and allocates once; the program then runs as often as wanted. */
-  prepare(recording: Recording): Promise<Program>;
+  /**
+   * Compiles, plans and allocates once; the program then runs as often as wanted.
+   *
+   * @param cpuUntil a stage that the recording taps: what comes before its end runs with the kernels'
+   *   twins, what follows on the device. Moving it finds the first stage that a wrong shader spoils.
+   */
+  prepare(recording: Recording, cpuUntil?: string): Promise<Program>;
   /** Ends everything that this runner made. A second call does nothing. */
   dispose(): void;
 }

@@ -1,0 +1,171 @@
+/**
+ * BART (Lewis et al., 2019) as Florence-2 uses it: post-norm layers, learned positions, exact GELU, one
+ * embedding table for words, locations and the output head. Reference module: transformers `BartModel`.
+ *
+ * Shape letters: I picture tokens, S source tokens (picture and prompt), R decoder rows (one for each
+ * picture and beam), T decoding steps that the caches hold, V vocabulary, d model width.
+ */
+import type { Recording } from "../core/recording.ts";
+import { columnsOf, reshape, rows, rowsOf, type Tensor } from "../core/tensor.ts";
+import { addRows } from "../kernels/add_rows/add_rows.ts";
+import { appendCache } from "../kernels/append_cache/append_cache.ts";
+import { cachedAttention } from "../kernels/cached_attention/cached_attention.ts";
+import { crossAttention } from "../kernels/cross_attention/cross_attention.ts";
+import { embedTokens } from "../kernels/embed_tokens/embed_tokens.ts";
+import { encoderAttention } from "../kernels/encoder_attention/encoder_attention.ts";
+import { matmul } from "../kernels/matmul/matmul.ts";
+import type { TextConfig } from "./config.ts";
+import { type Affine, type FeedForward, feedForward, type Linear, layerNorm, linear } from "./layers.ts";
+
+/** BART's position tables begin with two rows that are never used. */
+const POSITION_OFFSET = 2;
+
+export interface EncoderLayerWeights extends FeedForward {
+  /** q, k and v stacked: (3d, d). */
+  readonly qkv: Linear;
+  readonly out: Linear;
+  readonly selfAttentionNorm: Affine;
+  readonly finalNorm: Affine;
+}
+
+export interface DecoderLayerWeights extends EncoderLayerWeights {
+  readonly crossQuery: Linear;
+  /** k and v stacked: (2d, d). */
+  readonly crossKeysValues: Linear;
+  readonly crossOut: Linear;
+  readonly crossAttentionNorm: Affine;
+}
+
+export interface TextWeights {
+  /** (V, d): words, special tokens and locations. */
+  readonly embeddings: Tensor;
+  /** (V, d): the same tensor unless the checkpoint trained it apart. */
+  readonly head: Tensor;
+  /** (V); absent where the checkpoint has none. */
+  readonly headBias: Tensor | undefined;
+  readonly encoder: Coder<EncoderLayerWeights>;
+  readonly decoder: Coder<DecoderLayerWeights>;
+}
+
+interface Coder<Layer> {
+  /** (positions + 2, d). */
+  readonly positions: Tensor;
+  readonly embeddingNorm: Affine;
+  readonly layers: readonly Layer[];
+}
+
+/** Encodes picture tokens (I, d) followed by a prompt of u32 ids (n): (S, d) with S = I + n. */
+export function encode(
+  rec: Recording,
+  w: TextWeights,
+  image: Tensor,
+  prompt: Tensor,
+  /** u32 (1) holding 0: positions count from the first picture token. */
+  start: Tensor,
+  config: TextConfig,
+): Tensor {
+  const [I, d] = [rowsOf(image), columnsOf(image)];
+  const { positions, embeddingNorm, layers } = w.encoder;
+  const embedded = rec.temp([I + prompt.shape[0]!, d]);
+  addRows(rec, image, positions, POSITION_OFFSET, embedded);
+  embedTokens(rec, prompt, w.embeddings, positions, start, {
+    firstPosition: POSITION_OFFSET + I,
+    advance: 1,
+    out: embedded,
+    outRow: I,
+  });
+  let h = rec.tap("encoder.embed", layerNorm(rec, embedded, embeddingNorm));
+  for (const [i, layer] of layers.entries()) {
+    h = rec.scope(`encoder.layer${i}`, () => encoderLayer(rec, layer, h, config.encoderAttentionHeads));
+    rec.tap(`encoder.layer${i}`, h);
+  }
+  return h;
+}
+
+function encoderLayer(rec: Recording, w: EncoderLayerWeights, h: Tensor, heads: number): Tensor {
+  const attended = encoderAttention(rec, linear(rec, h, w.qkv), heads);
+  h = layerNorm(rec, linear(rec, attended, w.out, { residual: h }), w.selfAttentionNorm);
+  return layerNorm(rec, feedForward(rec, h, w, h), w.finalNorm);
+}
+
+/** What every decoding step reads of a picture and its prompt, for each decoder layer: computed once. */
+export function crossKeysValues(
+  rec: Recording,
+  w: TextWeights,
+  encoded: Tensor,
+  out: readonly Tensor[],
+): void {
+  for (const [i, layer] of w.decoder.layers.entries()) {
+    linear(rec, encoded, layer.crossKeysValues, { out: out[i]! });
+  }
+}
+
+/** Everything a decoding step reads and writes besides the weights. All owned: they outlive the step. */
+export interface DecoderState {
+  /** u32 (R): the newest token of each row. */
+  readonly tokens: Tensor;
+  /** u32 (1): how many steps came before. */
+  readonly position: Tensor;
+  /** u32 (R, T): the row that computed the keys and values of each step in this row's history. */
+  readonly ancestry: Tensor;
+  /** u32 (pictures): source tokens that are real. */
+  readonly lengths: Tensor;
+  readonly layers: readonly {
+    /** (T, R, d) each. */
+    readonly keys: Tensor;
+    readonly values: Tensor;
+    /** (pictures, S, 2d). */
+    readonly cross: Tensor;
+  }[];
+}
+
+/** One step for all rows: logits (R, V) of the next token. */
+export function decodeStep(rec: Recording, w: TextWeights, state: DecoderState, config: TextConfig): Tensor {
+  const { positions, embeddingNorm, layers } = w.decoder;
+  const embedded = embedTokens(rec, state.tokens, w.embeddings, positions, state.position, {
+    firstPosition: POSITION_OFFSET,
+    advance: 0,
+  });
+  let h = rec.tap("decoder.embed", layerNorm(rec, embedded, embeddingNorm));
+  for (const [i, layer] of layers.entries()) {
+    h = rec.scope(`decoder.layer${i}`, () =>
+      decoderLayer(rec, layer, h, state, i, config.decoderAttentionHeads),
+    );
+    rec.tap(`decoder.layer${i}`, h);
+  }
+  return rec.tap(
+    "logits",
+    rec.scope("head", () => languageHead(rec, w, h)),
+  );
+}
+
+function decoderLayer(
+  rec: Recording,
+  w: DecoderLayerWeights,
+  h: Tensor,
+  { position, ancestry, lengths, layers }: DecoderState,
+  index: number,
+  heads: number,
+): Tensor {
+  const d = columnsOf(h);
+  const { keys, values, cross } = layers[index]!;
+  const qkv = linear(rec, h, w.qkv);
+  appendCache(rec, qkv, d, keys, position);
+  appendCache(rec, qkv, 2 * d, values, position);
+  const attended = cachedAttention(rec, qkv, keys, values, ancestry, position, heads);
+  h = layerNorm(rec, linear(rec, attended, w.out, { residual: h }), w.selfAttentionNorm);
+  const crossed = crossAttention(rec, linear(rec, h, w.crossQuery), cross, lengths, heads);
+  h = layerNorm(rec, linear(rec, crossed, w.crossOut, { residual: h }), w.crossAttentionNorm);
+  return layerNorm(rec, feedForward(rec, h, w, h), w.finalNorm);
+}
+
+/** h·Wᵀ + bias, in slices of the vocabulary: in f32 the whole table outgrows a portable binding. */
+function languageHead(rec: Recording, { head, headBias }: TextWeights, h: Tensor): Tensor {
+  const logits = rec.temp([rowsOf(h), head.shape[0]!]);
+  // 64 biases begin where a binding may.
+  for (const { from, to, tensor } of rec.bands(head, undefined, 64)) {
+    const bias = headBias && rows(reshape(headBias, [head.shape[0]!]), from, to);
+    matmul(rec, h, tensor, { ...(bias && { bias }), out: logits, outColumn: from });
+  }
+  return logits;
+}

@@ -1,0 +1,152 @@
+/**
+ * DaViT, the dual attention vision transformer (Ding et al., 2022): four stages, each a strided
+ * convolution and pairs of blocks, of which one attends between the tokens of a window and the other
+ * between the channels of a group. Reference module: transformers `Florence2VisionBackbone`.
+ */
+import type { Recording } from "../core/recording.ts";
+import { BYTES_PER_ELEMENT, columnsOf, rows, rowsOf, type Tensor } from "../core/tensor.ts";
+import { channelMix } from "../kernels/channel_mix/channel_mix.ts";
+import { channelScores, chunksOf } from "../kernels/channel_scores/channel_scores.ts";
+import { channelSoftmax } from "../kernels/channel_softmax/channel_softmax.ts";
+import { conv2d } from "../kernels/conv2d/conv2d.ts";
+import { depthwiseConv } from "../kernels/depthwise_conv/depthwise_conv.ts";
+import { windowAttention } from "../kernels/window_attention/window_attention.ts";
+import type { VisionConfig } from "./config.ts";
+import { type Affine, type FeedForward, feedForward, type Linear, layerNorm, linear } from "./layers.ts";
+
+/** Tokens (height·width, C) of a picture or a feature map, row by row. */
+export interface FeatureMap {
+  readonly x: Tensor;
+  readonly height: number;
+  readonly width: number;
+}
+
+export interface ConvEmbedWeights {
+  readonly conv: Linear;
+  readonly norm: Affine;
+}
+
+/** A spatial and a channel block have the same parts; they differ in what attends to what. */
+export interface BlockWeights extends FeedForward {
+  readonly conv1: Linear;
+  readonly norm1: Affine;
+  readonly qkv: Linear;
+  readonly proj: Linear;
+  readonly conv2: Linear;
+  readonly norm2: Affine;
+}
+
+export interface StageWeights {
+  readonly embed: ConvEmbedWeights;
+  readonly blocks: readonly { readonly spatial: BlockWeights; readonly channel: BlockWeights }[];
+}
+
+/** Pixels (3, H, W), normalised, to the last stage's feature map. */
+export function visionTower(
+  rec: Recording,
+  stages: readonly StageWeights[],
+  pixels: Tensor,
+  config: VisionConfig,
+): FeatureMap {
+  let map: FeatureMap = { x: pixels, height: pixels.shape[1]!, width: pixels.shape[2]! };
+  for (const [s, stage] of stages.entries()) {
+    map = rec.scope(`vision.stage${s}`, () => {
+      map = convEmbed(rec, stage.embed, map, config, s);
+      rec.tap(`vision.stage${s}.embed`, map.x);
+      for (const [j, block] of stage.blocks.entries()) {
+        map = spatialBlock(rec, block.spatial, map, config, s);
+        rec.tap(`vision.stage${s}.block${j}.spatial`, map.x);
+        map = channelBlock(rec, block.channel, map, config, s);
+        rec.tap(`vision.stage${s}.block${j}.channel`, map.x);
+      }
+      return map;
+    });
+  }
+  return map;
+}
+
+/** Shortens the map by the stage's stride. The first stage normalises what it made, later ones what they take. */
+function convEmbed(
+  rec: Recording,
+  { conv, norm }: ConvEmbedWeights,
+  { x, height, width }: FeatureMap,
+  config: VisionConfig,
+  stage: number,
+): FeatureMap {
+  const [kernel, stride, padding] = [config.patchSize, config.patchStride, config.patchPadding].map(
+    (of) => of[stage]!,
+  );
+  const prenorm = config.patchPrenorm[stage]!;
+  const y = conv2d(rec, prenorm ? layerNorm(rec, x, norm) : x, conv, {
+    height,
+    width,
+    kernel: kernel!,
+    stride: stride!,
+    padding: padding!,
+    layout: stage === 0 ? "planes" : "tokens",
+  });
+  const shorten = (side: number) => Math.floor((side + 2 * padding! - kernel!) / stride!) + 1;
+  return { x: prenorm ? y : layerNorm(rec, y, norm), height: shorten(height), width: shorten(width) };
+}
+
+function spatialBlock(rec: Recording, w: BlockWeights, map: FeatureMap, config: VisionConfig, stage: number) {
+  let x = depthwiseConv(rec, map.x, w.conv1, map);
+  const y = windowAttend(
+    rec,
+    w,
+    { ...map, x: layerNorm(rec, x, w.norm1) },
+    config.numHeads[stage]!,
+    config.windowSize,
+  );
+  x = linear(rec, y, w.proj, { residual: x });
+  x = depthwiseConv(rec, x, w.conv2, map);
+  return { ...map, x: feedForward(rec, layerNorm(rec, x, w.norm2), w, x) };
+}
+
+function channelBlock(rec: Recording, w: BlockWeights, map: FeatureMap, config: VisionConfig, stage: number) {
+  let x = depthwiseConv(rec, map.x, w.conv1, map);
+  const y = channelAttend(rec, w, layerNorm(rec, x, w.norm1), config.numGroups[stage]!);
+  x = linear(rec, y, w.proj, { residual: x });
+  x = depthwiseConv(rec, x, w.conv2, map);
+  return { ...map, x: feedForward(rec, layerNorm(rec, x, w.norm2), w, x) };
+}
+
+/** Attention between the tokens of each window; whole rows of windows at a time where memory is short. */
+function windowAttend(
+  rec: Recording,
+  { qkv }: BlockWeights,
+  map: FeatureMap,
+  heads: number,
+  window: number,
+): Tensor {
+  const out = rec.temp(map.x.shape);
+  for (const band of rec.bands(map.x, bytesOfQkv(map.x), window * map.width)) {
+    windowAttention(rec, linear(rec, band.tensor, qkv), qkv.bias, {
+      height: (band.to - band.from) / map.width,
+      width: map.width,
+      heads,
+      window,
+      out: rows(out, band.from, band.to),
+    });
+  }
+  return out;
+}
+
+/** Attention between the channels of each group, whose scores are sums over all tokens. */
+function channelAttend(rec: Recording, { qkv }: BlockWeights, x: Tensor, groups: number): Tensor {
+  const [N, C] = [rowsOf(x), columnsOf(x)];
+  const bands = rec.bands(x, bytesOfQkv(x)).map((band) => ({ ...band, qkv: linear(rec, band.tensor, qkv) }));
+  const chunks = bands.map(({ from, to }) => chunksOf(to - from));
+  const partials = rec.temp([chunks.reduce((a, b) => a + b), groups, C / groups, C / groups]);
+  let firstChunk = 0;
+  for (const [i, band] of bands.entries()) {
+    channelScores(rec, band.qkv, groups, { partials, firstChunk });
+    firstChunk += chunks[i]!;
+  }
+  const attention = channelSoftmax(rec, partials, N);
+  const out = rec.temp(x.shape);
+  for (const { from, to, qkv } of bands) channelMix(rec, qkv, attention, rows(out, from, to));
+  return out;
+}
+
+const bytesOfQkv = (x: Tensor) => 3 * columnsOf(x) * BYTES_PER_ELEMENT;

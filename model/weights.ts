@@ -1,0 +1,226 @@
+import type { Runner } from "../core/runner.ts";
+import { BYTES_PER_ELEMENT, elementsOf, rows, type Tensor } from "../core/tensor.ts";
+import type { DecoderLayerWeights, EncoderLayerWeights, TextWeights } from "./bart.ts";
+import type { FlorenceCheckpoint } from "./checkpoint.ts";
+import type { Florence2Config } from "./config.ts";
+import type { BlockWeights, StageWeights } from "./davit.ts";
+import type { Affine, Linear } from "./layers.ts";
+import type { ProjectorWeights } from "./projector.ts";
+
+/** All weights of a model on one device. */
+export interface Weights {
+  readonly vision: readonly StageWeights[];
+  readonly projector: ProjectorWeights;
+  readonly text: TextWeights;
+}
+
+export interface LoadOptions {
+  /** Told after each tensor how many bytes of how many are on the device. */
+  readonly onProgress?: (loadedBytes: number, totalBytes: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Rows are read and uploaded in pieces of at most this many bytes: what bounds the host's memory. */
+const PIECE_BYTES = 32 * 2 ** 20;
+
+/**
+ * Uploads a checkpoint, tensor by tensor in pieces, under the checkpoint's own names. Attention's
+ * q, k and v are stacked, so that one matrix product makes all three.
+ */
+export async function loadWeights(
+  checkpoint: FlorenceCheckpoint,
+  config: Florence2Config,
+  runner: Runner,
+  options: LoadOptions = {},
+): Promise<Weights> {
+  const load = new Loader(checkpoint, runner, options);
+  const vision: StageWeights[] = [];
+  for (const [s, depth] of config.vision.depths.entries()) vision.push(await stage(load, s, depth));
+  return { vision, projector: await projector(load), text: await text(load, config) };
+}
+
+async function stage(load: Loader, s: number, depth: number): Promise<StageWeights> {
+  const embed = {
+    conv: await load.linear(`vision_tower.convs.${s}.proj`),
+    norm: await load.linear(`vision_tower.convs.${s}.norm`),
+  };
+  const blocks: { spatial: BlockWeights; channel: BlockWeights }[] = [];
+  for (let j = 0; j < depth; j++) {
+    const prefix = `vision_tower.blocks.${s}.${j}`;
+    blocks.push({
+      spatial: await visionBlock(load, `${prefix}.spatial_block`, "window_attn"),
+      channel: await visionBlock(load, `${prefix}.channel_block`, "channel_attn"),
+    });
+  }
+  return { embed, blocks };
+}
+
+async function visionBlock(load: Loader, prefix: string, attention: string): Promise<BlockWeights> {
+  return {
+    conv1: await load.linear(`${prefix}.conv1.fn.dw`),
+    norm1: await load.linear(`${prefix}.${attention}.norm`),
+    qkv: await load.linear(`${prefix}.${attention}.fn.qkv`),
+    proj: await load.linear(`${prefix}.${attention}.fn.proj`),
+    conv2: await load.linear(`${prefix}.conv2.fn.dw`),
+    norm2: await load.linear(`${prefix}.ffn.norm`),
+    fc1: await load.linear(`${prefix}.ffn.fn.net.fc1`),
+    fc2: await load.linear(`${prefix}.ffn.fn.net.fc2`),
+  };
+}
+
+async function projector(load: Loader): Promise<ProjectorWeights> {
+  return {
+    projection: await load.transposed("image_projection"),
+    norm: await load.linear("image_proj_norm"),
+    rowEmbeddings: await load.tensor("image_pos_embed.row_embeddings.weight"),
+    columnEmbeddings: await load.tensor("image_pos_embed.column_embeddings.weight"),
+    temporal: await load.firstRow("visual_temporal_embed.pos_idx_to_embed"),
+  };
+}
+
+async function text(load: Loader, config: Florence2Config): Promise<TextWeights> {
+  const prefix = "language_model.model";
+  const embeddings = await load.tensor(`${prefix}.shared.weight`);
+  const untied = load.has("language_model.lm_head.weight");
+  const head = untied ? await load.tensor("language_model.lm_head.weight") : embeddings;
+  const headBias = load.has("language_model.final_logits_bias")
+    ? await load.tensor("language_model.final_logits_bias")
+    : undefined;
+  const encoderLayers: EncoderLayerWeights[] = [];
+  for (let i = 0; i < config.text.encoderLayers; i++) {
+    encoderLayers.push(await encoderLayer(load, `${prefix}.encoder.layers.${i}`));
+  }
+  const decoderLayers: DecoderLayerWeights[] = [];
+  for (let i = 0; i < config.text.decoderLayers; i++) {
+    decoderLayers.push(await decoderLayer(load, `${prefix}.decoder.layers.${i}`));
+  }
+  const coder = async <Layer>(name: string, layers: readonly Layer[]) => ({
+    positions: await load.tensor(`${prefix}.${name}.embed_positions.weight`),
+    embeddingNorm: await load.linear(`${prefix}.${name}.layernorm_embedding`),
+    layers,
+  });
+  return {
+    embeddings,
+    head,
+    headBias,
+    encoder: await coder("encoder", encoderLayers),
+    decoder: await coder("decoder", decoderLayers),
+  };
+}
+
+async function encoderLayer(load: Loader, prefix: string): Promise<EncoderLayerWeights> {
+  return {
+    qkv: await load.stacked(`${prefix}.self_attn`, ["q_proj", "k_proj", "v_proj"]),
+    out: await load.linear(`${prefix}.self_attn.out_proj`),
+    selfAttentionNorm: await load.linear(`${prefix}.self_attn_layer_norm`),
+    fc1: await load.linear(`${prefix}.fc1`),
+    fc2: await load.linear(`${prefix}.fc2`),
+    finalNorm: await load.linear(`${prefix}.final_layer_norm`),
+  };
+}
+
+async function decoderLayer(load: Loader, prefix: string): Promise<DecoderLayerWeights> {
+  return {
+    ...(await encoderLayer(load, prefix)),
+    crossQuery: await load.linear(`${prefix}.encoder_attn.q_proj`),
+    crossKeysValues: await load.stacked(`${prefix}.encoder_attn`, ["k_proj", "v_proj"]),
+    crossOut: await load.linear(`${prefix}.encoder_attn.out_proj`),
+    crossAttentionNorm: await load.linear(`${prefix}.encoder_attn_layer_norm`),
+  };
+}
+
+/** Brings tensors of a checkpoint onto a device, by their canonical names. */
+class Loader {
+  readonly #checkpoint: FlorenceCheckpoint;
+  readonly #runner: Runner;
+  readonly #options: LoadOptions;
+  readonly #totalBytes: number;
+  #loadedBytes = 0;
+  #unsettledBytes = 0;
+
+  constructor(checkpoint: FlorenceCheckpoint, runner: Runner, options: LoadOptions) {
+    this.#checkpoint = checkpoint;
+    this.#runner = runner;
+    this.#options = options;
+    const bytes = checkpoint.names.map(
+      (name) => elementsOf(checkpoint.tensor(name).shape) * BYTES_PER_ELEMENT,
+    );
+    this.#totalBytes = bytes.reduce((a, b) => a + b, 0);
+  }
+
+  has(name: string): boolean {
+    return this.#checkpoint.has(name);
+  }
+
+  /** `weight` and `bias`: of a linear layer, a convolution or a norm. */
+  async linear(prefix: string): Promise<Linear & Affine> {
+    return { weight: await this.tensor(`${prefix}.weight`), bias: await this.tensor(`${prefix}.bias`) };
+  }
+
+  async tensor(name: string): Promise<Tensor> {
+    const tensor = this.#runner.zeros(name, this.#checkpoint.tensor(name).shape);
+    await this.#fill(tensor, name);
+    return tensor;
+  }
+
+  /** The layers of one prefix over each other: weights (sum of out, in), biases (sum of out). */
+  async stacked(prefix: string, names: readonly string[]): Promise<Linear> {
+    const stack = async (part: "weight" | "bias") => {
+      const parts = names.map((name) => `${prefix}.${name}.${part}`);
+      const shapes = parts.map((name) => this.#checkpoint.tensor(name).shape);
+      const height = shapes.reduce((sum, [out]) => sum + out!, 0);
+      const whole = this.#runner.zeros(`${prefix}.{${names}}.${part}`, [height, ...shapes[0]!.slice(1)]);
+      let from = 0;
+      for (const [i, name] of parts.entries()) {
+        const to = from + shapes[i]![0]!;
+        await this.#fill(rows(whole, from, to), name);
+        from = to;
+      }
+      return whole;
+    };
+    return { weight: await stack("weight"), bias: await stack("bias") };
+  }
+
+  /** (in, out) in the checkpoint, (out, in) on the device. */
+  async transposed(name: string): Promise<Tensor> {
+    const [inputs, outputs] = this.#checkpoint.tensor(name).shape as [number, number];
+    const stored = await this.#checkpoint.read(name);
+    const turned = new Float32Array(stored.length);
+    for (let i = 0; i < inputs; i++) {
+      for (let o = 0; o < outputs; o++) turned[o * inputs + i] = stored[i * outputs + o]!;
+    }
+    await this.#advance(turned.byteLength);
+    return this.#runner.upload(name, [outputs, inputs], turned);
+  }
+
+  async firstRow(name: string): Promise<Tensor> {
+    const [row] = [await this.#checkpoint.readRows(name, 0, 1)];
+    await this.#advance(elementsOf(this.#checkpoint.tensor(name).shape) * BYTES_PER_ELEMENT);
+    return this.#runner.upload(name, [row.length], row);
+  }
+
+  async #fill(target: Tensor, name: string): Promise<void> {
+    const [length = 1, ...rest] = target.shape;
+    const rowBytes = elementsOf(rest) * BYTES_PER_ELEMENT;
+    const step = Math.max(1, Math.floor(PIECE_BYTES / rowBytes));
+    for (let from = 0; from < length; from += step) {
+      const to = Math.min(from + step, length);
+      const piece =
+        length === 1 ? await this.#checkpoint.read(name) : await this.#checkpoint.readRows(name, from, to);
+      this.#runner.write(rows(target, from, to), piece);
+      await this.#advance(piece.byteLength);
+    }
+  }
+
+  /** Counts progress, and lets the device take what was written before the host piles up more. */
+  async #advance(bytes: number): Promise<void> {
+    this.#options.signal?.throwIfAborted();
+    this.#loadedBytes += bytes;
+    this.#unsettledBytes += bytes;
+    if (this.#unsettledBytes >= PIECE_BYTES) {
+      await this.#runner.settle();
+      this.#unsettledBytes = 0;
+    }
+    this.#options.onProgress?.(this.#loadedBytes, this.#totalBytes);
+  }
+}
