@@ -109,6 +109,7 @@ export interface ImageConfig {
 }
 
 const MAX_LAYERS = 1000;
+const MAX_STAGES = 8;
 const MAX_BEAMS = 64;
 const DEFAULT_IMAGE_FEATURES: readonly ImageFeatureSource[] = ["spatial_avg_pool", "temporal_avg_pool"];
 
@@ -146,6 +147,8 @@ function parseVision(vision: Section): VisionConfig {
   only(field(vision, "qkv_bias"), [true]);
   const embedDim = integers(field(vision, "embed_dim", "dim_embed"));
   const stages = embedDim.length;
+  if (stages > MAX_STAGES)
+    throw invalid(field(vision, "embed_dim", "dim_embed"), `at most ${MAX_STAGES} stages`);
   const numHeads = integers(field(vision, "num_heads"), stages);
   const numGroups = integers(field(vision, "num_groups"), stages);
   for (const [stage, width] of embedDim.entries()) {
