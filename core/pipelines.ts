@@ -15,7 +15,7 @@ const COMPUTE_STAGE = 4; // GPUShaderStage.COMPUTE, which Node has no global for
 const ENABLE_NAMES: Partial<Record<Feature, string>> = { f16: "f16", subgroups: "subgroups" };
 
 /**
- * Compiled kernels of one device, shared by all models on it. One key: kernel, variant, constants.
+ * Compiled kernels of one device, shared by all models on it. One key: shader and constants.
  */
 export class PipelineCache {
   static readonly #caches = new WeakMap<GPUDevice, PipelineCache>();
@@ -42,10 +42,15 @@ export class PipelineCache {
   /** Compiles at most once for each key, however many ask at the same time. */
   get({ kernel, variant, constants }: Dispatch): Promise<CompiledKernel> {
     const values = Object.keys(kernel.constants).map((name) => `${name}=${constants[name]}`);
-    const key = `${kernel.name}/${variant.label} ${values.join(" ")}`;
+    const key = [variant.source.href, ...values].join(" ");
     let compiled = this.#compiled.get(key);
     if (!compiled) {
-      compiled = this.#compile(key, kernel, variant, constants);
+      compiled = this.#compile(
+        [`${kernel.name}/${variant.label}`, ...values].join(" "),
+        kernel,
+        variant,
+        constants,
+      );
       this.#compiled.set(key, compiled);
       compiled.catch(() => this.#compiled.delete(key));
     }
@@ -67,7 +72,10 @@ export class PipelineCache {
         buffer: { type: access === "read" ? "read-only-storage" : "storage" },
       })),
     });
+    // What is wrong with the module comes with the pipeline's failure; here it would come unasked.
+    this.#device.pushErrorScope("validation");
     const module = this.#device.createShaderModule({ label, code });
+    this.#device.popErrorScope().catch(() => {});
     try {
       const pipeline = await this.#device.createComputePipelineAsync({
         label,
