@@ -32,7 +32,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Each package enters at one place. */
 const PACKAGES: Readonly<Record<string, string>> = {
   webgpu: "core/platform.ts",
-  sharp: "model/image/node.ts",
+  sharp: "model/image/sharp.ts",
 };
 
 describe("the house", () => {
@@ -142,6 +142,9 @@ function paramsIn(source: string): string[] {
   return [...body.matchAll(/(\w+)\s*:\s*(\w+)/g)].map(([, name, type]) => `${name}: ${type}`);
 }
 
+/** Overrides that a call sets; those computed from others set themselves. */
 function overridesIn(source: string): string[] {
-  return [...source.matchAll(/^override\s+(\w+)/gm)].map(([, name]) => name!);
+  return [...source.matchAll(/^override\s+(\w+)[^=;]*(=[^;]*)?;/gm)]
+    .filter(([, , initial = ""]) => !/[A-Z]/.test(initial))
+    .map(([, name]) => name!);
 }
