@@ -19,9 +19,14 @@ export const pairKey = (left: number, right: number): number => left * 2 ** 26 +
 export function bytePairEncode(bytes: Uint8Array, table: MergeTable): number[] {
   const MERGED_AWAY = -1;
   const count = bytes.length;
-  const symbols = Int32Array.from(bytes, (byte) => table.byteIds[byte]!);
-  const previous = Int32Array.from(symbols, (_, i) => i - 1);
-  const next = Int32Array.from(symbols, (_, i) => i + 1);
+  const symbols = new Int32Array(count);
+  const previous = new Int32Array(count);
+  const next = new Int32Array(count);
+  for (let i = 0; i < count; i++) {
+    symbols[i] = table.byteIds[bytes[i]!]!;
+    previous[i] = i - 1;
+    next[i] = i + 1;
+  }
   const candidates: number[] = [];
 
   const rankAt = (left: number): number | undefined => {

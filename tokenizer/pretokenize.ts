@@ -40,10 +40,11 @@ export function* pretokenize(text: string): Generator<string> {
 }
 
 function pieceEnd(text: string, start: number): number {
-  const contraction = CONTRACTIONS.find((suffix) => text.startsWith(suffix, start));
-  if (contraction !== undefined) return start + contraction.length;
+  const first = text[start];
+  const contraction = first === "'" && CONTRACTIONS.find((suffix) => text.startsWith(suffix, start));
+  if (contraction) return start + contraction.length;
 
-  const wordStart = text[start] === " " && start + 1 < text.length ? start + 1 : start;
+  const wordStart = first === " " && start + 1 < text.length ? start + 1 : start;
   if (classAt(text, wordStart) !== "space") return runEnd(text, wordStart);
 
   const end = runEnd(text, start);

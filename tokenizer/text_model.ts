@@ -1,7 +1,6 @@
 import {
   expectFields,
   expectList,
-  expectNumber,
   expectOneOf,
   expectText,
   type Fields,
@@ -137,10 +136,11 @@ function readMerge(file: string, field: string, parts: unknown): readonly [strin
 
 /** A Map, because a token may be called "__proto__" or "constructor". */
 function readIds(file: string, field: string, vocab: Fields): Map<string, number> {
-  return new Map(
-    Object.entries(vocab).map(([token, id]) => [
-      token,
-      expectNumber(file, `${field}[${JSON.stringify(token)}]`, id),
-    ]),
-  );
+  const ids = new Map<string, number>();
+  for (const [token, id] of Object.entries(vocab)) {
+    if (typeof id !== "number")
+      throw invalidField(file, `${field}[${JSON.stringify(token)}]`, id, "a number");
+    ids.set(token, id);
+  }
+  return ids;
 }

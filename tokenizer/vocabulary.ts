@@ -136,14 +136,16 @@ function collectAddedTokens(model: TextModel, config: Fields, addedIds: Fields):
 
 /** Inverts the vocabulary. Ids must be 0 ... n - 1, each once: they are rows of the embedding table. */
 function tokensById(file: string, idOfToken: ReadonlyMap<string, number>): string[] {
-  const tokens: string[] = [];
+  const tokens = new Array<string>(idOfToken.size);
   for (const [token, id] of idOfToken) {
-    const field = `the id of ${JSON.stringify(token)}`;
     if (!Number.isInteger(id) || id < 0 || id >= idOfToken.size) {
-      throw invalidField(file, field, id, `an integer of 0 to ${idOfToken.size - 1}: ids have no gaps`);
+      const expected = `an integer of 0 to ${idOfToken.size - 1}: ids have no gaps`;
+      throw invalidField(file, `the id of ${JSON.stringify(token)}`, id, expected);
     }
-    const other = tokens[id];
-    if (other !== undefined) throw invalidField(file, field, id, `not the id of ${JSON.stringify(other)}`);
+    if (tokens[id] !== undefined) {
+      const expected = `not the id of ${JSON.stringify(tokens[id])}`;
+      throw invalidField(file, `the id of ${JSON.stringify(token)}`, id, expected);
+    }
     tokens[id] = token;
   }
   return tokens;
