@@ -1,0 +1,167 @@
+import { Florence2Error } from "../../core/errors.ts";
+import type { StepReport } from "./search.ts";
+
+/**
+ * How to decode. The names and meanings are those of `transformers.GenerationConfig`; whatever is left
+ * out comes from the checkpoint, and then from `FLORENCE2_DEFAULTS`.
+ */
+export interface GenerationOptions {
+  /** Hypotheses kept per picture, 1 to 32; 1 is greedy search. Default 3. */
+  numBeams?: number;
+  /** Draw tokens at random instead of taking the likeliest. Default false. */
+  doSample?: boolean;
+  /** Sampling only: divides the scores, 0.0001 to 10000. Default 1. */
+  temperature?: number;
+  /** Sampling only: draw from this many of the likeliest tokens; 0 for all. Default 50. */
+  topK?: number;
+  /** Sampling only: draw from the likeliest tokens that together have this probability, 0 to 1. Default 1. */
+  topP?: number;
+  /** Sampling only: same seed, same answer; an integer from 0 to 2^53 - 1. Default: a new one for each run. */
+  seed?: number;
+  /** No run of this many tokens occurs twice in an answer; 0 for no such rule. Default 3. */
+  noRepeatNgramSize?: number;
+  /** Divides positive and multiplies negative scores of tokens already in the answer, 0.0001 to 10000. Default 1. */
+  repetitionPenalty?: number;
+  /** The first new token, or null to let the model choose. Default 0. */
+  forcedBosTokenId?: number | null;
+  /** The last token of an answer cut at `maxNewTokens`, or null to let the model choose. Default 2. */
+  forcedEosTokenId?: number | null;
+  /**
+   * When beam search stops: true as soon as `numBeams` answers ended, false when a better one has become
+   * unlikely, "never" when it has become impossible. Default true.
+   */
+  earlyStopping?: boolean | "never";
+  /** A score is a sum of log-probabilities divided by (new tokens)^lengthPenalty, -10 to 10. Default 1. */
+  lengthPenalty?: number;
+  /** New tokens including the forced first one and the end token. Default 1024 or what the positions allow. */
+  maxNewTokens?: number;
+  /** New tokens before the end token may come. Default 0. */
+  minNewTokens?: number;
+  /** Answers per picture; with beam search at most `numBeams`, with greedy search 1. Default 1. */
+  numReturnSequences?: number;
+  /** Ends the run before its next step, with the signal's reason. */
+  signal?: AbortSignal;
+  /** Called, and awaited, after every step; what it throws ends the run. */
+  onStep?: (report: StepReport) => void | Promise<void>;
+}
+
+/** What decoding must know of a checkpoint. */
+export interface DecodedModel {
+  vocabSize: number;
+  /** How many tokens the decoder can take in, the start token included. */
+  maxPositions: number;
+  decoderStartTokenId: number;
+  eosTokenId: number;
+  /** The checkpoint's own generation settings. */
+  defaults?: GenerationOptions;
+}
+
+/** Every option decided, and the model it was decided for. */
+export interface GenerationSettings extends Required<Omit<GenerationOptions, "signal" | "onStep">> {
+  signal: AbortSignal | undefined;
+  onStep: ((report: StepReport) => void | Promise<void>) | undefined;
+  /** Rows of the decoder that one picture takes. */
+  rowsPerPicture: number;
+  model: DecodedModel;
+}
+
+const MAX_ROWS_PER_PICTURE = 32;
+const USUAL_MAX_NEW_TOKENS = 1024;
+
+/** What the published Florence-2 checkpoints decode with. */
+export const FLORENCE2_DEFAULTS = {
+  numBeams: 3,
+  doSample: false,
+  temperature: 1,
+  topK: 50,
+  topP: 1,
+  noRepeatNgramSize: 3,
+  repetitionPenalty: 1,
+  forcedBosTokenId: 0,
+  forcedEosTokenId: 2,
+  earlyStopping: true,
+  lengthPenalty: 1,
+  minNewTokens: 0,
+  numReturnSequences: 1,
+} as const satisfies GenerationOptions;
+
+/**
+ * Checks the options and fills in what they leave out.
+ *
+ * @throws Florence2Error `option_invalid`, naming the option, the value found and the values allowed.
+ */
+export function generationSettings(options: GenerationOptions, model: DecodedModel): GenerationSettings {
+  const given: GenerationOptions = { ...FLORENCE2_DEFAULTS };
+  for (const source of [model.defaults ?? {}, options]) {
+    Object.assign(
+      given,
+      Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined)),
+    );
+  }
+  const { vocabSize, maxPositions } = model;
+
+  const doSample = oneOf("doSample", given.doSample, [true, false]);
+  const numBeams = integer("numBeams", given.numBeams, 1, MAX_ROWS_PER_PICTURE);
+  const mostSequences = numBeams > 1 ? numBeams : doSample ? MAX_ROWS_PER_PICTURE : 1;
+  const numReturnSequences = integer("numReturnSequences", given.numReturnSequences, 1, mostSequences);
+  const defaultMaxNewTokens = Math.min(USUAL_MAX_NEW_TOKENS, maxPositions);
+  const maxNewTokens = integer("maxNewTokens", given.maxNewTokens ?? defaultMaxNewTokens, 1, maxPositions);
+  return {
+    numBeams,
+    doSample,
+    temperature: real("temperature", given.temperature, 1e-4, 1e4),
+    topK: integer("topK", given.topK, 0, Number.MAX_SAFE_INTEGER),
+    topP: real("topP", given.topP, 0, 1),
+    seed: integer("seed", given.seed ?? randomSeed(), 0, Number.MAX_SAFE_INTEGER),
+    noRepeatNgramSize: integer("noRepeatNgramSize", given.noRepeatNgramSize, 0, Number.MAX_SAFE_INTEGER),
+    repetitionPenalty: real("repetitionPenalty", given.repetitionPenalty, 1e-4, 1e4),
+    forcedBosTokenId: tokenOrNull("forcedBosTokenId", given.forcedBosTokenId, vocabSize),
+    forcedEosTokenId: tokenOrNull("forcedEosTokenId", given.forcedEosTokenId, vocabSize),
+    earlyStopping: oneOf("earlyStopping", given.earlyStopping, [true, false, "never"]),
+    lengthPenalty: real("lengthPenalty", given.lengthPenalty, -10, 10),
+    maxNewTokens,
+    minNewTokens: integer("minNewTokens", given.minNewTokens, 0, maxNewTokens),
+    numReturnSequences,
+    signal: given.signal,
+    onStep: given.onStep,
+    rowsPerPicture: numBeams > 1 ? numBeams : numReturnSequences,
+    model,
+  };
+}
+
+/** An integer from `least` to `most`, both included, or an `option_invalid` error. */
+export function integer(option: string, found: unknown, least: number, most: number): number {
+  if (Number.isInteger(found) && (found as number) >= least && (found as number) <= most) {
+    return found as number;
+  }
+  throw invalid(option, found, `an integer from ${least} to ${most}`);
+}
+
+function real(option: string, found: unknown, least: number, most: number): number {
+  if (typeof found === "number" && found >= least && found <= most) return found;
+  throw invalid(option, found, `a number from ${least} to ${most}`);
+}
+
+function oneOf<T>(option: string, found: T | undefined, allowed: readonly T[]): T {
+  if (allowed.includes(found as T)) return found as T;
+  throw invalid(option, found, allowed.map((value) => JSON.stringify(value)).join(" or "));
+}
+
+function tokenOrNull(option: string, found: number | null | undefined, vocabSize: number): number | null {
+  if (found === null) return null;
+  if (Number.isInteger(found) && found! >= 0 && found! < vocabSize) return found!;
+  throw invalid(option, found, `null or an integer from 0 to ${vocabSize - 1}`);
+}
+
+function invalid(option: string, found: unknown, allowed: string): Florence2Error {
+  const shown = typeof found === "number" ? String(found) : (JSON.stringify(found) ?? typeof found);
+  return new Florence2Error("option_invalid", `${option} is ${shown}; allowed is ${allowed}`, {
+    option,
+    found,
+    allowed,
+  });
+}
+
+function randomSeed(): number {
+  return globalThis.crypto.getRandomValues(new Uint32Array(1))[0]!;
+}

@@ -1,0 +1,44 @@
+import type { DecoderStep } from "../../model/generation/search.ts";
+import { mix } from "./random.ts";
+
+/** What tests/reference/decoding.py calls the made-up decoder. */
+export interface MadeUpDecoder {
+  key: number;
+  vocab: number;
+  context: number;
+  spread: number;
+  eosBias: number;
+}
+
+const EOS = 2;
+
+/** Logits [vocab] after `tokens`, a pure function of the last few of them. */
+export function madeUpLogits(
+  decoder: MadeUpDecoder,
+  picture: number,
+  tokens: readonly number[],
+): Float32Array {
+  let state = mix(Math.imul(decoder.key, 0x9e3779b9) + picture);
+  for (const token of tokens.slice(-decoder.context)) state = mix(state ^ Math.imul(token, 0x01000193));
+  const unit = 2 ** (decoder.spread - 20);
+  return Float32Array.from({ length: decoder.vocab }, (_, token) => {
+    const logit = (mix(state + Math.imul(token, 0x9e3779b9)) >>> 12) * unit;
+    return token === EOS ? logit + decoder.eosBias / 16 : logit;
+  });
+}
+
+/** A decoder that keeps nothing but the tokens of each row; picture p is the `pictures[p]`-th made-up one. */
+export function madeUpStep(decoder: MadeUpDecoder, pictures: readonly number[]): DecoderStep {
+  let answers: number[][] = [];
+  return async (tokens, parents, position) => {
+    const rowsPerPicture = tokens.length / pictures.length;
+    const previous = position === 0 ? Array.from(tokens, () => []) : answers;
+    answers = Array.from(tokens, (token, row) => [...previous[parents[row]!]!, token]);
+    const logits = new Float32Array(answers.length * decoder.vocab);
+    for (const [row, answer] of answers.entries()) {
+      const picture = pictures[Math.floor(row / rowsPerPicture)]!;
+      logits.set(madeUpLogits(decoder, picture, answer), row * decoder.vocab);
+    }
+    return logits;
+  };
+}
