@@ -12,7 +12,7 @@ const MAX_DEPTH = 64;
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const FOUR_HEX_DIGITS = /[0-9a-fA-F]{4}/y;
-/** With the u flag, a surrogate that is half of a pair is no match. */
+/** With the u flag, the halves of a pair count as one character, which is no surrogate. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const WORDS = new Map<string, JsonValue>([
   ["t", true],
@@ -56,7 +56,7 @@ export function parseJson(text: string, file: string, code: ErrorCode): JsonValu
   }
 
   function skipSpace(): void {
-    while (at < text.length && " \t\n\r".includes(text[at]!)) at++;
+    while (at < text.length && isSpace(text.charCodeAt(at))) at++;
   }
 
   function expect(character: string): void {
@@ -139,15 +139,18 @@ export function parseJson(text: string, file: string, code: ErrorCode): JsonValu
     let result = "";
     for (;;) {
       const from = at;
-      while (at < text.length && text[at] !== '"' && text[at] !== "\\" && text[at]! >= " ") at++;
+      while (at < text.length && isPlain(text.charCodeAt(at))) at++;
       result += text.slice(from, at);
       if (text[at] === '"') break;
       if (text[at] !== "\\") failOn("the end of a string");
       at++;
       result += escapeSequence();
     }
+    // Only an escape sequence can bring half of a pair into text that was decoded from UTF-8.
+    if (at - start - 1 > result.length && LONE_SURROGATE.test(result)) {
+      fail("a string holds half of a surrogate pair", start);
+    }
     at++;
-    if (LONE_SURROGATE.test(result)) fail("a string holds half of a surrogate pair", start);
     return result;
   }
 
@@ -169,6 +172,15 @@ export function parseJson(text: string, file: string, code: ErrorCode): JsonValu
   skipSpace();
   if (at < text.length) failOn("the end of the file");
   return result;
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
+}
+
+/** Whether a character may stand in a string as it is, and does not end it. */
+function isPlain(code: number): boolean {
+  return code !== 0x22 && code !== 0x5c && code >= 0x20;
 }
 
 export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
