@@ -7,6 +7,7 @@ import { columnsOf, rowsOf, type Tensor } from "../core/tensor.ts";
 import { addImagePositions } from "../kernels/add_image_positions/add_image_positions.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
 import { meanRows } from "../kernels/mean_rows/mean_rows.ts";
+import type { ImageFeatureSource } from "./config.ts";
 import type { FeatureMap } from "./davit.ts";
 import { type Affine, layerNorm } from "./layers.ts";
 
@@ -20,8 +21,6 @@ export interface ProjectorWeights {
   /** (C): the first row of the cosine table, for the one frame that a picture is. */
   readonly temporal: Tensor;
 }
-
-export type ImageFeatureSource = "spatial_avg_pool" | "temporal_avg_pool" | "last_frame";
 
 /**
  * Adds positions and time, puts the pooled tokens in the order the configuration names, and projects

@@ -1,7 +1,14 @@
 import type { Runner } from "../core/runner.ts";
 import { BYTES_PER_ELEMENT, elementsOf, rows, type Tensor } from "../core/tensor.ts";
 import type { DecoderLayerWeights, EncoderLayerWeights, TextWeights } from "./bart.ts";
-import type { FlorenceCheckpoint } from "./checkpoint.ts";
+import {
+  expectedTensors,
+  type FlorenceCheckpoint,
+  LOGITS_BIAS,
+  OUTPUT_HEAD,
+  SHARED_EMBEDDING,
+  TEMPORAL_POSITIONS,
+} from "./checkpoint.ts";
 import type { Florence2Config } from "./config.ts";
 import type { BlockWeights, StageWeights } from "./davit.ts";
 import type { Affine, Linear } from "./layers.ts";
@@ -33,7 +40,7 @@ export async function loadWeights(
   runner: Runner,
   options: LoadOptions = {},
 ): Promise<Weights> {
-  const load = new Loader(checkpoint, runner, options);
+  const load = new Loader(checkpoint, config, runner, options);
   const vision: StageWeights[] = [];
   for (const [s, depth] of config.vision.depths.entries()) vision.push(await stage(load, s, depth));
   return { vision, projector: await projector(load), text: await text(load, config) };
@@ -74,18 +81,15 @@ async function projector(load: Loader): Promise<ProjectorWeights> {
     norm: await load.linear("image_proj_norm"),
     rowEmbeddings: await load.tensor("image_pos_embed.row_embeddings.weight"),
     columnEmbeddings: await load.tensor("image_pos_embed.column_embeddings.weight"),
-    temporal: await load.firstRow("visual_temporal_embed.pos_idx_to_embed"),
+    temporal: await load.firstRow(TEMPORAL_POSITIONS),
   };
 }
 
 async function text(load: Loader, config: Florence2Config): Promise<TextWeights> {
   const prefix = "language_model.model";
-  const embeddings = await load.tensor(`${prefix}.shared.weight`);
-  const untied = load.has("language_model.lm_head.weight");
-  const head = untied ? await load.tensor("language_model.lm_head.weight") : embeddings;
-  const headBias = load.has("language_model.final_logits_bias")
-    ? await load.tensor("language_model.final_logits_bias")
-    : undefined;
+  const embeddings = await load.tensor(SHARED_EMBEDDING);
+  const head = load.has(OUTPUT_HEAD) ? await load.tensor(OUTPUT_HEAD) : embeddings;
+  const headBias = load.has(LOGITS_BIAS) ? await load.tensor(LOGITS_BIAS) : undefined;
   const encoderLayers: EncoderLayerWeights[] = [];
   for (let i = 0; i < config.text.encoderLayers; i++) {
     encoderLayers.push(await encoderLayer(load, `${prefix}.encoder.layers.${i}`));
@@ -138,14 +142,13 @@ class Loader {
   #loadedBytes = 0;
   #unsettledBytes = 0;
 
-  constructor(checkpoint: FlorenceCheckpoint, runner: Runner, options: LoadOptions) {
+  constructor(checkpoint: FlorenceCheckpoint, config: Florence2Config, runner: Runner, options: LoadOptions) {
     this.#checkpoint = checkpoint;
     this.#runner = runner;
     this.#options = options;
-    const bytes = checkpoint.names.map(
-      (name) => elementsOf(checkpoint.tensor(name).shape) * BYTES_PER_ELEMENT,
-    );
-    this.#totalBytes = bytes.reduce((a, b) => a + b, 0);
+    this.#totalBytes = [...expectedTensors(config).keys()]
+      .filter((name) => checkpoint.has(name))
+      .reduce((sum, name) => sum + elementsOf(checkpoint.tensor(name).shape) * BYTES_PER_ELEMENT, 0);
   }
 
   has(name: string): boolean {
@@ -194,7 +197,7 @@ class Loader {
   }
 
   async firstRow(name: string): Promise<Tensor> {
-    const [row] = [await this.#checkpoint.readRows(name, 0, 1)];
+    const row = await this.#checkpoint.readRows(name, 0, 1);
     await this.#advance(elementsOf(this.#checkpoint.tensor(name).shape) * BYTES_PER_ELEMENT);
     return this.#runner.upload(name, [row.length], row);
   }

@@ -1,0 +1,164 @@
+#!/usr/bin/env node
+/** `florence2 [picture] [task]`: the library from a terminal. */
+import { writeFile } from "node:fs/promises";
+import { basename, extname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { drawOnPicture } from "./draw/index.ts";
+import { type Answer, Florence2, Florence2Error, type Result, tasks } from "./index.ts";
+
+const HELP = `florence2 [picture] [task] [options]
+
+Answers a task about a picture; without a task: caption, objects and text. Without a picture: a bundled one.
+
+  --text TEXT            for tasks that take a text
+  --region X1,Y1,X2,Y2   for tasks that take a region, in pixels
+  --model FOLDER         a checkpoint folder (default: the bundled one)
+  --device NAME          auto, gpu or cpu (default: auto)
+  --num-beams N          hypotheses of beam search (default: the model's own, 3)
+  --max-new-tokens N     length of the answer at most
+  --out FILE             where the annotated picture goes (default: NAME.answer.png here; "none": nowhere)
+  --json                 print results as JSON
+  --help
+
+Tasks: ${tasks.map(({ token }) => token).join(" ")}
+Anything else is passed to the model as a prompt.
+`;
+
+/** Beside this file in a checkout, one level up from the compiled one. */
+const home = new URL(import.meta.url.includes("/dist/") ? "../" : "./", import.meta.url);
+const BUNDLED_MODEL = fileURLToPath(new URL("checkpoints/nano/", home));
+const BUNDLED_PICTURE = fileURLToPath(new URL("examples/scene.png", home));
+const FIRST_TASKS = ["<CAPTION>", "<OD>", "<OCR>"];
+
+async function main(args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      text: { type: "string" },
+      region: { type: "string" },
+      model: { type: "string", default: BUNDLED_MODEL },
+      device: { type: "string", default: "auto" },
+      "num-beams": { type: "string" },
+      "max-new-tokens": { type: "string" },
+      out: { type: "string" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return void process.stdout.write(HELP);
+  const [picture = BUNDLED_PICTURE, ...asked] = positionals;
+
+  const started = performance.now();
+  const model = await Florence2.fromPretrained(values.model, {
+    device: values.device as "auto",
+    onProgress: (event) => {
+      if (event.status === "progress") showProgress(`loading ${Math.floor(event.progress)} %`);
+    },
+  });
+  try {
+    note(`model on ${model.device.name}: ${seconds(started)}`);
+    const seeing = performance.now();
+    const image = await model.encodeImage(picture);
+    note(`${basename(picture)}, ${image.width} x ${image.height}, seen: ${seconds(seeing)}`);
+    const results: Record<string, Result<Answer>> = {};
+    for (const task of asked.length > 0 ? asked : FIRST_TASKS) {
+      const asking = performance.now();
+      results[task] = await model.run(image, task, {
+        text: values.text,
+        region: values.region === undefined ? undefined : parseRegion(values.region),
+        numBeams: integerOption("num-beams", values["num-beams"]),
+        maxNewTokens: integerOption("max-new-tokens", values["max-new-tokens"]),
+        onStep: ({ step }) => showProgress(`${task} ${step + 1} tokens`),
+      });
+      note(`${task}: ${results[task].tokens.length} tokens, ${seconds(asking)}`);
+    }
+    if (values.json) console.log(JSON.stringify(results, undefined, 2));
+    else for (const [task, result] of Object.entries(results)) printAnswer(task, result);
+    await annotate(picture, values.out, Object.values(results));
+  } finally {
+    model.dispose();
+  }
+}
+
+function printAnswer(task: string, { answer, score }: Result<Answer>): void {
+  console.log(`\n${task}  (score ${score.toFixed(3)})`);
+  if (typeof answer === "string") return console.log(answer);
+  const rows = tableOf(answer);
+  if (rows.length > 0) console.table(rows);
+  else console.log("nothing found");
+}
+
+/** One row for each box, quad or polygon, numbers rounded for reading. */
+function tableOf(answer: Exclude<Answer, string>): Record<string, string | number>[] {
+  const rows: Record<string, string | number>[] = [];
+  const add = (label: string, place: string, score: number | undefined) =>
+    rows.push({ label, place, ...(score !== undefined && { confidence: Number(score.toFixed(3)) }) });
+  const shown = (numbers: readonly number[]) => numbers.map((number) => number.toFixed(1)).join(" ");
+  if ("bboxes" in answer) {
+    const labels = "labels" in answer ? answer.labels : answer.bboxes_labels;
+    for (const [i, box] of answer.bboxes.entries()) add(labels[i] ?? "", shown(box), answer.scores?.[i]);
+  }
+  if ("quad_boxes" in answer) {
+    for (const [i, quad] of answer.quad_boxes.entries())
+      add(answer.labels[i] ?? "", shown(quad), answer.scores?.[i]);
+  }
+  if ("polygons" in answer) {
+    const labels = "polygons_labels" in answer ? answer.polygons_labels : answer.labels;
+    for (const [i, outlines] of answer.polygons.entries()) {
+      add(labels[i] ?? "", `${outlines.flat().length / 2} points`, undefined);
+    }
+  }
+  return rows;
+}
+
+/** Draws the last answer that has places onto the picture. */
+async function annotate(
+  picture: string,
+  out: string | undefined,
+  results: readonly Result<Answer>[],
+): Promise<void> {
+  const located = results.findLast(({ answer }) => typeof answer !== "string");
+  if (!located || out === "none") return;
+  const target = resolve(out ?? `${basename(picture, extname(picture))}.answer.png`);
+  await writeFile(target, await drawOnPicture(picture, located.answer));
+  note(`annotated picture: ${target}`);
+}
+
+function parseRegion(text: string) {
+  const [x1, y1, x2, y2, ...rest] = text.split(",").map(Number);
+  if (rest.length > 0 || [x1, y1, x2, y2].some((value) => !Number.isFinite(value))) {
+    throw new Florence2Error("option_invalid", `--region is ${text}, expected four numbers X1,Y1,X2,Y2`, {
+      region: text,
+    });
+  }
+  return { x1: x1!, y1: y1!, x2: x2!, y2: y2! };
+}
+
+function integerOption(name: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d+$/.test(value)) return Number(value);
+  throw new Florence2Error("option_invalid", `--${name} is ${value}, expected a whole number`, {
+    [name]: value,
+  });
+}
+
+/** Progress and remarks go to stderr: stdout is for answers. */
+function showProgress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+function note(text: string): void {
+  process.stderr.write(`${process.stderr.isTTY ? "\r\x1b[K" : ""}${text}\n`);
+}
+
+const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(2)} s`;
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  const known = error instanceof Florence2Error || (error instanceof TypeError && "code" in error);
+  note(known ? (error as Error).message : String((error as Error).stack ?? error));
+  process.exitCode = 1;
+}

@@ -1,0 +1,2 @@
+export { drawOnPicture } from "./picture.ts";
+export { drawAnswer } from "./svg.ts";

@@ -1,0 +1,24 @@
+/** The public surface of `florence2-webgpu`. */
+export type { DeviceOption } from "./core/device.ts";
+export { type ErrorCode, Florence2Error } from "./core/errors.ts";
+export type { Source } from "./core/files.ts";
+export { openSafetensors, type Safetensors } from "./core/safetensors.ts";
+export type { Florence2Config, ImageConfig } from "./model/config.ts";
+export {
+  type BatchItem,
+  type EncodedImage,
+  Florence2,
+  type ForwardInput,
+  type ForwardOutput,
+  type LoadOptions,
+  type ProgressEvent,
+  type Result,
+  type RunOptions,
+  type Sequence,
+  type StreamPart,
+} from "./model/florence2.ts";
+export type { GenerationOptions } from "./model/generation/options.ts";
+export { type ImageInput, loadImage } from "./model/image/load.ts";
+export type { RawImage, RgbImage } from "./model/image/pixels.ts";
+export { type PreprocessedImage, preprocessImage } from "./model/image/preprocess.ts";
+export { type Answer, type AnswerOf, parseAnswer, type TaskToken, tasks } from "./model/tasks/index.ts";
