@@ -201,17 +201,26 @@ function openContent(content: FileContent, name: string, signal?: AbortSignal): 
       }
     });
   }
-  if (!(content instanceof Uint8Array || content instanceof ArrayBuffer)) {
-    throw unreadable(name, "is neither a Blob nor a Uint8Array nor an ArrayBuffer");
-  }
-  const bytes = content instanceof Uint8Array ? content : new Uint8Array(content);
-  return ranged(name, bytes.length, signal, async (start, end) => {
-    // A buffer that was transferred meanwhile has no bytes left, and then the copy is empty.
-    const piece = bytes.subarray(start, end);
+  const bytes = viewBytes(content, name);
+  const size = bytes.length;
+  return ranged(name, size, signal, async (start, end) => {
+    // A buffer that was transferred meanwhile has no bytes left.
+    const piece = bytes.length === size ? bytes.subarray(start, end) : new Uint8Array(0);
     const copy = allocate(piece.length, name);
     copy.set(piece);
     return copy;
   });
+}
+
+function viewBytes(content: Uint8Array | ArrayBuffer, name: string): Uint8Array {
+  if (content instanceof Uint8Array) return content;
+  if (!(content instanceof ArrayBuffer))
+    throw unreadable(name, "is neither a Blob nor a Uint8Array nor an ArrayBuffer");
+  try {
+    return new Uint8Array(content);
+  } catch (error) {
+    throw unreadable(name, "is a buffer that was transferred away", error);
+  }
 }
 
 async function openLocal(path: string | URL, name: string, signal?: AbortSignal): Promise<RangedFile> {
