@@ -1,0 +1,63 @@
+import { Florence2Error } from "../../core/errors.ts";
+import { checkPixels } from "./limits.ts";
+
+/** A decoded picture: 8-bit RGB pixels, [height, width, 3], sides in pixels. */
+export interface RgbImage {
+  data: Uint8Array;
+  width: number;
+  height: number;
+}
+
+/**
+ * A picture that the caller has decoded: 8-bit pixels, [height, width, channels] without padding. Channels:
+ * 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; 4 when absent, as in an `ImageData`.
+ */
+export interface RawImage {
+  data: Uint8Array | Uint8ClampedArray;
+  width: number;
+  height: number;
+  channels?: 1 | 2 | 3 | 4;
+}
+
+/** Copies the RGB pixels of `image`, alpha dropped. Throws `image_invalid` or `image_too_large`. */
+export function rgbFromRaw(image: RawImage, maxPixels: number): RgbImage {
+  const { data, width, height, channels = 4 } = image;
+  for (const [name, value] of Object.entries({ width, height })) {
+    if (!Number.isSafeInteger(value) || value < 1) throw invalid(`${name} ${value}`, "a positive integer");
+  }
+  if (![1, 2, 3, 4].includes(channels)) throw invalid(`channels ${channels}`, "1, 2, 3 or 4");
+  checkPixels(width, height, maxPixels);
+  if (!(data instanceof Uint8Array || data instanceof Uint8ClampedArray)) {
+    throw invalid("data that is no Uint8Array or Uint8ClampedArray", "8-bit samples");
+  }
+  const length = width * height * channels;
+  if (data.length !== length) {
+    throw invalid(
+      `${data.length} samples`,
+      `width x height x channels = ${width} x ${height} x ${channels} = ${length}`,
+    );
+  }
+  const rgb = keepRgb(data, channels);
+  return { data: rgb.buffer === data.buffer ? rgb.slice() : rgb, width, height };
+}
+
+/** Spreads grey over three channels and drops alpha. With three channels the result shares `data`'s memory. */
+export function keepRgb(data: Uint8Array | Uint8ClampedArray, channels: number): Uint8Array {
+  if (channels === 3) return new Uint8Array(data.buffer, data.byteOffset, data.length);
+  const pixels = data.length / channels;
+  const rgb = new Uint8Array(pixels * 3);
+  const [green, blue] = channels < 3 ? [0, 0] : [1, 2];
+  for (let i = 0; i < pixels; i++) {
+    rgb[i * 3] = data[i * channels]!;
+    rgb[i * 3 + 1] = data[i * channels + green]!;
+    rgb[i * 3 + 2] = data[i * channels + blue]!;
+  }
+  return rgb;
+}
+
+function invalid(found: string, wanted: string): Florence2Error {
+  return new Florence2Error("image_invalid", `The raw picture has ${found}; it must have ${wanted}.`, {
+    found,
+    wanted,
+  });
+}
