@@ -122,8 +122,8 @@ export function generationSettings(options: GenerationOptions, model: DecodedMod
     maxNewTokens,
     minNewTokens: integer("minNewTokens", given.minNewTokens, 0, maxNewTokens),
     numReturnSequences,
-    signal: given.signal,
-    onStep: given.onStep,
+    signal: having("signal", given.signal, "an AbortSignal", (it) => typeof it.throwIfAborted === "function"),
+    onStep: having("onStep", given.onStep, "a function", (it) => typeof it === "function"),
     rowsPerPicture: numBeams > 1 ? numBeams : numReturnSequences,
     model,
   };
@@ -147,6 +147,11 @@ function oneOf<T>(option: string, found: T | undefined, allowed: readonly T[]): 
   throw invalid(option, found, allowed.map((value) => JSON.stringify(value)).join(" or "));
 }
 
+function having<T>(option: string, found: T | undefined, allowed: string, test: (value: T) => boolean) {
+  if (found === undefined || test(found)) return found;
+  throw invalid(option, found, allowed);
+}
+
 function tokenOrNull(option: string, found: number | null | undefined, vocabSize: number): number | null {
   if (found === null) return null;
   if (Number.isInteger(found) && found! >= 0 && found! < vocabSize) return found!;
@@ -154,12 +159,15 @@ function tokenOrNull(option: string, found: number | null | undefined, vocabSize
 }
 
 function invalid(option: string, found: unknown, allowed: string): Florence2Error {
-  const shown = typeof found === "number" ? String(found) : (JSON.stringify(found) ?? typeof found);
-  return new Florence2Error("option_invalid", `${option} is ${shown}; allowed is ${allowed}`, {
-    option,
-    found,
-    allowed,
-  });
+  const message = `${option} is ${shown(found)}; allowed is ${allowed}`;
+  return new Florence2Error("option_invalid", message, { option, found, allowed });
+}
+
+function shown(found: unknown): string {
+  if (typeof found === "string") return JSON.stringify(found);
+  if (typeof found === "function" || (typeof found === "object" && found !== null))
+    return `of type ${typeof found}`;
+  return String(found);
 }
 
 function randomSeed(): number {

@@ -281,7 +281,11 @@ def write_warpers() -> None:
             ordered = scores.sort()[0].softmax(-1).cumsum(-1)
             if (ordered - (1 - case["topP"])).abs().min() < 1e-6 and case["topP"] > 0:
                 continue  # a close call, as in the searches
-            scores = TopPLogitsWarper(case["topP"], min_tokens_to_keep=case["minimum"])(None, scores)
+            before = scores
+            scores = TopPLogitsWarper(case["topP"], min_tokens_to_keep=case["minimum"])(None, before)
+            lowest = scores[scores > -float("inf")].min()
+            if ((before == lowest) & (scores < lowest)).any():
+                continue  # it kept some of several equal scores: which ones is up to torch.sort
         kept = torch.isfinite(scores[0]).nonzero()[:, 0]
         rows.append({**case, "kept": kept.tolist(), "scores": base64_of(scores[0, kept].numpy(), "<f4")})
     write("warpers.json", {"rows": rows})
