@@ -1,4 +1,5 @@
 import { Florence2Error } from "../core/errors.ts";
+import { type Files, openFiles, type Source } from "../core/files.ts";
 
 /**
  * The files of a tokenizer, each as text or, for JSON, already parsed. Enough are `tokenizer.json` alone, or
@@ -13,76 +14,31 @@ export type TokenizerFiles = {
   readonly "special_tokens_map.json"?: unknown;
 };
 
-export type TokenizerFileName = keyof TokenizerFiles;
+type FileName = keyof TokenizerFiles;
 
-/**
- * Reads the tokenizer files of a checkpoint's directory: a path or `file:` URL where the runtime has a file
- * system (Node, Deno), or the http(s) URL of the directory. Throws `file_not_found`, `file_unreadable`.
- */
-export async function readTokenizerFiles(directory: string | URL): Promise<TokenizerFiles> {
-  const read = openDirectory(directory);
-  const common = ["tokenizer_config.json", "special_tokens_map.json"] as const;
-  const whole = await read("tokenizer.json");
-  if (whole !== undefined) {
-    return { "tokenizer.json": whole, ...(await readAll(read, common)) };
+/** Reads the tokenizer files of a checkpoint. Throws `file_not_found`, `file_unreadable`. */
+export async function readTokenizerFiles(source: Source | Files): Promise<TokenizerFiles> {
+  const files = isFiles(source) ? source : openFiles(source);
+  const isWhole = await files.has("tokenizer.json");
+  const needed: FileName[] = isWhole ? ["tokenizer.json"] : ["vocab.json", "merges.txt"];
+  const optional: FileName[] = ["tokenizer_config.json", "special_tokens_map.json"];
+  if (!isWhole) optional.push("added_tokens.json");
+
+  for (const name of needed) {
+    if (await files.has(name)) continue;
+    const message = `${name} is missing: a tokenizer is tokenizer.json, or vocab.json with merges.txt`;
+    throw new Florence2Error("file_not_found", message, { file: name });
   }
-  const files = await readAll(read, ["vocab.json", "merges.txt", "added_tokens.json", ...common]);
-  if (files["vocab.json"] === undefined || files["merges.txt"] === undefined) {
-    throw new Florence2Error(
-      "file_not_found",
-      `${directory}: found neither tokenizer.json nor vocab.json with merges.txt`,
-      { directory: String(directory) },
-    );
+  const texts = new Map<FileName, string>();
+  for (const name of [...needed, ...optional]) {
+    if (needed.includes(name) || (await files.has(name))) texts.set(name, await files.text(name));
   }
-  return files;
+  return Object.fromEntries(texts);
 }
 
-/** Text of a file of the directory, or undefined where there is no such file. */
-type ReadFile = (name: TokenizerFileName) => Promise<string | undefined>;
-
-async function readAll(read: ReadFile, names: readonly TokenizerFileName[]): Promise<TokenizerFiles> {
-  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await read(name)])));
-}
-
-function openDirectory(directory: string | URL): ReadFile {
-  const isUrl = directory instanceof URL || /^(https?|file):/.test(directory);
-  if (!isUrl) return (name) => readLocalFile(`${directory}/${name}`);
-
-  // Without the slash at its end, the last part of the path would be replaced and not extended.
-  const base = new URL(directory);
-  if (!base.pathname.endsWith("/")) base.pathname += "/";
-  return (name) => {
-    const url = new URL(name, base);
-    url.search = base.search;
-    return url.protocol === "file:" ? readLocalFile(url) : fetchFile(url);
-  };
-}
-
-async function readLocalFile(path: string | URL): Promise<string | undefined> {
-  // Imported here so that browsers can load the module.
-  const { readFile } = await import("node:fs/promises");
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    const reason = (cause as { code?: string }).code;
-    if (reason === "ENOENT") return undefined;
-    throw new Florence2Error("file_unreadable", `${path} cannot be read: ${reason}`, { reason }, cause);
-  }
-}
-
-async function fetchFile(url: URL): Promise<string | undefined> {
-  let response: Response;
-  try {
-    response = await fetch(url);
-  } catch (cause) {
-    throw new Florence2Error("file_unreadable", `${url} cannot be fetched`, { url: url.href }, cause);
-  }
-  if (response.status === 404) return undefined;
-  if (!response.ok) {
-    throw new Florence2Error("file_unreadable", `${url} cannot be fetched: status ${response.status}`, {
-      url: url.href,
-      status: response.status,
-    });
-  }
-  return response.text();
+function isFiles(source: Source | Files): source is Files {
+  return (
+    typeof (source as Partial<Files>).text === "function" &&
+    typeof (source as Partial<Files>).has === "function"
+  );
 }

@@ -1,4 +1,5 @@
 import { Florence2Error } from "../core/errors.ts";
+import type { Files, Source } from "../core/files.ts";
 import { buildTokenTrie, LOCATION_BINS, splitOnTokens, type TokenTrie } from "./added_tokens.ts";
 import { bytePairEncode } from "./byte_pair_encoding.ts";
 import { tokenBytes } from "./bytes.ts";
@@ -53,11 +54,11 @@ export class Tokenizer {
   }
 
   /**
-   * Loads the tokenizer of a checkpoint's directory: a path or `file:` URL (Node, Deno), or the http(s) URL
-   * of the directory. Throws `file_not_found`, `file_unreadable`, `tokenizer_invalid`.
+   * Loads the tokenizer of a checkpoint: of its folder (a path, a `file:` or an http(s) URL), or of its files
+   * by name. Throws `file_not_found`, `file_unreadable`, `tokenizer_invalid`.
    */
-  static async fromPretrained(directory: string | URL): Promise<Tokenizer> {
-    return Tokenizer.fromFiles(await readTokenizerFiles(directory));
+  static async fromPretrained(source: Source | Files): Promise<Tokenizer> {
+    return Tokenizer.fromFiles(await readTokenizerFiles(source));
   }
 
   /** Makes a tokenizer of files that are already at hand. Throws `tokenizer_invalid`. */

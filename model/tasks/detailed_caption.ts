@@ -1,0 +1,10 @@
+import { parsePureText } from "./parsing/pure_text.ts";
+import { defineTask } from "./task.ts";
+
+/** A few sentences about the picture. */
+export const detailedCaption = defineTask({
+  token: "<DETAILED_CAPTION>",
+  input: "none",
+  prompt: () => "Describe in detail what is shown in the image.",
+  parse: parsePureText,
+});

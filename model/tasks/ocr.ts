@@ -1,0 +1,10 @@
+import { parsePureText } from "./parsing/pure_text.ts";
+import { defineTask } from "./task.ts";
+
+/** All text in the picture, with nothing between its lines. */
+export const ocr = defineTask({
+  token: "<OCR>",
+  input: "none",
+  prompt: () => "What is the text in the image?",
+  parse: parsePureText,
+});

@@ -1,0 +1,73 @@
+import { Florence2Error } from "../../../core/errors.ts";
+import type { Tokenizer } from "../../../tokenizer/index.ts";
+
+/** Decoded text with its special tokens, and how sure the model was of each token. */
+export type GeneratedText = { readonly text: string; readonly tokens?: ScoredTokens };
+
+export type ScoredTokens = {
+  /** n + 1 offsets into the text in UTF-16 units: token i is text.slice(offsets[i], offsets[i + 1]). */
+  readonly offsets: readonly number[];
+  /** Natural logarithm of each token's probability. */
+  readonly logProbs: readonly number[];
+};
+
+/**
+ * Decodes a generated sequence for `parseAnswer` such that the answer gets scores.
+ *
+ * @param sequence its tokens, the first of which is the decoder's start token that nobody generated, and
+ *   the log-probability of each other token
+ * @throws `token_invalid`
+ */
+export function decodeGenerated(
+  tokenizer: Pick<Tokenizer, "decodeWithOffsets">,
+  { tokens, logProbs }: { readonly tokens: ArrayLike<number>; readonly logProbs: ArrayLike<number> },
+): GeneratedText {
+  if (logProbs.length !== tokens.length - 1) {
+    const message = `${logProbs.length} log-probabilities for ${tokens.length} tokens, expected one less`;
+    throw new Florence2Error("token_invalid", message, { tokens: tokens.length, logProbs: logProbs.length });
+  }
+  const { text, offsets } = tokenizer.decodeWithOffsets(Array.from(tokens));
+  return { text, tokens: { offsets, logProbs: [0, ...Array.from(logProbs)] } };
+}
+
+/** Generated text without some of its tokens. */
+export type CleanText = {
+  readonly text: string;
+  /** Offset in the generated text of every unit that is left. */
+  readonly origins: readonly number[];
+  readonly tokens?: ScoredTokens;
+};
+
+/** Takes out all occurrences of one tag after another, as the processors do before they parse. */
+export function removeTags({ text, tokens }: GeneratedText, tags: readonly string[]): CleanText {
+  let left = text;
+  let origins = Array.from({ length: text.length }, (_, i) => i);
+  for (const tag of tags) {
+    const kept: number[] = [];
+    let start = 0;
+    for (const piece of left.split(tag)) {
+      for (let i = start; i < start + piece.length; i++) kept.push(origins[i]!);
+      start += piece.length + tag.length;
+    }
+    left = left.split(tag).join("");
+    origins = kept;
+  }
+  return { text: left, origins, tokens };
+}
+
+/** A stretch of clean text, in UTF-16 units. */
+export type Span = { readonly start: number; readonly end: number };
+
+/**
+ * Confidence in what some spans say: exp(mean log-probability) of the tokens that made them, each once.
+ * Undefined where the tokens' probabilities are not known.
+ */
+export function confidence({ origins, tokens }: CleanText, spans: readonly Span[]): number | undefined {
+  if (tokens === undefined) return undefined;
+  const { offsets, logProbs } = tokens;
+  const places = spans.map(({ start, end }) => ({ start: origins[start]!, end: origins[end - 1]! + 1 }));
+  const own = logProbs.filter((_, i) =>
+    places.some((place) => offsets[i]! < place.end && offsets[i + 1]! > place.start),
+  );
+  return Math.exp(own.reduce((sum, value) => sum + value, 0) / own.length);
+}

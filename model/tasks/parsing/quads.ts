@@ -1,0 +1,54 @@
+import type { ParseContext } from "../task.ts";
+import { confidence, type GeneratedText, removeTags } from "./generated_text.ts";
+import { strip } from "./labels.ts";
+import { dequantizePoints } from "./locations.ts";
+import { LOCATION_TAGS, type Tag, tagRuns } from "./runs.ts";
+
+/** Text with the four corners of its place in pixels: x and y of the upper left one first, clockwise. */
+export type QuadAnswer = {
+  quad_boxes: number[][];
+  labels: string[];
+  /** Confidence of each place, 0 to 1, where the tokens' probabilities are known. */
+  scores?: number[];
+};
+
+const CORNERS = 8;
+
+/** Lines of text: anything on one line, then eight locations. */
+export function parseQuads(generated: GeneratedText, { size, coordinates }: ParseContext): QuadAnswer {
+  // Microsoft's processor leaves </s> in: the decoder's start token is part of the first label.
+  const clean = removeTags(generated, coordinates === "integer" ? ["<s>", "</s>", "<pad>"] : ["<s>"]);
+  const answer: QuadAnswer = { quad_boxes: [], labels: [] };
+  if (clean.tokens !== undefined) answer.scores = [];
+  for (const { label, corners } of findQuads(clean.text)) {
+    const bins = corners.map((tag) => tag.bin!);
+    answer.quad_boxes.push(dequantizePoints(bins, size, coordinates));
+    answer.labels.push(coordinates === "integer" ? strip(label) : label);
+    answer.scores?.push(confidence(clean, corners)!);
+  }
+  return answer;
+}
+
+/**
+ * The processors' pattern: the fewest characters of one line, at least one, and eight locations. Locations
+ * that are too many or too few belong to the label that follows.
+ */
+function findQuads(text: string): { label: string; corners: Tag[] }[] {
+  const found: { label: string; corners: Tag[] }[] = [];
+  let labelStart = 0;
+  for (const run of tagRuns(text, LOCATION_TAGS)) {
+    let next = 0;
+    while (next < run.length) {
+      const lineStart = text.lastIndexOf("\n", run[next]!.start) + 1;
+      labelStart = Math.max(labelStart, lineStart);
+      // A label cannot be empty: with nothing before them, the first of the locations becomes it.
+      if (run[next]!.start === labelStart) next++;
+      const corners = run.slice(next, next + CORNERS);
+      if (corners.length < CORNERS) break;
+      found.push({ label: text.slice(labelStart, corners[0]!.start), corners });
+      labelStart = corners.at(-1)!.end;
+      next += CORNERS;
+    }
+  }
+  return found;
+}
