@@ -40,6 +40,11 @@ describe("resizeBicubic", () => {
     }
   });
 
+  it("does nothing to a picture that has the size already", () => {
+    const rgb = randomBytes(1, 4 * 3 * 3);
+    expect(resizeBicubic(rgb, 4, 3, 4, 3)).toBe(rgb);
+  });
+
   it("leaves the input alone", () => {
     const rgb = randomBytes(5, 30);
     const before = rgb.slice();

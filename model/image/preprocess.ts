@@ -27,7 +27,7 @@ export async function preprocessImage(
 }
 
 /** [height, width, 3] pixels to [3, height, width] numbers. A pixel has 256 values: a table holds the results. */
-function normalise(rgb: Uint8Array | Uint8ClampedArray, config: ImageConfig): Float32Array {
+function normalise(rgb: Uint8Array, config: ImageConfig): Float32Array {
   const pixels = rgb.length / 3;
   const result = new Float32Array(rgb.length);
   for (let channel = 0; channel < 3; channel++) {
