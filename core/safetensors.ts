@@ -289,6 +289,7 @@ function bytesIn(shape: readonly number[], bits: number): number | undefined {
 /* Shards. */
 
 const INDEX = "model.safetensors.index.json";
+const MISPLACED = "is not where weight_map says";
 
 async function openShards(files: Files): Promise<Safetensors> {
   const { shardOf, totalBytes } = parseIndex(await files.json(INDEX, "safetensors_invalid"));
@@ -348,14 +349,12 @@ function mergeShards(
   for (const [shard, { tensors: held }] of shards) {
     for (const [name, entry] of held) {
       const mapped = shardOf.get(name);
-      if (mapped !== shard)
-        throw tensorInvalid(INDEX, name, `is in ${shard} too`, shard, mapped ?? "no shard");
+      if (mapped !== shard) throw tensorInvalid(INDEX, name, MISPLACED, mapped ?? "nowhere", shard);
       tensors.set(name, entry);
     }
   }
   for (const [name, shard] of shardOf) {
-    if (!tensors.has(name))
-      throw tensorInvalid(INDEX, name, `is not in ${shard}`, `it in ${shard}`, "nothing");
+    if (!tensors.has(name)) throw tensorInvalid(INDEX, name, MISPLACED, shard, "nowhere");
   }
   const bytes = [...tensors.values()].reduce((sum, entry) => sum + entry.bytes, 0);
   if (totalBytes !== undefined && totalBytes !== bytes) {
