@@ -35,18 +35,24 @@ function keepTopK(scores: Float32Array, k: number): void {
  * equally likely tokens the first go first.
  */
 function keepTopP(scores: Float32Array, p: number, least: number): void {
-  const ascending = [...scores.keys()]
-    .filter((token) => scores[token]! > -Infinity)
-    .sort((a, b) => scores[a]! - scores[b]! || a - b);
-  const max = scores[ascending.at(-1)!]!;
-  const weights = ascending.map((token) => Math.fround(Math.exp(Math.fround(scores[token]! - max))));
+  const ascending = scores.filter((score) => score > -Infinity).sort();
+  const max = ascending.at(-1)!;
+  const weights = ascending.map((score) => Math.exp(score - max));
   const sum = weights.reduce((total, weight) => total + weight, 0);
 
-  const dropped = Math.fround(1 - p);
+  const droppable = Math.fround(1 - p);
+  let dropped = 0;
   let cumulative = 0;
-  for (let rank = 0; rank < ascending.length - least; rank++) {
-    cumulative += Math.fround(weights[rank]! / sum);
-    if (Math.fround(cumulative) > dropped) break;
-    scores[ascending[rank]!] = -Infinity;
+  for (; dropped < ascending.length - least; dropped++) {
+    cumulative += Math.fround(weights[dropped]! / sum);
+    if (Math.fround(cumulative) > droppable) break;
+  }
+
+  const lowestKept = ascending[dropped]!;
+  let equalsToDrop = dropped - ascending.indexOf(lowestKept);
+  for (let token = 0; token < scores.length; token++) {
+    if (scores[token]! < lowestKept || (scores[token] === lowestKept && equalsToDrop-- > 0)) {
+      scores[token] = -Infinity;
+    }
   }
 }

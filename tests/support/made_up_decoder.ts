@@ -21,10 +21,12 @@ export function madeUpLogits(
   let state = mix(Math.imul(decoder.key, 0x9e3779b9) + picture);
   for (const token of tokens.slice(-decoder.context)) state = mix(state ^ Math.imul(token, 0x01000193));
   const unit = 2 ** (decoder.spread - 20);
-  return Float32Array.from({ length: decoder.vocab }, (_, token) => {
-    const logit = (mix(state + Math.imul(token, 0x9e3779b9)) >>> 12) * unit;
-    return token === EOS ? logit + decoder.eosBias / 16 : logit;
-  });
+  const logits = new Float32Array(decoder.vocab);
+  for (let token = 0; token < decoder.vocab; token++) {
+    logits[token] = (mix(state + Math.imul(token, 0x9e3779b9)) >>> 12) * unit;
+  }
+  logits[EOS]! += decoder.eosBias / 16;
+  return logits;
 }
 
 /** A decoder that keeps nothing but the tokens of each row; picture p is the `pictures[p]`-th made-up one. */
