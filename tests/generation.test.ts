@@ -279,6 +279,7 @@ describe("options", () => {
     ["numReturnSequences", {}, "numReturnSequences is of type object; allowed"],
     ["topK", 5n, "topK is 5; allowed is an integer"],
     ["signal", "stop", 'signal is "stop"; allowed is an AbortSignal'],
+    ["signal", null, "signal is null; allowed is an AbortSignal"],
     ["onStep", 3, "onStep is 3; allowed is a function"],
   ])("%s %s is refused", (option, value, message) => {
     const attempt = () => settingsFor({ [option]: value } as GenerationOptions);

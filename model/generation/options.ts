@@ -8,7 +8,7 @@ import type { StepReport } from "./search.ts";
 export interface GenerationOptions {
   /** Hypotheses kept per picture, 1 to 32; 1 is greedy search. Default 3. */
   numBeams?: number;
-  /** Draw tokens at random instead of taking the likeliest. Default false. */
+  /** Draw tokens at random instead of taking the likeliest; with several beams, beam sampling. Default false. */
   doSample?: boolean;
   /** Sampling only: divides the scores, 0.0001 to 10000. Default 1. */
   temperature?: number;
@@ -148,7 +148,7 @@ function oneOf<T>(option: string, found: T | undefined, allowed: readonly T[]): 
 }
 
 function having<T>(option: string, found: T | undefined, allowed: string, test: (value: T) => boolean) {
-  if (found === undefined || test(found)) return found;
+  if (found === undefined || (found !== null && test(found))) return found;
   throw invalid(option, found, allowed);
 }
 
