@@ -1,4 +1,3 @@
-import { Florence2Error } from "../core/errors.ts";
 import { type Files, openFiles, type Source } from "../core/files.ts";
 
 /**
@@ -14,26 +13,24 @@ export type TokenizerFiles = {
   readonly "special_tokens_map.json"?: unknown;
 };
 
-type FileName = keyof TokenizerFiles;
-
 /** Reads the tokenizer files of a checkpoint. Throws `file_not_found`, `file_unreadable`. */
 export async function readTokenizerFiles(source: Source | Files): Promise<TokenizerFiles> {
   const files = isFiles(source) ? source : openFiles(source);
   const isWhole = await files.has("tokenizer.json");
-  const needed: FileName[] = isWhole ? ["tokenizer.json"] : ["vocab.json", "merges.txt"];
-  const optional: FileName[] = ["tokenizer_config.json", "special_tokens_map.json"];
-  if (!isWhole) optional.push("added_tokens.json");
-
-  for (const name of needed) {
-    if (await files.has(name)) continue;
-    const message = `${name} is missing: a tokenizer is tokenizer.json, or vocab.json with merges.txt`;
-    throw new Florence2Error("file_not_found", message, { file: name });
+  const isSplit = !isWhole && (await files.has("vocab.json")) && (await files.has("merges.txt"));
+  // Without either, opening tokenizer.json is the error to report: it says where the file was looked for.
+  const texts: Record<string, string> = isSplit
+    ? { "vocab.json": await files.text("vocab.json"), "merges.txt": await files.text("merges.txt") }
+    : { "tokenizer.json": await files.text("tokenizer.json") };
+  const optional = [
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    ...(isSplit ? ["added_tokens.json"] : []),
+  ];
+  for (const name of optional) {
+    if (await files.has(name)) texts[name] = await files.text(name);
   }
-  const texts = new Map<FileName, string>();
-  for (const name of [...needed, ...optional]) {
-    if (needed.includes(name) || (await files.has(name))) texts.set(name, await files.text(name));
-  }
-  return Object.fromEntries(texts);
+  return texts;
 }
 
 function isFiles(source: Source | Files): source is Files {

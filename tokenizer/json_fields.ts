@@ -2,20 +2,15 @@
 // file, the field, what was found and what was expected.
 
 import { Florence2Error } from "../core/errors.ts";
+import { parseJson } from "../core/json.ts";
 
 /** A JSON object of which nothing is known yet. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** The object in a file, given as text or already parsed. */
 export function parseFields(file: string, given: unknown): Fields {
-  if (typeof given !== "string") return expectFields(file, "the file", given);
-  let value: unknown;
-  try {
-    value = JSON.parse(given.replace(/^\uFEFF/, ""));
-  } catch (cause) {
-    const found = `${given.length} characters beginning with ${show(given)}`;
-    throw new Florence2Error("tokenizer_invalid", `${file} is not JSON: ${found}`, { file }, cause);
-  }
+  const value =
+    typeof given === "string" ? parseJson(given.replace(/^\uFEFF/, ""), file, "tokenizer_invalid") : given;
   return expectFields(file, "the file", value);
 }
 
