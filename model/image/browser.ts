@@ -44,13 +44,13 @@ export async function captureInBrowser(source: CanvasImageSource, maxPixels: num
       error,
     );
   }
-  checkPixels(bitmap.width, bitmap.height, maxPixels);
-  return readAndClose(bitmap);
+  return readAndClose(bitmap, maxPixels);
 }
 
-function readAndClose(bitmap: ImageBitmap): RgbImage {
+function readAndClose(bitmap: ImageBitmap, maxPixels = Number.POSITIVE_INFINITY): RgbImage {
   try {
     const { width, height } = bitmap;
+    checkPixels(width, height, maxPixels);
     const rgba = readWithWebGl(bitmap) ?? readWithCanvas(bitmap);
     return { data: keepRgb(rgba, 4), width, height };
   } finally {

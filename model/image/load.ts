@@ -27,7 +27,8 @@ export interface LoadImageOptions extends ImageLimits {
  *
  * A file of which only the end marker is missing is complete for PNG, GIF and TIFF; a JPEG must have it.
  *
- * Node and Deno decode with sharp, browsers with their own decoders, most of which read no TIFF, ignore the
+ * Node and Deno decode with sharp: equal to Pillow bit for bit, except that AVIF differs by a level, and with
+ * halved chroma by more along edges. Browsers use their own decoders, most of which read no TIFF, ignore the
  * orientation of a WebP, and scale 16-bit grey down instead of clipping it.
  *
  * Throws `Florence2Error` with code `image_unsupported` (another format), `image_corrupt` (cut off or
