@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { ErrorCode } from "../../core/errors.ts";
 
 /** What a Florence2Error with this code looks like, its message matching each of the patterns. */
-export function florenceError(code: ErrorCode, ...patterns: readonly (string | RegExp)[]): object {
+export function florenceError(code: ErrorCode, ...patterns: readonly (string | RegExp)[]): Error {
   return expect.toSatisfy(
     (error: { name?: string; code?: string; message?: string }) =>
       error?.name === "Florence2Error" &&

@@ -1,0 +1,117 @@
+/**
+ * The weights of tests/reference/weights.py, whose docstring defines them, computed here bit for bit: each
+ * number is a function of its tensor's name and its place in it, so nothing has to be stored or shipped.
+ */
+import {
+  expectedTensors,
+  type FlorenceCheckpoint,
+  LOGITS_BIAS,
+  OUTPUT_HEAD,
+  type Shape,
+  TEMPORAL_POSITIONS,
+  temporalPositions,
+} from "../../model/checkpoint.ts";
+import type { Florence2Config } from "../../model/config.ts";
+
+const GOLDEN = 0x9e3779b9;
+
+const BIAS_SCALE = 0.05;
+const NORM_SCALE = 0.1;
+const IMAGE_POSITION_SCALE = 1.5;
+const TEXT_POSITION_SCALE = 0.75;
+const PICTURE_SCALE = 2;
+
+/** Suffix of the name, and c of the rule c / sqrt(n). The first suffix that fits decides. */
+export const COEFFICIENTS: readonly (readonly [string, number])[] = [
+  [".dw.weight", 0.5],
+  ["window_attn.fn.qkv.weight", 2.5],
+  ["channel_attn.fn.qkv.weight", 0.75],
+  ["window_attn.fn.proj.weight", 1.5],
+  ["channel_attn.fn.proj.weight", 2.5],
+  ["net.fc1.weight", 1.75],
+  ["net.fc2.weight", 1.5],
+  [".proj.weight", 1.75],
+  ["image_projection", 1.75],
+  ["shared.weight", 5],
+  ["q_proj.weight", 4.5],
+  ["k_proj.weight", 4.5],
+  ["v_proj.weight", 1.75],
+  ["self_attn.out_proj.weight", 0.8],
+  ["encoder_attn.out_proj.weight", 1.4],
+  [".fc1.weight", 2.5],
+  [".fc2.weight", 1.2],
+];
+
+/** A checkpoint whose weights are computed when they are read. */
+export function parityCheckpoint(config: Florence2Config): FlorenceCheckpoint {
+  const shapes = new Map(
+    [...expectedTensors(config)].filter(
+      ([name]) => name !== OUTPUT_HEAD && !name.endsWith("embed_tokens.weight"),
+    ),
+  );
+  const shapeOf = (name: string): Shape => {
+    const shape = shapes.get(name);
+    if (!shape) throw new Error(`There are no parity weights for ${name}.`);
+    return shape;
+  };
+  return {
+    layout: "microsoft",
+    has: (name) => shapes.has(name),
+    tensor: (name) => ({ shape: shapeOf(name), dtype: "F32" }),
+    read: async (name) => parityTensor(name, shapeOf(name)),
+    readRows: async (name, from, to) => {
+      const shape = shapeOf(name);
+      const row = product(shape.slice(1));
+      return parityTensor(name, shape, from * row, to * row);
+    },
+    close: async () => {},
+  };
+}
+
+/** Elements from to to - 1 of a tensor. Pictures are the tensors "pixel_values" and "pixel_values.{k}", [3][H][W]. */
+export function parityTensor(
+  name: string,
+  shape: Shape,
+  from = 0,
+  to = product(shape),
+): Float32Array<ArrayBuffer> {
+  if (name === TEMPORAL_POSITIONS) return temporalPositions(shape).slice(from, to);
+  const { scale, offset } = rule(name, shape);
+  const values = new Float32Array(to - from);
+  let counter = (hashName(name) + Math.imul(from, GOLDEN)) | 0;
+  for (let i = 0; i < values.length; i++) {
+    let h = counter ^ (counter >>> 16);
+    h = Math.imul(h, 0x85ebca6b);
+    h ^= h >>> 13;
+    h = Math.imul(h, 0xc2b2ae35);
+    h ^= h >>> 16;
+    values[i] = offset + Math.fround(((h >>> 8) * 2 ** -23 - 1) * scale);
+    counter = (counter + GOLDEN) | 0;
+  }
+  return values;
+}
+
+/** Both numbers are float32 values. */
+function rule(name: string, shape: Shape): { scale: number; offset: number } {
+  if (name === LOGITS_BIAS) return { scale: 0, offset: 0 };
+  if (/^pixel_values(\.|$)/.test(name)) return { scale: PICTURE_SCALE, offset: 0 };
+  if (name.endsWith(".bias")) return { scale: Math.fround(BIAS_SCALE), offset: 0 };
+  if (name.endsWith(".weight") && shape.length === 1) return { scale: Math.fround(NORM_SCALE), offset: 1 };
+  if (/(row|column)_embeddings\.weight$/.test(name)) return { scale: IMAGE_POSITION_SCALE, offset: 0 };
+  if (name.endsWith("embed_positions.weight")) return { scale: TEXT_POSITION_SCALE, offset: 0 };
+  const coefficient = COEFFICIENTS.find(([suffix]) => name.endsWith(suffix))?.[1];
+  if (coefficient === undefined) throw new Error(`There is no rule for the parity weights of ${name}.`);
+  const fanIn = name === "image_projection" ? shape[0]! : product(shape.slice(1));
+  return { scale: Math.fround(coefficient / Math.sqrt(fanIn)), offset: 0 };
+}
+
+/** FNV-1a, 32 bits. */
+function hashName(name: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash;
+}
+
+function product(shape: Shape): number {
+  return shape.reduce((total, size) => total * size, 1);
+}
