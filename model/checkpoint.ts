@@ -234,10 +234,10 @@ function checkTensors(
   const known = new Set(stored.values());
   const unknown = [...file.tensors.keys()].filter((name) => !known.has(name)).map(quote);
   const faults = [
-    missing.length > 0 && `${missing.length} tensors are missing: ${some(missing)}.`,
-    unknown.length > 0 && `${unknown.length} tensors are unknown: ${some(unknown)}.`,
-    wrong.length > 0 && `${wrong.length} tensors do not fit: ${some(wrong)}.`,
-  ].filter((fault) => fault !== false);
+    fault(missing, "is missing", "are missing"),
+    fault(unknown, "is unknown", "are unknown"),
+    fault(wrong, "does not fit", "do not fit"),
+  ].filter((text) => text !== "");
   if (faults.length === 0) return;
   const owner = layout === "microsoft" ? "Microsoft" : "transformers";
   const message = `${file.name}, in the layout of ${owner}, does not fit config.json. ${faults.join(" ")}`;
@@ -265,6 +265,11 @@ function sizeName(firstWidth: number | undefined, dModel: number | undefined): s
   if (firstWidth === 128 && dModel === 768) return "Florence-2 base";
   if (firstWidth === 256 && dModel === 1024) return "Florence-2 large";
   return `a model with a first stage of ${firstWidth} channels and d_model ${dModel}`;
+}
+
+function fault(items: readonly string[], one: string, several: string): string {
+  if (items.length === 0) return "";
+  return `${items.length} ${items.length === 1 ? `tensor ${one}` : `tensors ${several}`}: ${some(items)}.`;
 }
 
 function some(items: readonly string[]): string {
