@@ -36,11 +36,13 @@ export function parseQuads(generated: GeneratedText, { size, coordinates }: Pars
 function findQuads(text: string): { label: string; corners: Tag[] }[] {
   const found: { label: string; corners: Tag[] }[] = [];
   let labelStart = 0;
+  let runEnd = 0;
   for (const run of tagRuns(text, LOCATION_TAGS)) {
+    const between = text.slice(runEnd, run[0]!.start);
+    if (between.includes("\n")) labelStart = runEnd + between.lastIndexOf("\n") + 1;
+    runEnd = run.at(-1)!.end;
     let next = 0;
     while (next < run.length) {
-      const lineStart = text.lastIndexOf("\n", run[next]!.start) + 1;
-      labelStart = Math.max(labelStart, lineStart);
       // A label cannot be empty: with nothing before them, the first of the locations becomes it.
       if (run[next]!.start === labelStart) next++;
       const corners = run.slice(next, next + CORNERS);
