@@ -17,7 +17,11 @@ const mean = (...values: number[]) => Math.exp(values.reduce((sum, value) => sum
 /** A sequence whose n-th generated token has the log-probability -n / 100. */
 function counted(...parts: (number | number[])[]) {
   const tokens = [START, ...parts.flat()];
-  return decodeGenerated(tokenizer, { tokens, logProbs: tokens.slice(1).map((_, i) => -i / 100) });
+  return decodeGenerated(
+    tokenizer,
+    tokens,
+    tokens.slice(1).map((_, i) => -i / 100),
+  );
 }
 
 /** Scores of regions by the places of their tokens in the sequence, as `counted` counts. */
@@ -38,7 +42,7 @@ describe("confidences", () => {
     ];
     const tokens = [START, BOS, car, boxes[0]!, wheel, boxes[1]!, boxes[2]!, EOS].flat();
     const logProbs = Float32Array.from(tokens.slice(1), (_, i) => -i / 10);
-    const { scores, labels } = parseAnswer("<OD>", decodeGenerated(tokenizer, { tokens, logProbs }), size);
+    const { scores, labels } = parseAnswer("<OD>", decodeGenerated(tokenizer, tokens, logProbs), size);
     expect(labels).toEqual(["a", "b", "b"]);
     expectScores(scores, [0.7046880860434787, 0.4274149344963182, 0.2865047968601901]);
   });
@@ -136,7 +140,7 @@ describe("confidences", () => {
   });
 
   it("need one log-probability for each generated token", () => {
-    expect(() => decodeGenerated(tokenizer, { tokens: [START, BOS, EOS], logProbs: [0] })).toThrow(
+    expect(() => decodeGenerated(tokenizer, [START, BOS, EOS], [0])).toThrow(
       expect.objectContaining({ code: "token_invalid" }),
     );
   });

@@ -14,13 +14,14 @@ export type ScoredTokens = {
 /**
  * Decodes a generated sequence for `parseAnswer` such that the answer gets scores.
  *
- * @param sequence its tokens, the first of which is the decoder's start token that nobody generated, and
- *   the log-probability of each other token
+ * @param tokens the whole sequence; the first is the decoder's start token, which nobody generated
+ * @param logProbs of each token but the first
  * @throws `token_invalid`
  */
 export function decodeGenerated(
   tokenizer: Pick<Tokenizer, "decodeWithOffsets">,
-  { tokens, logProbs }: { readonly tokens: ArrayLike<number>; readonly logProbs: ArrayLike<number> },
+  tokens: ArrayLike<number>,
+  logProbs: ArrayLike<number>,
 ): GeneratedText {
   if (logProbs.length !== tokens.length - 1) {
     const message = `${logProbs.length} log-probabilities for ${tokens.length} tokens, expected one less`;
