@@ -268,7 +268,6 @@ async function openRemote(url: URL, name: string, signal?: AbortSignal): Promise
     }
   };
   const first = await ask(0, 1);
-  if (first.status === 404 || first.status === 410) throw missing(name, "the server", undefined);
   if (first.status === 200) {
     const whole = await first.blob().catch((error: unknown) => {
       signal?.throwIfAborted();
@@ -277,6 +276,7 @@ async function openRemote(url: URL, name: string, signal?: AbortSignal): Promise
     return openContent(whole, name, signal);
   }
   await first.body?.cancel();
+  if (first.status === 404 || first.status === 410) throw missing(name, "the server");
   const size = Number(
     /^bytes (?:0-0|\*)\/(\d+)$/.exec(first.headers.get("content-range") ?? "")?.[1] ?? Number.NaN,
   );
@@ -315,8 +315,7 @@ async function received(
     for (;;) {
       const chunk = (await reader?.read())?.value;
       if (!chunk) return bytes.subarray(0, filled);
-      if (filled + chunk.length > length) throw new RangeError("more bytes than were asked for");
-      bytes.set(chunk, filled);
+      bytes.set(chunk, filled); // throws where the chunk reaches beyond the end
       filled += chunk.length;
     }
   } catch (error) {

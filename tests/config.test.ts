@@ -214,6 +214,7 @@ describe("config.json", () => {
     });
     expect(parseConfig(silent).generation).toMatchObject({ earlyStopping: true, numBeams: 3 });
     expect(parseConfig(silent, { early_stopping: "never" }).generation.earlyStopping).toBe("never");
+    expect(parseConfig(released("base"), { bos_token_id: 7 }).tokens.bos).toBe(0);
     const noIds = changed("text_config", { bos_token_id: null, decoder_start_token_id: null });
     expect(parseConfig(noIds, { bos_token_id: 7 }).tokens).toMatchObject({ bos: 7, decoderStart: 2 });
   });

@@ -287,6 +287,7 @@ describe("a malformed file", () => {
     );
     await rejects(withHeader(`{${entry("a", "[3]", "[0,2]", '"F4"')}}`, 2), '"a"', "whole number of bytes");
     await rejects(withHeader(`{${entry("a", "[]", "[0,0]")}}`), "4 bytes");
+    await rejects(withHeader(`{${entry("a", "[1]", "[0,8]")}}`, 8), "4 bytes; found 8");
   });
 
   it.each([
@@ -306,6 +307,11 @@ describe("a malformed file", () => {
     `[${Array(17).fill(1)}]`,
     `[${Array(2000).fill(1)}]`,
   ])("has the shape %s (B14)", (shape) => rejects(withHeader(`{${entry("a", shape, "[0,4]")}}`, 4), '"a"'));
+
+  it.each(["[4294967296,4294967296,0]", "[9007199254740991,2,0]", "[9007199254740993,0]"])(
+    "has the shape %s, which is empty, but only after a rounded product (B14)",
+    (shape) => rejects(withHeader(`{${entry("a", shape, "[0,0]")}}`), '"a"', "2^53"),
+  );
 
   it.each(['"f32"', '"F33"', '""', '"__proto__"', '"toString"', "null", "4", '["F32"]'])(
     "has the dtype %s (B15)",

@@ -60,6 +60,17 @@ describe("a file larger than 4 GiB (B22)", () => {
     expect(grown * 1024).toBeLessThan(6 * PIECE);
   });
 
+  it("may not have a header above the limit, even if the file is large enough (B3)", async () => {
+    const large = join(folder, "header.safetensors");
+    const file = openSync(large, "w");
+    writeSync(file, withHeader("{}", 0, 100_000_001n));
+    ftruncateSync(file, 200_000_000);
+    closeSync(file);
+    const before = process.memoryUsage().arrayBuffers;
+    await expect(openSafetensors(large)).rejects.toThrow("100000001 bytes, more than the 100000000 allowed");
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(MIB);
+  });
+
   it("costs nothing when it is refused", async () => {
     const before = process.memoryUsage().arrayBuffers;
     const claims = withHeader(
