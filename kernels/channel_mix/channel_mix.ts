@@ -11,14 +11,14 @@ const MAX_HEAD_WIDTH = 64;
 export const channelMixKernel = defineKernel({
   name: "channel_mix",
   bindings: { qkv: read, attention: read, out: write },
-  params: { tokens: "u32" },
-  constants: { G: "u32", D: "u32" },
+  params: { tokens: "u32", groups: "u32" },
+  constants: { D: "u32" },
   variants: [
     {
       label: "portable",
       source: new URL("./channel_mix.wgsl", import.meta.url),
       includes: [new URL("../shared/grid.wgsl", import.meta.url)],
-      groups: ({ tokens }, { G }) => linearGroups(ceilDiv(tokens, TILE) * G),
+      groups: ({ tokens, groups }) => linearGroups(ceilDiv(tokens, TILE) * groups),
     },
   ],
   twin: channelMixTwin,
@@ -41,5 +41,5 @@ export function channelMix(rec: Recording, qkv: Tensor, attention: Tensor, out: 
       `channel_mix: attention [${attention.shape}] mixes ${D} channels, expected up to ${MAX_HEAD_WIDTH}`,
     );
   }
-  rec.dispatch(channelMixKernel, { qkv, attention, out }, { tokens }, { G, D });
+  rec.dispatch(channelMixKernel, { qkv, attention, out }, { tokens, groups: G }, { D });
 }

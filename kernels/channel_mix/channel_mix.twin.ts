@@ -6,12 +6,12 @@ interface Arrays {
 
 export function channelMixTwin(
   { qkv, attention, out }: Arrays,
-  { tokens }: { readonly tokens: number },
-  { G, D }: { readonly G: number; readonly D: number },
+  { tokens, groups }: { readonly tokens: number; readonly groups: number },
+  { D }: { readonly D: number },
 ): void {
-  const C = G * D;
+  const C = groups * D;
   for (let n = 0; n < tokens; n++) {
-    for (let g = 0; g < G; g++) {
+    for (let g = 0; g < groups; g++) {
       const v = n * 3 * C + 2 * C + g * D;
       for (let c = 0; c < D; c++) {
         const row = (g * D + c) * D;

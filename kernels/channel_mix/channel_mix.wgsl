@@ -6,9 +6,9 @@
 
 struct Params {
   tokens: u32,
+  groups: u32,
 }
 
-override G: u32 = 1;
 override D: u32 = 1;
 
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;
@@ -51,15 +51,15 @@ fn main(
   @builtin(local_invocation_index) c: u32,
 ) {
   let number = linear_workgroup(group, groups);
-  let first = number / G * TILE;
-  let g = number % G;
+  let first = number / params.groups * TILE;
+  let g = number % params.groups;
   if (first >= params.tokens) {
     return;
   }
   let tokens = min(TILE, params.tokens - first);
 
   for (var i = c; i < tokens * QUADS; i += D) {
-    values[i] = four_values(((first + i / QUADS) * 3u + 2u) * G * D + g * D, i % QUADS);
+    values[i] = four_values(((first + i / QUADS) * 3u + 2u) * params.groups * D + g * D, i % QUADS);
   }
   var weights: array<vec4f, MAX_QUADS>;
   for (var quad = 0u; quad < QUADS; quad++) {
@@ -72,6 +72,6 @@ fn main(
     for (var quad = 0u; quad < QUADS; quad++) {
       sum += weights[quad] * values[n * QUADS + quad];
     }
-    out[((first + n) * G + g) * D + c] = sum.x + sum.y + sum.z + sum.w;
+    out[((first + n) * params.groups + g) * D + c] = sum.x + sum.y + sum.z + sum.w;
   }
 }

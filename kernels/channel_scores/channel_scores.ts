@@ -7,14 +7,14 @@ import { CHUNK, channelScoresTwin } from "./channel_scores.twin.ts";
 export const channelScoresKernel = defineKernel({
   name: "channel_scores",
   bindings: { qkv: read, partials: update },
-  params: { tokens: "u32", first_chunk: "u32" },
-  constants: { G: "u32", D: "u32" },
+  params: { tokens: "u32", first_chunk: "u32", groups: "u32" },
+  constants: { D: "u32" },
   variants: [
     {
       label: "portable",
       source: new URL("./channel_scores.wgsl", import.meta.url),
       includes: [new URL("../shared/grid.wgsl", import.meta.url)],
-      groups: ({ tokens }, { G }) => linearGroups(chunksOf(tokens) * G),
+      groups: ({ tokens, groups }) => linearGroups(chunksOf(tokens) * groups),
     },
   ],
   twin: channelScoresTwin,
@@ -59,6 +59,6 @@ export function channelScores(rec: Recording, qkv: Tensor, groups: number, out?:
       `channel_scores: ${chunksOf(tokens)} chunks from chunk ${firstChunk} do not fit partials [${partials.shape}]`,
     );
   }
-  rec.dispatch(channelScoresKernel, { qkv, partials }, { tokens, first_chunk: firstChunk }, { G: groups, D });
+  rec.dispatch(channelScoresKernel, { qkv, partials }, { tokens, first_chunk: firstChunk, groups }, { D });
   return partials;
 }

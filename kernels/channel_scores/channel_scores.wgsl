@@ -7,9 +7,9 @@
 struct Params {
   tokens: u32,
   first_chunk: u32,
+  groups: u32,
 }
 
-override G: u32 = 1;
 override D: u32 = 1;
 
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;
@@ -52,8 +52,8 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let number = linear_workgroup(group, groups);
-  let chunk = number / G;
-  let g = number % G;
+  let chunk = number / params.groups;
+  let g = number % params.groups;
   if (chunk * CHUNK >= params.tokens) {
     return;
   }
@@ -68,9 +68,9 @@ fn main(
       var q = vec4f(0.0);
       var k = vec4f(0.0);
       if (n < params.tokens) {
-        let start = (n * 3u * G + g) * D;
+        let start = (n * 3u * params.groups + g) * D;
         q = four_channels(start, i % QUADS);
-        k = four_channels(start + G * D, i % QUADS);
+        k = four_channels(start + params.groups * D, i % QUADS);
       }
       q_tile[i] = q;
       k_tile[i] = k;
@@ -87,7 +87,7 @@ fn main(
     workgroupBarrier();
   }
 
-  let row = (params.first_chunk + chunk) * G + g;
+  let row = (params.first_chunk + chunk) * params.groups + g;
   store_four(row, local.y * 4u, local.x, sum0);
   store_four(row, local.y * 4u + 1u, local.x, sum1);
   store_four(row, local.y * 4u + 2u, local.x, sum2);

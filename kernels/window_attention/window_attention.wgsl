@@ -1,0 +1,121 @@
+// out[n, h] = sum over the tokens m of n's window of softmax_m(q[n, h] . k[m, h] / sqrt(D)) * v[m, h], where
+// a row of qkv is q, k and v side by side, each (heads, D), and positions of a window that lie beyond the
+// right or lower edge of the map take part with qkv_bias as their row
+//
+// One workgroup per window and head, one invocation per query. Keys and values pass through workgroup
+// memory in tiles of 4 x 4 matrices, four channels of four tokens, one column per token. An invocation
+// keeps the highest score so far and, relative to it, the sum of the weights and of the weighted values.
+
+struct Params {
+  height: u32,
+  width: u32,
+  heads: u32,
+}
+
+override D: u32 = 1;
+override WINDOW: u32 = 1;
+
+@group(0) @binding(0) var<storage, read> qkv: array<f32>;
+@group(0) @binding(1) var<storage, read> qkv_bias: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+override TOKENS: u32 = WINDOW * WINDOW;
+override BLOCKS: u32 = (TOKENS + 3u) / 4u;
+const MAX_QUADS = 16u;
+override QUADS: u32 = (D + 3u) / 4u;
+// At most 6 KiB each.
+override TILE: u32 = 96u / QUADS;
+var<workgroup> keys: array<mat4x4f, TILE * QUADS>;
+var<workgroup> values: array<mat4x4f, TILE * QUADS>;
+
+const LOWEST = -3.0e38;
+
+// Channels 4 * quad, ... of head `head` of q (part 0), k (1) or v (2) at a position; zero behind channel D.
+fn four_channels(position: vec2u, part: u32, head: u32, quad: u32) -> vec4f {
+  let start = (part * params.heads + head) * D;
+  let row = (position.y * params.width + position.x) * 3u * params.heads * D;
+  let inside = position.x < params.width && position.y < params.height;
+  var four = vec4f(0.0);
+  for (var i = 0u; i < 4u; i++) {
+    let c = quad * 4u + i;
+    if (c < D && inside) {
+      four[i] = qkv[row + start + c];
+    } else if (c < D) {
+      four[i] = qkv_bias[start + c];
+    }
+  }
+  return four;
+}
+
+fn position_in_window(token: u32) -> vec2u {
+  return vec2u(token % WINDOW, token / WINDOW);
+}
+
+@compute @workgroup_size(TOKENS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let windows_per_row = (params.width + WINDOW - 1u) / WINDOW;
+  let number = linear_workgroup(group, groups);
+  let head = number % params.heads;
+  let window = number / params.heads;
+  let corner = vec2u(window % windows_per_row, window / windows_per_row) * WINDOW;
+  if (corner.y >= params.height) {
+    return;
+  }
+  let position = corner + position_in_window(lane);
+
+  var query: array<vec4f, MAX_QUADS>;
+  var sum: array<vec4f, MAX_QUADS>;
+  for (var quad = 0u; quad < QUADS; quad++) {
+    query[quad] = inverseSqrt(f32(D)) * four_channels(position, 0u, head, quad);
+  }
+  var highest = LOWEST;
+  var total = 0.0;
+
+  for (var tile = 0u; tile < BLOCKS; tile += TILE) {
+    let blocks = min(TILE, BLOCKS - tile);
+    for (var i = lane; i < blocks * QUADS; i += TOKENS) {
+      var key: mat4x4f;
+      var value: mat4x4f;
+      for (var j = 0u; j < 4u; j++) {
+        let source = corner + position_in_window((tile + i / QUADS) * 4u + j);
+        key[j] = four_channels(source, 1u, head, i % QUADS);
+        value[j] = four_channels(source, 2u, head, i % QUADS);
+      }
+      keys[i] = key;
+      values[i] = value;
+    }
+    workgroupBarrier();
+
+    for (var block = 0u; block < blocks; block++) {
+      var scores = vec4f(0.0);
+      for (var quad = 0u; quad < QUADS; quad++) {
+        scores += query[quad] * keys[block * QUADS + quad];
+      }
+      let token = vec4u(0u, 1u, 2u, 3u) + (tile + block) * 4u;
+      scores = select(vec4f(LOWEST), scores, token < vec4u(TOKENS));
+
+      let before = highest;
+      highest = max(max(highest, scores.x), max(scores.y, max(scores.z, scores.w)));
+      let correction = exp(before - highest);
+      let weights = exp(scores - highest);
+      total = total * correction + dot(weights, vec4f(1.0));
+      for (var quad = 0u; quad < QUADS; quad++) {
+        sum[quad] = sum[quad] * correction + values[block * QUADS + quad] * weights;
+      }
+    }
+    workgroupBarrier();
+  }
+
+  if (position.x >= params.width || position.y >= params.height) {
+    return;
+  }
+  let row = ((position.y * params.width + position.x) * params.heads + head) * D;
+  for (var c = 0u; c < D; c++) {
+    out[row + c] = sum[c / 4u][c % 4u] / total;
+  }
+}
