@@ -5,7 +5,7 @@ import { basename, extname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { drawOnPicture } from "./draw/index.ts";
-import { type Answer, Florence2, Florence2Error, type Result, tasks } from "./index.ts";
+import { type AnswerOf, Florence2, Florence2Error, type Result, tasks } from "./index.ts";
 
 const HELP = `florence2 [picture] [task] [options]
 
@@ -29,6 +29,7 @@ Anything else is passed to the model as a prompt.
 const home = new URL(import.meta.url.includes("/dist/") ? "../" : "./", import.meta.url);
 const BUNDLED_MODEL = fileURLToPath(new URL("checkpoints/nano/", home));
 const BUNDLED_PICTURE = fileURLToPath(new URL("examples/scene.png", home));
+type Answer = AnswerOf<string>;
 const FIRST_TASKS = ["<CAPTION>", "<OD>", "<OCR>"];
 
 async function main(args: string[]): Promise<void> {

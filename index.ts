@@ -21,4 +21,11 @@ export type { GenerationOptions } from "./model/generation/options.ts";
 export { type ImageInput, loadImage } from "./model/image/load.ts";
 export type { RawImage, RgbImage } from "./model/image/pixels.ts";
 export { type PreprocessedImage, preprocessImage } from "./model/image/preprocess.ts";
-export { type Answer, type AnswerOf, parseAnswer, type TaskToken, tasks } from "./model/tasks/index.ts";
+export {
+  type AnswerOf,
+  type Answers,
+  decodeGenerated,
+  parseAnswer,
+  type TaskToken,
+  tasks,
+} from "./model/tasks/index.ts";

@@ -1,5 +1,5 @@
 import { Florence2Error } from "../core/errors.ts";
-import type { Answer } from "../model/tasks/index.ts";
+import type { AnswerOf } from "../model/tasks/index.ts";
 import { drawAnswer } from "./svg.ts";
 
 /**
@@ -7,7 +7,10 @@ import { drawAnswer } from "./svg.ts";
  *
  * @param picture a path, or the bytes of a picture file
  */
-export async function drawOnPicture(picture: string | Uint8Array, answer: Answer): Promise<Uint8Array> {
+export async function drawOnPicture(
+  picture: string | Uint8Array,
+  answer: AnswerOf<string>,
+): Promise<Uint8Array> {
   const sharp = await import("sharp").then(
     ({ default: module }) => module,
     (cause: unknown) => {

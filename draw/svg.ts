@@ -1,4 +1,4 @@
-import type { Answer } from "../model/tasks/index.ts";
+import type { AnswerOf } from "../model/tasks/index.ts";
 
 /** Colours that stay apart from each other and from most pictures; one for each label, in turn. */
 const COLOURS = [
@@ -27,7 +27,10 @@ interface Mark {
  *
  * @param size of the picture as seen, in pixels: what the answer's coordinates refer to
  */
-export function drawAnswer(answer: Answer, { width, height }: { width: number; height: number }): string {
+export function drawAnswer(
+  answer: AnswerOf<string>,
+  { width, height }: { width: number; height: number },
+): string {
   const marks = marksOf(answer);
   const labels = [...new Set(marks.map(({ label }) => label))];
   const line = Math.max(1, Math.round(Math.max(width, height) / 300));
@@ -42,7 +45,7 @@ export function drawAnswer(answer: Answer, { width, height }: { width: number; h
   ].join("\n");
 }
 
-function marksOf(answer: Answer): Mark[] {
+function marksOf(answer: AnswerOf<string>): Mark[] {
   if (typeof answer === "string") return [];
   const marks: Mark[] = [];
   if ("bboxes" in answer) {

@@ -21,11 +21,12 @@ import type { ImageInput, LoadImageOptions } from "./image/load.ts";
 import { preprocessImage } from "./image/preprocess.ts";
 import {
   type AnswerOf,
+  decodeGenerated,
   type ParseOptions,
+  type PixelBox,
   parseAnswer,
-  type RegionInput,
   resolveTask,
-  type TaskOrPrompt,
+  type Task,
 } from "./tasks/index.ts";
 import { VisionSession } from "./vision_session.ts";
 import { loadWeights, type Weights } from "./weights.ts";
@@ -57,8 +58,8 @@ export interface RunOptions
     Pick<LoadImageOptions, "maxPixels" | "maxBytes"> {
   /** For tasks that take a text: the phrase, the caption. */
   readonly text?: string;
-  /** For tasks that take a region: a box in pixels of the picture as seen, or four location tokens. */
-  readonly region?: RegionInput;
+  /** For tasks that take a region: a box in pixels of the picture as seen. (Location tokens go into `text`.) */
+  readonly region?: PixelBox;
 }
 
 export interface Sequence {
@@ -93,11 +94,11 @@ export interface StreamPart<A> {
   readonly result?: Result<A>;
 }
 
-export interface BatchItem<T extends TaskOrPrompt = TaskOrPrompt> {
+export interface BatchItem<T extends string = string> {
   readonly image: ImageInput | EncodedImage;
   readonly task: T;
   readonly text?: string;
-  readonly region?: RegionInput;
+  readonly region?: PixelBox;
 }
 
 export interface ForwardInput {
@@ -234,7 +235,7 @@ export class Florence2 {
    * @throws {Florence2Error} for bad options, texts or pictures, before anything is computed; the signal's
    *   reason when it aborts
    */
-  async run<T extends TaskOrPrompt>(
+  async run<T extends string>(
     image: ImageInput | EncodedImage,
     task: T,
     options: RunOptions = {},
@@ -247,7 +248,7 @@ export class Florence2 {
   }
 
   /** Like `run`, part by part as the answer becomes certain. Leaving the loop ends the decoding. */
-  async *stream<T extends TaskOrPrompt>(
+  async *stream<T extends string>(
     image: ImageInput | EncodedImage,
     task: T,
     options: RunOptions = {},
@@ -292,7 +293,7 @@ export class Florence2 {
   }
 
   /** Answers several questions, several at a time; each answer is what `run` alone would give. */
-  async runBatch<T extends TaskOrPrompt>(
+  async runBatch<T extends string>(
     items: readonly BatchItem<T>[],
     options: Omit<RunOptions, "text" | "region"> = {},
   ): Promise<Result<AnswerOf<T>>[]> {
@@ -409,7 +410,7 @@ export class Florence2 {
     });
   }
 
-  async #answer<T extends TaskOrPrompt>(
+  async #answer<T extends string>(
     items: readonly BatchItem<T>[],
     settings: GenerationSettings,
     options: RunOptions,
@@ -433,14 +434,14 @@ export class Florence2 {
     const loaded =
       image instanceof EncodedImage ? image : await preprocessImage(image, this.imageConfig, options);
     const size = { width: loaded.width, height: loaded.height };
-    const resolved = resolveTask(task, { text, region, size });
-    const promptIds = this.tokenizer.encode(resolved.prompt);
+    const { task: kind, prompt } = resolveTask(task, region ?? text, size);
+    const promptIds = this.tokenizer.encode(prompt);
     this.#checkLength(promptIds.length);
     if (loaded instanceof EncodedImage) {
-      return { task, size, promptIds, features: loaded.features, free: () => {} };
+      return { task: kind, size, promptIds, features: loaded.features, free: () => {} };
     }
     const encoded = await this.#see(loaded.pixelValues, size, options.signal);
-    return { task, size, promptIds, features: encoded.features, free: () => encoded.dispose() };
+    return { task: kind, size, promptIds, features: encoded.features, free: () => encoded.dispose() };
   }
 
   #checkLength(promptLength: number): void {
@@ -484,24 +485,25 @@ export class Florence2 {
     return new EncodedImage(features, size, () => this.#runner.free(features));
   }
 
-  #result<T extends TaskOrPrompt>(
+  #result<T extends string>(
     asked: Asked,
     generated: readonly GeneratedSequence[],
     options: RunOptions,
   ): Result<AnswerOf<T>> {
-    const sequences = generated.map((sequence): Sequence => {
-      const { text } = this.tokenizer.decodeWithOffsets(sequence.tokens);
-      return { text, ...sequence };
-    });
-    const best = sequences[0]!;
-    const answer = parseAnswer(asked.task as T, best.text, asked.size, options);
-    return { ...best, answer, ...asked.size, sequences };
+    const sequences = generated.map((sequence) => ({
+      ...sequence,
+      text: this.tokenizer.decode(sequence.tokens),
+    }));
+    const [best] = sequences;
+    const scored = decodeGenerated(this.tokenizer, best!.tokens, best!.logProbs);
+    const answer = parseAnswer(asked.task as Task<string, AnswerOf<T>>, scored, asked.size, options);
+    return { ...best!, answer, ...asked.size, sequences };
   }
 }
 
 /** A question that was checked, about a picture that was seen. */
 interface Asked {
-  readonly task: TaskOrPrompt;
+  readonly task: Task;
   readonly size: { readonly width: number; readonly height: number };
   readonly promptIds: readonly number[];
   readonly features: Tensor;

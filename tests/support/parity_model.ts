@@ -1,0 +1,62 @@
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import type { JsonValue } from "../../core/json.ts";
+import type { Runner } from "../../core/runner.ts";
+import { openSafetensors } from "../../core/safetensors.ts";
+import { type Florence2Config, type ImageConfig, parseConfig } from "../../model/config.ts";
+import { Florence2 } from "../../model/florence2.ts";
+import { loadWeights, type Weights } from "../../model/weights.ts";
+import { Tokenizer } from "../../tokenizer/index.ts";
+import { parityCheckpoint, parityTensor } from "./parity_weights.ts";
+
+const fixtures = new URL("../fixtures/", import.meta.url);
+
+export function modelFixture<T>(name: string): T {
+  return JSON.parse(readFileSync(new URL(`model/${name}`, fixtures), "utf8")) as T;
+}
+
+/** All tensors of a fixture, by name. */
+export async function tensorFixture(name: string): Promise<Map<string, Float32Array>> {
+  const file = await openSafetensors(new URL(`model/${name}`, fixtures));
+  const tensors = new Map<string, Float32Array>();
+  for (const tensor of file.tensors.keys())
+    tensors.set(tensor, new Float32Array((await file.read(tensor)).buffer));
+  await file.close();
+  return tensors;
+}
+
+export interface ParityModel {
+  readonly config: Florence2Config;
+  readonly imageConfig: ImageConfig;
+  readonly weights: Weights;
+  readonly model: Florence2;
+}
+
+/** A model of a fixture's configuration whose weights both sides compute; its tokenizer plays no part. */
+export async function openParityModel(name: string, side: number, runner: Runner): Promise<ParityModel> {
+  const config = parseConfig(modelFixture<JsonValue>(`${name}.config.json`));
+  const imageConfig: ImageConfig = {
+    width: side,
+    height: side,
+    rescaleFactor: 1 / 255,
+    mean: [0.485, 0.456, 0.406],
+    std: [0.229, 0.224, 0.225],
+  };
+  const weights = await loadWeights(parityCheckpoint(config), config, runner);
+  return {
+    config,
+    imageConfig,
+    weights,
+    model: new Florence2(config, imageConfig, await anyTokenizer(), runner, weights),
+  };
+}
+
+async function anyTokenizer(): Promise<Tokenizer> {
+  const text = await readFile(new URL("tokenizer/tokenizer.json", fixtures), "utf8");
+  return Tokenizer.fromFiles({ "tokenizer.json": JSON.parse(text) as unknown });
+}
+
+/** Normalised pixels (3, side, side) that both sides compute. */
+export function parityPixels(name: string, side: number): Float32Array {
+  return parityTensor(name, [3, side, side]);
+}
