@@ -1,0 +1,54 @@
+import { kernelCases } from "../../core/kernel_cases.ts";
+import { type ConvGeometry, conv2d, conv2dKernel } from "./conv2d.ts";
+
+interface Case extends ConvGeometry {
+  readonly name: string;
+  readonly C: number;
+  readonly O: number;
+}
+
+/** The two kinds of patch embedding in released models. */
+const first = { kernel: 7, stride: 4, padding: 3, layout: "planes" } as const;
+const later = { kernel: 3, stride: 2, padding: 1, layout: "tokens" } as const;
+
+const cases: readonly Case[] = [
+  { name: "stage 1 of base, an eighth", ...first, height: 96, width: 768, C: 3, O: 128 },
+  { name: "stage 2 of base, an eighth", ...later, height: 24, width: 192, C: 128, O: 256 },
+  { name: "stage 4 of base, a quarter", ...later, height: 12, width: 48, C: 512, O: 1024 },
+  { name: "ragged picture", ...first, height: 13, width: 30, C: 3, O: 5 },
+  { name: "ragged map", ...later, height: 7, width: 9, C: 37, O: 71 },
+  { name: "patches that overlap fully", ...later, stride: 1, height: 5, width: 13, C: 17, O: 65 },
+  { name: "wide padding, even filter", ...later, kernel: 4, padding: 3, height: 4, width: 3, C: 2, O: 3 },
+  { name: "one pixel, one channel", ...later, height: 1, width: 1, C: 1, O: 1 },
+];
+
+const outSide = (side: number, { kernel, stride, padding }: Case) =>
+  Math.floor((side + 2 * padding - kernel) / stride) + 1;
+
+export default kernelCases(conv2dKernel, {
+  cases,
+  inputs: ({ height, width, kernel, layout, C, O }, random) => {
+    const weight = random.normal(O, C, kernel, kernel);
+    // Of such a size that outputs are about 1, as in a trained model.
+    const scale = (C * kernel * kernel) ** -0.5;
+    return {
+      x: layout === "planes" ? random.normal(C, height, width) : random.normal(height * width, C),
+      weight: { ...weight, data: weight.data.map((value) => value * scale) },
+      bias: random.normal(O),
+    };
+  },
+  record: (rec, { x, weight, bias }, testCase) => ({
+    out: conv2d(rec, x!, { weight: weight!, bias: bias! }, testCase),
+  }),
+  work: (testCase) => {
+    const { height, width, kernel, C, O } = testCase;
+    const outputs = outSide(height, testCase) * outSide(width, testCase) * O;
+    const filter = C * kernel * kernel;
+    return {
+      bytes: 4 * (height * width * C + filter * O + O + outputs),
+      operations: 2 * outputs * filter,
+    };
+  },
+  // Sums of up to 4608 products of either sign, in f32.
+  tolerance: 3e-5,
+});

@@ -1,0 +1,69 @@
+import { Florence2Error } from "../../core/errors.ts";
+import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
+import type { Recording } from "../../core/recording.ts";
+import { expectShape, type Tensor } from "../../core/tensor.ts";
+import { conv2dTwin } from "./conv2d.twin.ts";
+
+/** Pixels and outputs of a workgroup, as in the shader. */
+const TILE = 64;
+
+export const conv2dKernel = defineKernel({
+  name: "conv2d",
+  bindings: { x: read, weight: read, bias: read, out: write },
+  params: { height: "u32", width: "u32", out_height: "u32", out_width: "u32" },
+  constants: { C: "u32", O: "u32", KERNEL: "u32", STRIDE: "u32", PADDING: "u32", PLANES: "u32" },
+  variants: [
+    {
+      label: "portable",
+      source: new URL("./conv2d.wgsl", import.meta.url),
+      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
+      groups: ({ out_height, out_width }, { O }) =>
+        linearGroups(ceilDiv(out_height * out_width, TILE) * ceilDiv(O, TILE)),
+    },
+  ],
+  twin: conv2dTwin,
+});
+
+export interface ConvGeometry {
+  readonly height: number;
+  readonly width: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+  /** How x lies in memory: (HW, C), or (C, H, W) as a picture comes. */
+  readonly layout: "tokens" | "planes";
+}
+
+/**
+ * A convolution with square filters (O, C, k, k), bias (O), and zeros around the map; as in PyTorch,
+ * filters are not flipped. Gives tokens (outH outW, O), with outH = floor((H + 2 padding - k) / stride) + 1:
+ * DaViT's patch embedding, `convs.*.proj`.
+ */
+export function conv2d(
+  rec: Recording,
+  x: Tensor,
+  { weight, bias }: { readonly weight: Tensor; readonly bias: Tensor },
+  { height, width, kernel, stride, padding, layout }: ConvGeometry,
+): Tensor {
+  const [O = 0, C = 0] = weight.shape;
+  expectShape(weight, [O, C, kernel, kernel], "conv2d weight");
+  expectShape(bias, [O], "conv2d bias");
+  expectShape(x, layout === "planes" ? [C, height, width] : [height * width, C], "conv2d x");
+  const outHeight = Math.floor((height + 2 * padding - kernel) / stride) + 1;
+  const outWidth = Math.floor((width + 2 * padding - kernel) / stride) + 1;
+  if (outHeight < 1 || outWidth < 1) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `conv2d: filters of ${kernel} x ${kernel} do not fit into ${width} x ${height} pixels with ${padding} around`,
+      { height, width, kernel, padding },
+    );
+  }
+  const out = rec.temp([outHeight * outWidth, O]);
+  rec.dispatch(
+    conv2dKernel,
+    { x, weight, bias, out },
+    { height, width, out_height: outHeight, out_width: outWidth },
+    { C, O, KERNEL: kernel, STRIDE: stride, PADDING: padding, PLANES: layout === "planes" ? 1 : 0 },
+  );
+  return out;
+}

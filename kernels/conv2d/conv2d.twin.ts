@@ -1,0 +1,52 @@
+interface Arrays {
+  readonly x: Float32Array;
+  readonly weight: Float32Array;
+  readonly bias: Float32Array;
+  readonly out: Float32Array;
+}
+
+interface Params {
+  readonly height: number;
+  readonly width: number;
+  readonly out_height: number;
+  readonly out_width: number;
+}
+
+interface Constants {
+  readonly C: number;
+  readonly O: number;
+  readonly KERNEL: number;
+  readonly STRIDE: number;
+  readonly PADDING: number;
+  readonly PLANES: number;
+}
+
+export function conv2dTwin(
+  { x, weight, bias, out }: Arrays,
+  { height, width, out_height, out_width }: Params,
+  { C, O, KERNEL, STRIDE, PADDING, PLANES }: Constants,
+): void {
+  const taps = KERNEL * KERNEL;
+  // From one channel to the next, and from one pixel to the next.
+  const channelStep = PLANES ? height * width : 1;
+  const pixelStep = PLANES ? 1 : C;
+  for (let outH = 0; outH < out_height; outH++) {
+    for (let outW = 0; outW < out_width; outW++) {
+      const top = outH * STRIDE - PADDING;
+      const left = outW * STRIDE - PADDING;
+      for (let o = 0; o < O; o++) {
+        let sum = bias[o]!;
+        for (let i = 0; i < KERNEL; i++) {
+          if (top + i < 0 || top + i >= height) continue;
+          for (let j = 0; j < KERNEL; j++) {
+            if (left + j < 0 || left + j >= width) continue;
+            const pixel = ((top + i) * width + left + j) * pixelStep;
+            const tap = o * C * taps + i * KERNEL + j;
+            for (let c = 0; c < C; c++) sum += x[pixel + c * channelStep]! * weight[tap + c * taps]!;
+          }
+        }
+        out[(outH * out_width + outW) * O + o] = sum;
+      }
+    }
+  }
+}
