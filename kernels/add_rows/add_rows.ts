@@ -1,0 +1,30 @@
+import { ceilDiv, defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
+import type { Recording } from "../../core/recording.ts";
+import { columnsOf, elementsOf, type Tensor } from "../../core/tensor.ts";
+import { addRowsTwin } from "./add_rows.twin.ts";
+
+export const addRowsKernel = defineKernel({
+  name: "add_rows",
+  bindings: { x: read, table: read, out: update },
+  /** In elements. */
+  params: { count: "u32", first: "u32" },
+  constants: {},
+  variants: [
+    {
+      label: "portable",
+      source: new URL("./add_rows.wgsl", import.meta.url),
+      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
+      groups: ({ count }) => linearGroups(ceilDiv(count, 64)),
+    },
+  ],
+  twin: addRowsTwin,
+});
+
+/**
+ * out[i] = x[i] + table[firstRow + i] for the rows of x (n, d); rows of out (at least n, d) behind them
+ * are left alone. Adds learned positions to picture tokens.
+ */
+export function addRows(rec: Recording, x: Tensor, table: Tensor, firstRow: number, out: Tensor): void {
+  const d = columnsOf(x);
+  rec.dispatch(addRowsKernel, { x, table, out }, { count: elementsOf(x.shape), first: firstRow * d }, {});
+}

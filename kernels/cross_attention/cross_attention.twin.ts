@@ -1,0 +1,47 @@
+interface Arrays {
+  readonly q: Float32Array;
+  readonly keysValues: Float32Array;
+  readonly lengths: Uint32Array;
+  readonly out: Float32Array;
+}
+
+interface Params {
+  readonly rows: number;
+  readonly rowsPerPicture: number;
+  readonly source: number;
+}
+
+export function crossAttentionTwin(
+  { q, keysValues, lengths, out }: Arrays,
+  { rows, rowsPerPicture, source }: Params,
+  { D, H }: { readonly D: number; readonly H: number },
+): void {
+  const d = D * H;
+  const scores = new Float64Array(source);
+  for (let r = 0; r < rows; r++) {
+    const picture = Math.floor(r / rowsPerPicture);
+    const length = lengths[picture]!;
+    for (let h = 0; h < H; h++) {
+      let largest = -Infinity;
+      for (let s = 0; s < length; s++) {
+        const key = (picture * source + s) * 2 * d + h * D;
+        let score = 0;
+        for (let c = 0; c < D; c++) score += q[r * d + h * D + c]! * keysValues[key + c]!;
+        scores[s] = score / Math.sqrt(D);
+        largest = Math.max(largest, scores[s]!);
+      }
+      let sum = 0;
+      for (let s = 0; s < length; s++) {
+        scores[s] = Math.exp(scores[s]! - largest);
+        sum += scores[s]!;
+      }
+      for (let c = 0; c < D; c++) {
+        let mean = 0;
+        for (let s = 0; s < length; s++) {
+          mean += (scores[s]! / sum) * keysValues[(picture * source + s) * 2 * d + d + h * D + c]!;
+        }
+        out[r * d + h * D + c] = mean;
+      }
+    }
+  }
+}

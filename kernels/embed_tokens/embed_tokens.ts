@@ -1,0 +1,60 @@
+import { ceilDiv, defineKernel, linearGroups, read, readU32, update } from "../../core/kernel.ts";
+import type { Recording } from "../../core/recording.ts";
+import { columnsOf, type Tensor } from "../../core/tensor.ts";
+import { embedTokensTwin } from "./embed_tokens.twin.ts";
+
+export const embedTokensKernel = defineKernel({
+  name: "embed_tokens",
+  bindings: { ids: readU32, table: read, positions: read, position: readU32, out: update },
+  params: {
+    count: "u32",
+    d: "u32",
+    bandStart: "u32",
+    bandRows: "u32",
+    firstPosition: "u32",
+    advance: "u32",
+    outRow: "u32",
+  },
+  constants: {},
+  variants: [
+    {
+      label: "portable",
+      source: new URL("./embed_tokens.wgsl", import.meta.url),
+      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
+      groups: ({ count, d }) => linearGroups(ceilDiv(count * d, 64)),
+    },
+  ],
+  twin: embedTokensTwin,
+});
+
+export interface EmbedOptions {
+  /** Row of `positions` for the first token at step 0. */
+  readonly firstPosition: number;
+  /** 1 if each token is one place further (a prompt), 0 if all have the same place (rows of one step). */
+  readonly advance: 0 | 1;
+  /** (rows, d), written from row `outRow` on and otherwise left alone. Default: a new (n, d). */
+  readonly out?: Tensor;
+  readonly outRow?: number;
+}
+
+/**
+ * out[outRow + i] = table[ids[i]] + positions[firstPosition + position[0] + i * advance]: words and where
+ * they stand. ids u32 (n), table (V, d), positions (P, d), position u32 (1). The table may exceed the
+ * largest binding: each of its bands serves the ids that lie in it.
+ */
+export function embedTokens(
+  rec: Recording,
+  ids: Tensor,
+  table: Tensor,
+  positions: Tensor,
+  position: Tensor,
+  { firstPosition, advance, out, outRow = 0 }: EmbedOptions,
+): Tensor {
+  const [count, d] = [ids.shape[0]!, columnsOf(table)];
+  const target = out ?? rec.temp([count, d]);
+  for (const { from, to, tensor } of rec.bands(table)) {
+    const params = { count, d, bandStart: from, bandRows: to - from, firstPosition, advance, outRow };
+    rec.dispatch(embedTokensKernel, { ids, table: tensor, positions, position, out: target }, params, {});
+  }
+  return target;
+}

@@ -1,0 +1,41 @@
+// out[outRow + i] = table[ids[i] - bandStart] + positions[firstPosition + position + i * advance]
+//
+// One invocation per element; ids outside the band of the table are left to other dispatches.
+
+struct Params {
+  count: u32,
+  d: u32,
+  bandStart: u32,
+  bandRows: u32,
+  firstPosition: u32,
+  advance: u32,
+  outRow: u32,
+}
+
+@group(0) @binding(0) var<storage, read> ids: array<u32>;
+@group(0) @binding(1) var<storage, read> table: array<f32>;
+@group(0) @binding(2) var<storage, read> positions: array<f32>;
+@group(0) @binding(3) var<storage, read> position: array<u32>;
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let element = linear_workgroup(group, groups) * 64u + lane;
+  let d = params.d;
+  if (element >= params.count * d) {
+    return;
+  }
+  let i = element / d;
+  let c = element % d;
+  let id = ids[i];
+  if (id < params.bandStart || id >= params.bandStart + params.bandRows) {
+    return;
+  }
+  let place = params.firstPosition + position[0] + i * params.advance;
+  out[(params.outRow + i) * d + c] = table[(id - params.bandStart) * d + c] + positions[place * d + c];
+}

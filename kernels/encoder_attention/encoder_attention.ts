@@ -1,0 +1,31 @@
+import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
+import type { Recording } from "../../core/recording.ts";
+import { columnsOf, rowsOf, type Tensor } from "../../core/tensor.ts";
+import { encoderAttentionTwin } from "./encoder_attention.twin.ts";
+
+export const encoderAttentionKernel = defineKernel({
+  name: "encoder_attention",
+  bindings: { qkv: read, out: write },
+  params: { tokens: "u32" },
+  constants: { D: "u32", H: "u32" },
+  variants: [
+    {
+      label: "portable",
+      source: new URL("./encoder_attention.wgsl", import.meta.url),
+      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
+      groups: ({ tokens }, { H }) => linearGroups(ceilDiv(tokens, 8) * H),
+    },
+  ],
+  twin: encoderAttentionTwin,
+});
+
+/**
+ * softmax(q·kᵀ / √D)·v of a sequence with itself, both ways: qkv (S, 3d) with q, k and v side by side,
+ * heads of D = d / heads columns (at most 128); returns (S, d). BART encoder, transformers `BartAttention`.
+ */
+export function encoderAttention(rec: Recording, qkv: Tensor, heads: number): Tensor {
+  const [S, d] = [rowsOf(qkv), columnsOf(qkv) / 3];
+  const out = rec.temp([S, d]);
+  rec.dispatch(encoderAttentionKernel, { qkv, out }, { tokens: S }, { D: d / heads, H: heads });
+  return out;
+}

@@ -1,0 +1,71 @@
+import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
+import type { Recording } from "../../core/recording.ts";
+import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
+import { matmulTwin } from "./matmul.twin.ts";
+
+/** Up to this many rows of x, reading each weight once counts for more than sharing it in tiles. */
+const FEW_ROWS = 16;
+
+const includes = [
+  new URL("../shared/grid.wgsl", import.meta.url),
+  new URL("../shared/gelu.wgsl", import.meta.url),
+];
+
+export const matmulKernel = defineKernel({
+  name: "matmul",
+  bindings: { x: read, weight: read, bias: read, residual: read, out: write },
+  params: { M: "u32", N: "u32", outColumns: "u32", outColumn: "u32" },
+  constants: { K: "u32", HAS_BIAS: "u32", HAS_RESIDUAL: "u32", HAS_GELU: "u32" },
+  variants: [
+    {
+      label: "rows",
+      source: new URL("./matmul.rows.wgsl", import.meta.url),
+      includes,
+      when: ({ M }) => M <= FEW_ROWS,
+      groups: ({ N }) => linearGroups(ceilDiv(N, 4)),
+    },
+    {
+      label: "tile",
+      source: new URL("./matmul.tile.wgsl", import.meta.url),
+      includes,
+      groups: ({ M, N }) => linearGroups(ceilDiv(M, 64) * ceilDiv(N, 64)),
+    },
+  ],
+  twin: matmulTwin,
+});
+
+export interface MatmulOptions {
+  /** (N). */
+  readonly bias?: Tensor;
+  readonly activation?: "none" | "gelu";
+  /** Of the shape of out. */
+  readonly residual?: Tensor;
+  /** (M, at least outColumn + N): where the result goes. Default: a new (M, N). */
+  readonly out?: Tensor;
+  /** The first column of out that is written. Default 0. */
+  readonly outColumn?: number;
+}
+
+/**
+ * out = activation(x·Wᵀ + bias) + residual: a linear layer and what rides on it. x (..., K) has M rows,
+ * weight is (N, K) as stored.
+ */
+export function matmul(rec: Recording, x: Tensor, weight: Tensor, options: MatmulOptions = {}): Tensor {
+  const { bias, activation = "none", residual, outColumn = 0 } = options;
+  const [M, K] = [rowsOf(x), columnsOf(x)];
+  const N = weight.shape[0]!;
+  expectShape(weight, [N, K], "matmul weight");
+  if (bias) expectShape(bias, [N], "matmul bias");
+  const out = options.out ?? rec.temp([...x.shape.slice(0, -1), N]);
+  const outColumns = columnsOf(out);
+  expectShape(out, [...out.shape.slice(0, -1), Math.max(outColumns, outColumn + N)], "matmul out");
+  if (residual) expectShape(residual, out.shape, "matmul residual");
+  rec.dispatch(
+    matmulKernel,
+    // What is absent is bound to something that is there, and not read.
+    { x, weight, bias: bias ?? weight, residual: residual ?? x, out },
+    { M, N, outColumns, outColumn },
+    { K, HAS_BIAS: bias ? 1 : 0, HAS_RESIDUAL: residual ? 1 : 0, HAS_GELU: activation === "gelu" ? 1 : 0 },
+  );
+  return out;
+}

@@ -1,0 +1,22 @@
+// The error function to 1.2e-7 of 1 - erf: a Chebyshev fit of log(erfc(x) / t) + x^2 in t = 1 / (1 + |x| / 2)
+// (Press et al., Numerical Recipes, section 6.2).
+fn erf(x: f32) -> f32 {
+  let t = 1.0 / (1.0 + 0.5 * abs(x));
+  var fit = 0.17087277;
+  fit = -0.82215223 + t * fit;
+  fit = 1.48851587 + t * fit;
+  fit = -1.13520398 + t * fit;
+  fit = 0.27886807 + t * fit;
+  fit = -0.18628806 + t * fit;
+  fit = 0.09678418 + t * fit;
+  fit = 0.37409196 + t * fit;
+  fit = 1.00002368 + t * fit;
+  fit = -1.26551223 + t * fit;
+  let rest = t * exp(fit - x * x);
+  return select(rest - 1.0, 1.0 - rest, x >= 0.0);
+}
+
+// x times the probability that a standard normal number is below x.
+fn gelu(x: f32) -> f32 {
+  return 0.5 * x * (1.0 + erf(x * 0.7071067811865476));
+}
