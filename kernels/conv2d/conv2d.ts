@@ -10,15 +10,22 @@ const TILE = 64;
 export const conv2dKernel = defineKernel({
   name: "conv2d",
   bindings: { x: read, weight: read, bias: read, out: write },
-  params: { height: "u32", width: "u32", out_height: "u32", out_width: "u32" },
-  constants: { C: "u32", O: "u32", KERNEL: "u32", STRIDE: "u32", PADDING: "u32", PLANES: "u32" },
+  params: {
+    height: "u32",
+    width: "u32",
+    out_height: "u32",
+    out_width: "u32",
+    channels: "u32",
+    outputs: "u32",
+  },
+  constants: { KERNEL: "u32", STRIDE: "u32", PADDING: "u32", PLANES: "u32" },
   variants: [
     {
       label: "portable",
       source: new URL("./conv2d.wgsl", import.meta.url),
       includes: [new URL("../shared/grid.wgsl", import.meta.url)],
-      groups: ({ out_height, out_width }, { O }) =>
-        linearGroups(ceilDiv(out_height * out_width, TILE) * ceilDiv(O, TILE)),
+      groups: ({ out_height, out_width, outputs }) =>
+        linearGroups(ceilDiv(out_height * out_width, TILE) * ceilDiv(outputs, TILE)),
     },
   ],
   twin: conv2dTwin,
@@ -62,8 +69,8 @@ export function conv2d(
   rec.dispatch(
     conv2dKernel,
     { x, weight, bias, out },
-    { height, width, out_height: outHeight, out_width: outWidth },
-    { C, O, KERNEL: kernel, STRIDE: stride, PADDING: padding, PLANES: layout === "planes" ? 1 : 0 },
+    { height, width, out_height: outHeight, out_width: outWidth, channels: C, outputs: O },
+    { KERNEL: kernel, STRIDE: stride, PADDING: padding, PLANES: layout === "planes" ? 1 : 0 },
   );
   return out;
 }

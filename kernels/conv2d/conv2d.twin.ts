@@ -10,11 +10,11 @@ interface Params {
   readonly width: number;
   readonly out_height: number;
   readonly out_width: number;
+  readonly channels: number;
+  readonly outputs: number;
 }
 
 interface Constants {
-  readonly C: number;
-  readonly O: number;
   readonly KERNEL: number;
   readonly STRIDE: number;
   readonly PADDING: number;
@@ -23,29 +23,29 @@ interface Constants {
 
 export function conv2dTwin(
   { x, weight, bias, out }: Arrays,
-  { height, width, out_height, out_width }: Params,
-  { C, O, KERNEL, STRIDE, PADDING, PLANES }: Constants,
+  { height, width, out_height, out_width, channels, outputs }: Params,
+  { KERNEL, STRIDE, PADDING, PLANES }: Constants,
 ): void {
   const taps = KERNEL * KERNEL;
   // From one channel to the next, and from one pixel to the next.
   const channelStep = PLANES ? height * width : 1;
-  const pixelStep = PLANES ? 1 : C;
+  const pixelStep = PLANES ? 1 : channels;
   for (let outH = 0; outH < out_height; outH++) {
     for (let outW = 0; outW < out_width; outW++) {
       const top = outH * STRIDE - PADDING;
       const left = outW * STRIDE - PADDING;
-      for (let o = 0; o < O; o++) {
+      for (let o = 0; o < outputs; o++) {
         let sum = bias[o]!;
         for (let i = 0; i < KERNEL; i++) {
           if (top + i < 0 || top + i >= height) continue;
           for (let j = 0; j < KERNEL; j++) {
             if (left + j < 0 || left + j >= width) continue;
             const pixel = ((top + i) * width + left + j) * pixelStep;
-            const tap = o * C * taps + i * KERNEL + j;
-            for (let c = 0; c < C; c++) sum += x[pixel + c * channelStep]! * weight[tap + c * taps]!;
+            const tap = o * channels * taps + i * KERNEL + j;
+            for (let c = 0; c < channels; c++) sum += x[pixel + c * channelStep]! * weight[tap + c * taps]!;
           }
         }
-        out[(outH * out_width + outW) * O + o] = sum;
+        out[(outH * out_width + outW) * outputs + o] = sum;
       }
     }
   }
