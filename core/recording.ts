@@ -27,6 +27,8 @@ export interface DeviceProfile {
   readonly features: ReadonlySet<Feature>;
   /** The largest part of a buffer that one shader binding may see. */
   readonly maxBindingBytes: number;
+  /** The largest band that tensors are cut into. Default: what can be bound; tests make it small. */
+  readonly maxBandBytes?: number;
 }
 
 /** What every WebGPU device can do. */
@@ -143,7 +145,7 @@ export class Recording {
   bands(tensor: Tensor, rowBytes = columnsOf(tensor) * BYTES_PER_ELEMENT, multiple = 1): Band[] {
     const length = tensor.shape[0] ?? 0;
     const unit = lcm(multiple, rowAlignment(bytesOf(tensor) / Math.max(length, 1) || BYTES_PER_ELEMENT));
-    const fit = Math.floor(this.profile.maxBindingBytes / rowBytes);
+    const fit = Math.floor((this.profile.maxBandBytes ?? this.profile.maxBindingBytes) / rowBytes);
     const size = fit >= length ? length : Math.max(unit, fit - (fit % unit));
     const bands: Band[] = [];
     for (let from = 0; from < length; from += size) {

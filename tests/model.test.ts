@@ -28,15 +28,15 @@ const runners: [string, string | undefined, () => Promise<Runner>][] = [
   ["CPU", undefined, async () => new CpuRunner()],
   ["GPU", gpuMissing, () => openTestGpu()],
   ["GPU with fresh memory poisoned", gpuMissing, () => openTestGpu({ debug: true })],
-  ["GPU with bindings of 16 KiB at most", gpuMissing, shortOfMemory],
+  ["GPU in bands of 16 KiB", gpuMissing, inBands],
 ];
 
-/** A GPU that pretends to bind little, so that everything is cut into bands. */
-async function shortOfMemory(): Promise<Runner> {
+/** A GPU that pretends to bind little, so that whatever can be large is cut into bands. */
+async function inBands(): Promise<Runner> {
   const gpu = await openTestGpu();
   return new Proxy(gpu, {
     get(target, key) {
-      if (key === "profile") return { ...target.profile, maxBindingBytes: 16 * 1024 };
+      if (key === "profile") return { ...target.profile, maxBandBytes: 16 * 1024 };
       const value: unknown = Reflect.get(target, key, target);
       return typeof value === "function" ? (value as () => unknown).bind(target) : value;
     },
