@@ -1,0 +1,156 @@
+/**
+ * Full-size models on a photograph, against transformers: base in every run, large with
+ * FLORENCE2_TEST_LARGE=1 (some minutes and 4 GB of memory more).
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Runner } from "../core/runner.ts";
+import { DecodingSession } from "../model/decoding_session.ts";
+import { generate } from "../model/generation/generate.ts";
+import { generationSettings } from "../model/generation/options.ts";
+import { preprocessImage } from "../model/image/preprocess.ts";
+import { VisionSession } from "../model/vision_session.ts";
+import { gpuMissing, openTestGpu } from "./support/gpu.ts";
+import { modelFixture, openParityModel, type ParityModel, tensorFixture } from "./support/parity_model.ts";
+
+interface FullSizeFixture {
+  readonly picture: string;
+  readonly side: number;
+  readonly input_ids: number[];
+  readonly decoder_ids: number[];
+  /** Of each stage its shape and its norm; the fixture's tensors hold samples of it. */
+  readonly taps: Record<string, { shape: number[]; norm: number }>;
+  readonly logits: { norm: number; top_ids: number[]; top: number[] }[];
+  readonly runs: Record<
+    string,
+    { input_ids: number[]; greedy: { ids: number[] }; beams: { ids: number[]; score: number } }
+  >;
+}
+
+/** The bar of every stage, as a share of its norm. */
+const TOLERANCE = 2e-5;
+const SCORE_TOLERANCE = 1e-4;
+/** Of each step's logits the fixture holds this many. */
+const LOGIT_SAMPLES = 2048;
+
+const sizes: [string, string | undefined][] = [
+  ["base", gpuMissing],
+  ["large", gpuMissing ?? (process.env.FLORENCE2_TEST_LARGE ? undefined : "set FLORENCE2_TEST_LARGE=1")],
+];
+
+for (const [name, missing] of sizes) {
+  describe.skipIf(missing)(
+    `Florence-2-${name} at 768 x 768 pixels, against transformers${missing ? ` (${missing})` : ""}`,
+    () => {
+      let runner: Runner;
+      let parity: ParityModel;
+      let fixture: FullSizeFixture;
+      let samples: Map<string, Float32Array>;
+      let pixelValues: Float32Array;
+
+      beforeAll(async () => {
+        fixture = modelFixture<FullSizeFixture>(`${name}.json`);
+        samples = await tensorFixture(`${name}.safetensors`);
+        runner = await openTestGpu();
+        parity = await openParityModel(name, fixture.side, runner);
+        const picture = new URL(`fixtures/pictures/${fixture.picture}`, import.meta.url);
+        pixelValues = (await preprocessImage(picture, parity.imageConfig)).pixelValues;
+      });
+      afterAll(() => parity?.model.dispose());
+
+      it("agrees at every stage and at the logits of every step", async () => {
+        const { taps, logits, shape } = await parity.model.forward({
+          pixelValues,
+          inputIds: [fixture.input_ids],
+          decoderInputIds: [fixture.decoder_ids],
+          taps: () => true,
+        });
+        const stages = new Map([["pixel_values", pixelValues], ...taps[0]!]);
+        const errors = Object.entries(fixture.taps).map(
+          ([
+            stage,
+            {
+              shape: [rows = 0, columns = 0, ...rest],
+              norm,
+            },
+          ]) => {
+            const found = stages.get(stage)!;
+            expect(found.length, stage).toBe(rest.reduce((a, b) => a * b, rows * columns));
+            return {
+              stage,
+              error: sampledError(found, samples.get(stage)!),
+              norm: Math.abs(normOf(found) / norm - 1),
+            };
+          },
+        );
+        // In the order of computation, so that the first in the list is the first to blame.
+        expect(errors.filter(({ error, norm }) => !(error <= TOLERANCE && norm <= TOLERANCE))).toEqual([]);
+
+        const V = shape[2];
+        const steps = fixture.logits.map(({ norm, top_ids }, t) => {
+          const row = logits.subarray(t * V, (t + 1) * V);
+          const best = top_ids.slice().sort((a, b) => row[b]! - row[a]!);
+          expect(best[0], `step ${t}`).toBe(top_ids[0]);
+          return {
+            t,
+            error: sampledError(
+              row,
+              samples.get("logits")!.subarray(t * LOGIT_SAMPLES, (t + 1) * LOGIT_SAMPLES),
+            ),
+            norm: Math.abs(normOf(row) / norm - 1),
+          };
+        });
+        expect(steps.filter(({ error, norm }) => !(error <= TOLERANCE && norm <= TOLERANCE))).toEqual([]);
+      });
+
+      it("generates the same tokens, greedily and with 3 beams", async () => {
+        const { config, weights, imageConfig } = parity;
+        const vision = await VisionSession.open(runner, weights, config, imageConfig);
+        const image = await vision.see(pixelValues);
+        for (const { input_ids: promptIds, greedy, beams } of Object.values(fixture.runs)) {
+          for (const [numBeams, expected] of [
+            [1, greedy],
+            [3, beams],
+          ] as const) {
+            const settings = generationSettings(
+              { numBeams, maxNewTokens: 20 },
+              {
+                vocabSize: config.text.vocabSize,
+                maxPositions: config.text.maxPositionEmbeddings,
+                decoderStartTokenId: config.tokens.decoderStart,
+                eosTokenId: config.tokens.eos,
+              },
+            );
+            const session = await DecodingSession.open(
+              runner,
+              weights.text,
+              config.text,
+              [{ image, promptIds }],
+              numBeams,
+            );
+            const [[sequence] = []] = await generate((...step) => session.step(...step), 1, settings);
+            session.dispose();
+            expect(sequence!.tokens).toEqual(expected.ids);
+            if ("score" in expected)
+              expect(Math.abs(sequence!.score - expected.score)).toBeLessThan(SCORE_TOLERANCE);
+          }
+        }
+        vision.dispose();
+      });
+    },
+  );
+}
+
+/** Relative L2 error over samples at the indexes floor(i * size / samples). */
+function sampledError(found: Float32Array, samples: Float32Array): number {
+  let difference = 0;
+  let norm = 0;
+  for (const [i, expected] of samples.entries()) {
+    difference += (found[Math.floor((i * found.length) / samples.length)]! - expected) ** 2;
+    norm += expected ** 2;
+  }
+  return Math.sqrt(difference / norm);
+}
+
+function normOf(values: Float32Array): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+}
