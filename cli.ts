@@ -48,7 +48,10 @@ async function main(args: string[]): Promise<void> {
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  if (values.help) return void process.stdout.write(HELP);
+  if (values.help) {
+    process.stdout.write(HELP);
+    return;
+  }
   const [picture = BUNDLED_PICTURE, ...asked] = positionals;
 
   const started = performance.now();
@@ -85,10 +88,9 @@ async function main(args: string[]): Promise<void> {
 
 function printAnswer(task: string, { answer, score }: Result<Answer>): void {
   console.log(`\n${task}  (score ${score.toFixed(3)})`);
-  if (typeof answer === "string") return console.log(answer);
-  const rows = tableOf(answer);
+  const rows = typeof answer === "string" ? [] : tableOf(answer);
   if (rows.length > 0) console.table(rows);
-  else console.log("nothing found");
+  else console.log(typeof answer === "string" ? answer : "nothing found");
 }
 
 /** One row for each box, quad or polygon, numbers rounded for reading. */

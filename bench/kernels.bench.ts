@@ -1,7 +1,7 @@
 /**
  * Times every case of every kernel variant on this machine's GPU, prints a table and writes it as JSON.
  *
- *   node dist/bench/kernels.bench.js [--filter text] [--seconds 1] [--json bench/results/kernels.json]
+ *   npm run bench -- [--filter text] [--seconds 1] [--json bench/results/kernels.json]
  *
  * Wall time, from the submission of a recording to the read-back of four bytes behind it. Short calls
  * are recorded many times over in one submission, so that the wait at its end does not count; their

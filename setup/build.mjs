@@ -1,15 +1,16 @@
-/** Compiles `dist/` and puts the shaders beside the code that loads them. */
+/** `node setup/build.mjs [bench]`: compiles to `dist/`, or the benches to `.cache/bench/`, shaders beside the code. */
 import { cpSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root, run } from "./steps.mjs";
 
-const dist = join(root, "dist");
-rmSync(dist, { recursive: true, force: true });
-run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"]);
-for (const kernel of readdirSync(join(root, "kernels"))) {
-  cpSync(join(root, "kernels", kernel), join(dist, "kernels", kernel), {
-    recursive: true,
-    filter: (path) => !path.endsWith(".ts"),
-  });
+const isBench = process.argv[2] === "bench";
+const target = join(root, isBench ? ".cache/bench" : "dist");
+rmSync(target, { recursive: true, force: true });
+const project = isBench ? "tsconfig.bench.json" : "tsconfig.build.json";
+run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", project]);
+for (const folder of isBench ? ["kernels", "bench"] : ["kernels"]) {
+  for (const file of readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })) {
+    if (file.endsWith(".wgsl")) cpSync(join(root, folder, file), join(target, folder, file));
+  }
 }
-writeFileSync(join(dist, ".built"), "");
+writeFileSync(join(target, ".built"), "");

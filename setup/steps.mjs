@@ -38,7 +38,17 @@ export function ensurePackages() {
 /** Builds `dist/` if a source is newer than the last build. */
 export function ensureBuild() {
   const built = join(root, "dist", ".built");
-  const sources = ["core", "draw", "kernels", "model", "tokenizer", "index.ts", "cli.ts", "setup", "tsconfig.json"];
+  const sources = [
+    "core",
+    "draw",
+    "kernels",
+    "model",
+    "tokenizer",
+    "index.ts",
+    "cli.ts",
+    "setup",
+    "tsconfig.json",
+  ];
   if (existsSync(built) && sources.every((path) => newestChange(join(root, path)) <= statSync(built).mtimeMs))
     return;
   say("building");
