@@ -4,14 +4,18 @@ import { matmul, matmulKernel } from "./matmul.ts";
 export default kernelCases(matmulKernel, {
   cases: [
     { name: "vision stage 3 of base, 1st FFN layer", M: 300, K: 512, N: 2048, gelu: true },
-    { name: "vision stage 4 of base, 2nd FFN layer", M: 100, K: 4096, N: 1024, residual: true },
+    { name: "vision stage 4 of base, 2nd FFN layer", M: 70, K: 4096, N: 1024, residual: true },
     { name: "encoder of large, out", M: 587, K: 1024, N: 128, residual: true },
-    { name: "projection, no bias", M: 577, K: 1024, N: 768, bias: false },
+    { name: "projection, no bias", M: 130, K: 1024, N: 768, bias: false },
     { name: "decoder step of base, 3 beams", M: 3, K: 768, N: 3072, gelu: true },
-    { name: "decoder step of large, 8 pictures", M: 8, K: 4096, N: 1024, residual: true },
+    { name: "decoder step of large, 1 row", M: 1, K: 4096, N: 1024, residual: true },
+    { name: "decoder step of base, 8 pictures of 3 beams", M: 24, K: 768, N: 768, residual: true },
     { name: "slice of the head", M: 3, K: 768, N: 5000, outColumns: 7000, outColumn: 1500 },
-    { name: "ragged, tile", M: 67, K: 27, N: 69, gelu: true, residual: true },
-    { name: "ragged, rows", M: 5, K: 147, N: 7, gelu: true, residual: true },
+    { name: "slice, many rows", M: 17, K: 4, N: 65, outColumns: 91, outColumn: 13 },
+    { name: "ragged, fours", M: 83, K: 52, N: 131, gelu: true, residual: true },
+    { name: "ragged", M: 67, K: 27, N: 69, gelu: true, residual: true },
+    { name: "ragged, few rows", M: 5, K: 147, N: 7, gelu: true, residual: true },
+    { name: "one column", M: 70, K: 20, N: 1 },
     { name: "one by one", M: 1, K: 1, N: 1 },
   ] as {
     name: string;

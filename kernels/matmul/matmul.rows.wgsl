@@ -1,16 +1,16 @@
 // out[m, outColumn + n] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[m, outColumn + n]
 //
-// For few rows, where reading the weights is the work: one workgroup per 4 columns n; 64 lanes share the k
-// of a column and hold the sums of all rows m, so that each weight is read once.
+// One workgroup of 64 lanes per 4 rows and 4 columns. Lane l sums the products of k = l, l + 64, ...; then
+// lane 4m + n adds up what all lanes found for row m and column n.
 
 struct Params {
   M: u32,
   N: u32,
+  K: u32,
   outColumns: u32,
   outColumn: u32,
 }
 
-override K: u32 = 1;
 override HAS_BIAS: u32 = 0;
 override HAS_RESIDUAL: u32 = 0;
 override HAS_GELU: u32 = 0;
@@ -22,56 +22,70 @@ override HAS_GELU: u32 = 0;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-const COLUMNS = 4u;
-const LANES = 64u; // of one column
-const MAX_ROWS = 16u;
+const LANES = 64u;
+// 16 sums of a lane; the 17th keeps lanes off each other's banks.
+const PITCH = 17u;
+var<workgroup> partial: array<f32, LANES * PITCH>;
 
-// Sums by row, column and lane.
-var<workgroup> partial: array<f32, MAX_ROWS * COLUMNS * LANES>;
+fn store(row: u32, column: u32, product: f32) {
+  if (row >= params.M || column >= params.N) {
+    return;
+  }
+  var value = product;
+  if (HAS_BIAS != 0u) {
+    value += bias[column];
+  }
+  if (HAS_GELU != 0u) {
+    value = gelu(value);
+  }
+  let place = row * params.outColumns + params.outColumn + column;
+  if (HAS_RESIDUAL != 0u) {
+    value += residual[place];
+  }
+  out[place] = value;
+}
 
-@compute @workgroup_size(COLUMNS * LANES)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) index: u32,
+  @builtin(local_invocation_id) local: vec3u,
 ) {
-  let first = linear_workgroup(group, groups) * COLUMNS;
-  let n = first + index / LANES;
-  let lane = index % LANES;
+  let lane = local.x;
+  let column_tiles = (params.N + 3u) / 4u;
+  let number = linear_workgroup(group, groups);
+  let first_row = number / column_tiles * 4u;
+  let first_column = number % column_tiles * 4u;
+  if (first_row >= params.M) {
+    return;
+  }
 
-  var sums: array<f32, MAX_ROWS>;
-  if (n < params.N) {
-    for (var k = lane; k < K; k += LANES) {
-      let w = weight[n * K + k];
-      for (var m = 0u; m < params.M; m++) {
-        sums[m] += x[m * K + k] * w;
-      }
+  let rows = min(vec4u(first_row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.M - 1u)) * params.K;
+  let columns = min(vec4u(first_column) + vec4u(0u, 1u, 2u, 3u), vec4u(params.N - 1u)) * params.K;
+  var sums: array<vec4f, 4>;
+  for (var k = lane; k < params.K; k += LANES) {
+    let weights = vec4f(
+      weight[columns.x + k],
+      weight[columns.y + k],
+      weight[columns.z + k],
+      weight[columns.w + k],
+    );
+    for (var i = 0u; i < 4u; i++) {
+      sums[i] += x[rows[i] + k] * weights;
     }
   }
-  for (var m = 0u; m < params.M; m++) {
-    partial[m * COLUMNS * LANES + index] = sums[m];
+  for (var i = 0u; i < 4u; i++) {
+    for (var j = 0u; j < 4u; j++) {
+      partial[lane * PITCH + i * 4u + j] = sums[i][j];
+    }
   }
   workgroupBarrier();
 
-  // Lane r * COLUMNS + c finishes row r of column c.
-  let m = index / COLUMNS;
-  let column = first + index % COLUMNS;
-  if (m < params.M && column < params.N) {
-    var value = 0.0;
-    let own = (m * COLUMNS + index % COLUMNS) * LANES;
-    for (var l = 0u; l < LANES; l++) {
-      value += partial[own + l];
+  if (lane < 16u) {
+    var sum = 0.0;
+    for (var i = 0u; i < LANES; i++) {
+      sum += partial[i * PITCH + lane];
     }
-    if (HAS_BIAS != 0u) {
-      value += bias[column];
-    }
-    if (HAS_GELU != 0u) {
-      value = gelu(value);
-    }
-    let at = m * params.outColumns + params.outColumn + column;
-    if (HAS_RESIDUAL != 0u) {
-      value += residual[at];
-    }
-    out[at] = value;
+    store(first_row + lane / 4u, first_column + lane % 4u, sum);
   }
 }

@@ -1,102 +1,117 @@
 // out[m, outColumn + n] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[m, outColumn + n]
 //
-// One workgroup per 64 x 64 tile of the result; invocation (i, j) of 16 x 16 holds rows 4i..4i+3 and columns
-// 4j..4j+3. Slices of 16 k go through workgroup memory, k first, so that four rows or columns are one vec4.
+// One workgroup of 16 x 8 per 64 x 64 outputs; invocation (u, v) computes rows v, v + 8, ... v + 56 of columns
+// u, u + 16, u + 32, u + 48. The sum runs over slabs of 16 products that pass through workgroup memory, four
+// to a vector; lane 4r + q brings vector q of rows r and r + 32 of x and of weight.
 
 struct Params {
   M: u32,
   N: u32,
+  K: u32, // a multiple of four here
   outColumns: u32,
   outColumn: u32,
 }
 
-override K: u32 = 1;
 override HAS_BIAS: u32 = 0;
 override HAS_RESIDUAL: u32 = 0;
 override HAS_GELU: u32 = 0;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 const TILE = 64u;
-const SLICE = 16u;
-const QUADS = 16u; // TILE / 4
+const SLAB = 4u;
+// Four vectors of a row; the fifth keeps lanes off each other's banks.
+const PITCH = 5u;
+var<workgroup> x_tile: array<vec4f, TILE * PITCH>;
+var<workgroup> weight_tile: array<vec4f, TILE * PITCH>;
 
-var<workgroup> xs: array<array<vec4f, QUADS>, SLICE>;
-var<workgroup> ws: array<array<vec4f, QUADS>, SLICE>;
+fn store(row: u32, column: u32, product: f32) {
+  if (row >= params.M || column >= params.N) {
+    return;
+  }
+  var value = product;
+  if (HAS_BIAS != 0u) {
+    value += bias[column];
+  }
+  if (HAS_GELU != 0u) {
+    value = gelu(value);
+  }
+  let place = row * params.outColumns + params.outColumn + column;
+  if (HAS_RESIDUAL != 0u) {
+    value += residual[place];
+  }
+  out[place] = value;
+}
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(16, 8)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let index = linear_workgroup(group, groups);
-  let tiles = (params.N + TILE - 1u) / TILE;
-  let row = index / tiles * TILE;
-  let column = index % tiles * TILE;
-  if (row >= params.M) {
+  let column_tiles = (params.N + TILE - 1u) / TILE;
+  let number = linear_workgroup(group, groups);
+  let first_row = number / column_tiles * TILE;
+  let first_column = number % column_tiles * TILE;
+  if (first_row >= params.M) {
     return;
   }
-  // Loading: lane l brings k = l % 16 of the four rows and columns of quad l / 16.
-  let k_own = lane % SLICE;
-  let quad = lane / SLICE;
-  let i = lane / QUADS;
-  let j = lane % QUADS;
 
-  var sums: array<vec4f, 4>;
-  for (var slice = 0u; slice < (K + SLICE - 1u) / SLICE; slice++) {
-    let k = slice * SLICE + k_own;
-    var x_quad = vec4f();
-    var w_quad = vec4f();
-    if (k < K) {
-      for (var r = 0u; r < 4u; r++) {
-        let m = row + 4u * quad + r;
-        if (m < params.M) {
-          x_quad[r] = x[m * K + k];
-        }
-        let n = column + 4u * quad + r;
-        if (n < params.N) {
-          w_quad[r] = weight[n * K + k];
-        }
+  let vectors = params.K / 4u;
+  let r = lane / SLAB;
+  let q = lane % SLAB;
+  var sums: array<vec4f, 8>;
+  for (var start = 0u; start < vectors; start += SLAB) {
+    for (var part = 0u; part < TILE; part += TILE / 2u) {
+      let row = first_row + part + r;
+      let column = first_column + part + r;
+      var from_x = vec4f(0.0);
+      var from_weight = vec4f(0.0);
+      if (start + q < vectors && row < params.M) {
+        from_x = x[row * vectors + start + q];
       }
+      if (start + q < vectors && column < params.N) {
+        from_weight = weight[column * vectors + start + q];
+      }
+      x_tile[(part + r) * PITCH + q] = from_x;
+      weight_tile[(part + r) * PITCH + q] = from_weight;
     }
-    xs[k_own][quad] = x_quad;
-    ws[k_own][quad] = w_quad;
     workgroupBarrier();
-    for (var s = 0u; s < SLICE; s++) {
-      let a = xs[s][i];
-      let b = ws[s][j];
-      sums[0] = fma(vec4f(a.x), b, sums[0]);
-      sums[1] = fma(vec4f(a.y), b, sums[1]);
-      sums[2] = fma(vec4f(a.z), b, sums[2]);
-      sums[3] = fma(vec4f(a.w), b, sums[3]);
+
+    for (var k = 0u; k < SLAB; k++) {
+      let weights = transpose(mat4x4f(
+        weight_tile[local.x * PITCH + k],
+        weight_tile[(local.x + 16u) * PITCH + k],
+        weight_tile[(local.x + 32u) * PITCH + k],
+        weight_tile[(local.x + 48u) * PITCH + k],
+      ));
+      for (var i = 0u; i < 8u; i++) {
+        let four = x_tile[(local.y + i * 8u) * PITCH + k];
+        sums[i] += four.x * weights[0];
+        sums[i] += four.y * weights[1];
+        sums[i] += four.z * weights[2];
+        sums[i] += four.w * weights[3];
+      }
     }
     workgroupBarrier();
   }
 
-  for (var r = 0u; r < 4u; r++) {
-    for (var c = 0u; c < 4u; c++) {
-      let m = row + 4u * i + r;
-      let n = column + 4u * j + c;
-      if (m < params.M && n < params.N) {
-        var value = sums[r][c];
-        if (HAS_BIAS != 0u) {
-          value += bias[n];
-        }
-        if (HAS_GELU != 0u) {
-          value = gelu(value);
-        }
-        let at = m * params.outColumns + params.outColumn + n;
-        if (HAS_RESIDUAL != 0u) {
-          value += residual[at];
-        }
-        out[at] = value;
-      }
+  // Rows move up as they are stored: without an index that varies, all stay in registers, and compilers
+  // that do not unroll this are quick about it.
+  let column = first_column + local.x;
+  for (var row = first_row + local.y; row < first_row + TILE; row += 8u) {
+    store(row, column, sums[0].x);
+    store(row, column + 16u, sums[0].y);
+    store(row, column + 32u, sums[0].z);
+    store(row, column + 48u, sums[0].w);
+    for (var i = 1u; i < 8u; i++) {
+      sums[i - 1u] = sums[i];
     }
   }
 }

@@ -1,9 +1,9 @@
-import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
+import { ceilDiv, defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { matmulTwin } from "./matmul.twin.ts";
 
-/** Up to this many rows of x, reading each weight once counts for more than sharing it in tiles. */
+/** Up to this many rows of x, a tile would be mostly empty. */
 const FEW_ROWS = 16;
 
 const includes = [
@@ -11,24 +11,37 @@ const includes = [
   new URL("../shared/gelu.wgsl", import.meta.url),
 ];
 
+/** Whether tiles pay, and rows of x and of the weights are whole vectors of four. */
+const fitsTiles = ({ M, K }: { readonly M: number; readonly K: number }) => M > FEW_ROWS && K % 4 === 0;
+
 export const matmulKernel = defineKernel({
   name: "matmul",
-  bindings: { x: read, weight: read, bias: read, residual: read, out: write },
-  params: { M: "u32", N: "u32", outColumns: "u32", outColumn: "u32" },
-  constants: { K: "u32", HAS_BIAS: "u32", HAS_RESIDUAL: "u32", HAS_GELU: "u32" },
+  bindings: { x: read, weight: read, bias: read, residual: read, out: update },
+  // All sizes are parameters: a model has dozens of them, and a pipeline each would take long to compile.
+  params: { M: "u32", N: "u32", K: "u32", outColumns: "u32", outColumn: "u32" },
+  constants: { HAS_BIAS: "u32", HAS_RESIDUAL: "u32", HAS_GELU: "u32" },
   variants: [
-    {
-      label: "rows",
-      source: new URL("./matmul.rows.wgsl", import.meta.url),
-      includes,
-      when: ({ M }) => M <= FEW_ROWS,
-      groups: ({ N }) => linearGroups(ceilDiv(N, 4)),
-    },
     {
       label: "tile",
       source: new URL("./matmul.tile.wgsl", import.meta.url),
       includes,
+      when: fitsTiles,
       groups: ({ M, N }) => linearGroups(ceilDiv(M, 64) * ceilDiv(N, 64)),
+    },
+    {
+      // Four times as fast as tiles on lavapipe, where workgroup memory costs as much as any other.
+      label: "subgroups",
+      source: new URL("./matmul.subgroups.wgsl", import.meta.url),
+      includes,
+      needs: ["subgroups"],
+      when: fitsTiles,
+      groups: ({ M, N }) => linearGroups(ceilDiv(M, 16) * ceilDiv(N, 128)),
+    },
+    {
+      label: "rows",
+      source: new URL("./matmul.rows.wgsl", import.meta.url),
+      includes,
+      groups: ({ M, N }) => linearGroups(ceilDiv(M, 4) * ceilDiv(N, 4)),
     },
   ],
   twin: matmulTwin,
@@ -64,8 +77,8 @@ export function matmul(rec: Recording, x: Tensor, weight: Tensor, options: Matmu
     matmulKernel,
     // What is absent is bound to something that is there, and not read.
     { x, weight, bias: bias ?? weight, residual: residual ?? x, out },
-    { M, N, outColumns, outColumn },
-    { K, HAS_BIAS: bias ? 1 : 0, HAS_RESIDUAL: residual ? 1 : 0, HAS_GELU: activation === "gelu" ? 1 : 0 },
+    { M, N, K, outColumns, outColumn },
+    { HAS_BIAS: bias ? 1 : 0, HAS_RESIDUAL: residual ? 1 : 0, HAS_GELU: activation === "gelu" ? 1 : 0 },
   );
   return out;
 }

@@ -9,12 +9,12 @@ interface Arrays {
 interface Params {
   readonly M: number;
   readonly N: number;
+  readonly K: number;
   readonly outColumns: number;
   readonly outColumn: number;
 }
 
 interface Constants {
-  readonly K: number;
   readonly HAS_BIAS: number;
   readonly HAS_RESIDUAL: number;
   readonly HAS_GELU: number;
@@ -22,13 +22,14 @@ interface Constants {
 
 export function matmulTwin(
   { x, weight, bias, residual, out }: Arrays,
-  { M, N, outColumns, outColumn }: Params,
-  { K, HAS_BIAS, HAS_RESIDUAL, HAS_GELU }: Constants,
+  { M, N, K, outColumns, outColumn }: Params,
+  { HAS_BIAS, HAS_RESIDUAL, HAS_GELU }: Constants,
 ): void {
   for (let m = 0; m < M; m++) {
     for (let n = 0; n < N; n++) {
       let sum = 0;
-      for (let k = 0; k < K; k++) sum += x[m * K + k]! * weight[n * K + k]!;
+      const [left, right] = [m * K, n * K];
+      for (let k = 0; k < K; k++) sum += x[left + k]! * weight[right + k]!;
       if (HAS_BIAS) sum += bias[n]!;
       if (HAS_GELU) sum = gelu(sum);
       const i = m * outColumns + outColumn + n;

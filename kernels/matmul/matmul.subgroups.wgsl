@@ -1,0 +1,105 @@
+// out[m, outColumn + n] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[m, outColumn + n]
+//
+// One workgroup of 64 invocations per 16 x 128 outputs; lane l computes 16 rows of columns l and l + 64. Every
+// lane reads the weights of its columns itself; of x, lane s of a subgroup reads rows s % 8 and 8 + s % 8 and
+// tells them to the others. For devices with slow workgroup memory, and subgroups of at least 8.
+
+struct Params {
+  M: u32,
+  N: u32,
+  K: u32, // a multiple of four here
+  outColumns: u32,
+  outColumn: u32,
+}
+
+override HAS_BIAS: u32 = 0;
+override HAS_RESIDUAL: u32 = 0;
+override HAS_GELU: u32 = 0;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read> residual: array<f32>;
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+const ROWS = 16u;
+const LANES = 64u;
+
+fn store(row: u32, column: u32, product: f32) {
+  if (row >= params.M || column >= params.N) {
+    return;
+  }
+  var value = product;
+  if (HAS_BIAS != 0u) {
+    value += bias[column];
+  }
+  if (HAS_GELU != 0u) {
+    value = gelu(value);
+  }
+  let place = row * params.outColumns + params.outColumn + column;
+  if (HAS_RESIDUAL != 0u) {
+    value += residual[place];
+  }
+  out[place] = value;
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(subgroup_invocation_id) subgroup_lane: u32,
+) {
+  let column_tiles = (params.N + 2u * LANES - 1u) / (2u * LANES);
+  let number = linear_workgroup(group, groups);
+  let first_row = number / column_tiles * ROWS;
+  let column = number % column_tiles * 2u * LANES + local.x;
+  if (first_row >= params.M) {
+    return;
+  }
+
+  let vectors = params.K / 4u;
+  let last_row = params.M - 1u;
+  let last_column = params.N - 1u;
+  let upper_row = min(first_row + subgroup_lane % 8u, last_row) * vectors;
+  let lower_row = min(first_row + 8u + subgroup_lane % 8u, last_row) * vectors;
+  let left_column = min(column, last_column) * vectors;
+  let right_column = min(column + LANES, last_column) * vectors;
+  var sums: array<vec2f, ROWS>;
+  for (var k = 0u; k < vectors; k++) {
+    let upper = x[upper_row + k];
+    let lower = x[lower_row + k];
+    let left = weight[left_column + k];
+    let right = weight[right_column + k];
+    for (var j = 0u; j < 4u; j++) {
+      let weights = vec2f(left[j], right[j]);
+      sums[0] += subgroupBroadcast(upper[j], 0u) * weights;
+      sums[1] += subgroupBroadcast(upper[j], 1u) * weights;
+      sums[2] += subgroupBroadcast(upper[j], 2u) * weights;
+      sums[3] += subgroupBroadcast(upper[j], 3u) * weights;
+      sums[4] += subgroupBroadcast(upper[j], 4u) * weights;
+      sums[5] += subgroupBroadcast(upper[j], 5u) * weights;
+      sums[6] += subgroupBroadcast(upper[j], 6u) * weights;
+      sums[7] += subgroupBroadcast(upper[j], 7u) * weights;
+      sums[8] += subgroupBroadcast(lower[j], 0u) * weights;
+      sums[9] += subgroupBroadcast(lower[j], 1u) * weights;
+      sums[10] += subgroupBroadcast(lower[j], 2u) * weights;
+      sums[11] += subgroupBroadcast(lower[j], 3u) * weights;
+      sums[12] += subgroupBroadcast(lower[j], 4u) * weights;
+      sums[13] += subgroupBroadcast(lower[j], 5u) * weights;
+      sums[14] += subgroupBroadcast(lower[j], 6u) * weights;
+      sums[15] += subgroupBroadcast(lower[j], 7u) * weights;
+    }
+  }
+
+  // Rows move up as they are stored: without an index that varies, all stay in registers, and compilers
+  // that do not unroll this are quick about it.
+  for (var row = first_row; row < first_row + ROWS; row++) {
+    store(row, column, sums[0].x);
+    store(row, column + LANES, sums[0].y);
+    for (var i = 1u; i < ROWS; i++) {
+      sums[i - 1u] = sums[i];
+    }
+  }
+}
