@@ -101,13 +101,15 @@ export interface BatchItem<T extends string = string> {
   readonly region?: PixelBox;
 }
 
+export type IdLists = readonly number[] | readonly (readonly number[])[];
+
 export interface ForwardInput {
   /** One picture (3, H, W) or several (B, 3, H, W), as the preprocessor makes them. */
   readonly pixelValues: Float32Array;
-  /** Prompts with their first and last tokens. */
-  readonly inputIds: readonly (readonly number[])[];
-  /** Decoder inputs, all of the same length. */
-  readonly decoderInputIds: readonly (readonly number[])[];
+  /** Prompts with their first and last tokens: a list for each picture, or the only one. */
+  readonly inputIds: IdLists;
+  /** Decoder inputs, all of the same length: a list for each picture, or the only one. */
+  readonly decoderInputIds: IdLists;
   /** Names of stages to be returned; see the README for their list. */
   readonly taps?: (name: string) => boolean;
 }
@@ -315,11 +317,12 @@ export class Florence2 {
    *
    * @throws {Florence2Error} `shape_mismatch` if the inputs do not fit together
    */
-  async forward({ pixelValues, inputIds, decoderInputIds, taps }: ForwardInput): Promise<ForwardOutput> {
+  async forward({ pixelValues, taps, ...ids }: ForwardInput): Promise<ForwardOutput> {
     const { width, height } = this.imageConfig;
+    const [inputIds, decoderInputIds] = [listsOf(ids.inputIds), listsOf(ids.decoderInputIds)];
     const [B, pixels, T] = [inputIds.length, 3 * width * height, decoderInputIds[0]?.length ?? 0];
     const fits = B > 0 && T > 0 && pixelValues.length === B * pixels && decoderInputIds.length === B;
-    if (!fits || decoderInputIds.some((ids) => ids.length !== T)) {
+    if (!fits || decoderInputIds.some((list) => list.length !== T)) {
       throw new Florence2Error(
         "shape_mismatch",
         `forward takes (B, 3, ${height}, ${width}) pixel values and B lists of input and decoder ids, the latter of one length; got ${pixelValues.length} values, ${B} and ${decoderInputIds.length} lists`,
@@ -508,6 +511,10 @@ interface Asked {
   readonly promptIds: readonly number[];
   readonly features: Tensor;
   readonly free: () => void;
+}
+
+function listsOf(ids: IdLists): readonly (readonly number[])[] {
+  return (typeof ids[0] === "number" ? [ids] : ids) as readonly (readonly number[])[];
 }
 
 /** Appends a decoding step's row to a stage's (T, C); encoder stages, seen at step 0, are kept whole. */

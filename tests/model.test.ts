@@ -64,6 +64,10 @@ for (const [name, missing, open] of runners) {
         stage,
         error: relativeL2(taps[0]!.get(stage) ?? [], expected.get(stage)!),
       }));
+      const worst = errors.reduce((a, b) => (b.error > a.error ? b : a));
+      console.log(
+        `tiny on the ${name}: largest relative error ${worst.error.toExponential(1)}, at ${worst.stage}`,
+      );
       // In the order of computation, so that the first in the list is the first to blame.
       expect(errors.filter(({ error }) => !(error <= TOLERANCE))).toEqual([]);
       expect(logits).toEqual(taps[0]!.get("logits"));
