@@ -61,7 +61,7 @@ fn main(
 
   for (var first = 0u; first < params.tokens; first += LANES) {
     let token = first + lane;
-    var scores: array<f32, QUERIES>;
+    var scores = array<f32, QUERIES>();
     if (token < params.tokens) {
       for (var c = 0u; c < D; c++) {
         let key = qkv[token * stride + k + c];
