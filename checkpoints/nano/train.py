@@ -3,13 +3,13 @@
     python checkpoints/nano/train.py
 
 A small Florence-2 that is trained jointly from scratch learns the form of the
-answers and ignores the picture. So there are three phases, each with its share
-of the minutes:
+answers and ignores the picture. So there are three phases, each with its minutes:
 
-see   the vision tower alone, with a throw-away head that tells what lies in each
-      cell of a fine grid and where the cell's thing begins and ends;
-read  the projector and the language model, on the tower's features of all pictures;
-join  everything, at a smaller rate.
+see    the vision tower alone, with a throw-away head that tells what lies in each
+       cell of a fine grid and where the cell's thing begins and ends;
+align  the projector alone, with throw-away heads that ask each image token for the
+       tokens of its thing, so that image tokens speak the language model's language;
+read   the projector and the language model, on the tower's features.
 
 Pictures and finished phases are kept in the ignored folder `.cache`; an
 interrupted run goes on after its last finished phase.
@@ -32,25 +32,25 @@ from transformers import Florence2Config, Florence2ForConditionalGeneration
 import evaluate
 import scenes
 import tokens
-from pictures import MEAN, STD, Pictures, resized
+from pictures import GRID, IGNORED, MEAN, STD, WORD_TOKENS, Pictures, resized
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
 HERE = Path(__file__).parent
-SHARES = {"see": 0.25, "read": 0.35, "join": 0.4}
-RATES = {"see": 1.5e-3, "read": 1e-3, "join": 5e-4}
-BATCHES = {"see": 32, "read": 96, "join": 32}
+MINUTES = {"see": 15, "align": 1.7, "read": 15.3}
+RATES = {"see": 1.5e-3, "align": 3e-3, "read": 1.5e-3}
+BATCHES = {"see": 32, "align": 64, "read": 96}
 # Boxes need the most practice.
 READ_TASKS = ["<OD>", "<OD>", "<OCR>", "<CAPTION>"]
 
 INPUT = 128
-SIDE = 8
-WIDTH = 192
+SIDE = GRID
+FEATURES = 192
+WIDTH = 128
 LOCATIONS = 1000
-IGNORED = -100
 VISION = {
-    "embed_dim": [32, 64, 128, WIDTH],
+    "embed_dim": [32, 64, 128, FEATURES],
     "depths": [1, 1, 3, 1],
     "num_heads": [1, 2, 4, 6],
     "num_groups": [1, 2, 4, 6],
@@ -68,11 +68,13 @@ TEXT = {
     "d_model": WIDTH,
     "encoder_layers": 2,
     "decoder_layers": 2,
-    "encoder_attention_heads": 3,
-    "decoder_attention_heads": 3,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
     "encoder_ffn_dim": 4 * WIDTH,
     "decoder_ffn_dim": 4 * WIDTH,
     "max_position_embeddings": 512,
+    # Wide enough for a model as narrow as this to start learning at once.
+    "init_std": 0.07,
     "dropout": 0.0,
     "attention_dropout": 0.0,
     "activation_dropout": 0.0,
@@ -114,8 +116,8 @@ class DenseHead(nn.Module):
     def __init__(self):
         super().__init__()
         self.cells = scenes.SIZE // scenes.CELL // SIDE
-        self.norm = nn.LayerNorm(WIDTH)
-        self.out = nn.Linear(WIDTH, self.cells**2 * (len(scenes.MARK_NAMES) + 4))
+        self.norm = nn.LayerNorm(FEATURES)
+        self.out = nn.Linear(FEATURES, self.cells**2 * (len(scenes.MARK_NAMES) + 4))
 
     def forward(self, features):
         """Mark scores and box edges of the fine grid, [N, rows, columns, marks + 4]."""
@@ -123,6 +125,30 @@ class DenseHead(nn.Module):
         fine = SIDE * self.cells
         blocks = known.view(len(known), SIDE, SIDE, self.cells, self.cells, -1)
         return blocks.transpose(2, 3).reshape(len(known), fine, fine, -1)
+
+
+class TokenHeads(nn.Module):
+    """What each image token knows of its thing, read off with the language model's embeddings."""
+
+    def __init__(self):
+        super().__init__()
+        self.labels = nn.Linear(WIDTH, 1 + len(scenes.KINDS))
+        self.corners = nn.Linear(WIDTH, 4 * WIDTH)
+        self.words = nn.Linear(WIDTH, WORD_TOKENS * WIDTH)
+
+    def forward(self, image, cells, embeddings, token_loss):
+        """The summed loss of labels, boxes and printed words."""
+        image, cells = image[:, 1:].flatten(0, 1), cells.flatten(0, 1)
+        thing, printed = cells[:, 0] > 0, cells[:, 5] != IGNORED
+        places = embeddings[token_loss.first : token_loss.first + LOCATIONS]
+        corners = self.corners(image[thing]).view(-1, WIDTH) @ places.T
+        bells = token_loss.bells(cells[thing, 1:5].flatten(), 4.0)
+        words = self.words(image[printed]).view(-1, WIDTH) @ embeddings.T
+        return (
+            F.cross_entropy(self.labels(image), cells[:, 0])
+            - 0.5 * (bells * corners.log_softmax(-1)).sum(-1).mean()
+            + F.cross_entropy(words, cells[printed, 5:].flatten())
+        )
 
 
 class TokenLoss:
@@ -133,13 +159,17 @@ class TokenLoss:
         places = torch.arange(float(LOCATIONS))
         self.distances = (places[:, None] - places) ** 2
 
+    def bells(self, bins, spread):
+        """A Gaussian over the locations around each bin."""
+        return torch.softmax(-self.distances[bins] / (2 * spread**2), -1)
+
     def __call__(self, logits, labels, spread):
         """Mean losses of the words and of the locations; near misses of a location cost less."""
         scores = logits.log_softmax(-1)
         located = (labels >= self.first) & (labels < self.first + LOCATIONS)
         words = (labels != IGNORED) & ~located
         word_loss = F.nll_loss(scores[words], labels[words])
-        bells = torch.softmax(-self.distances[labels[located] - self.first] / (2 * spread**2), -1)
+        bells = self.bells(labels[located] - self.first, spread)
         places = scores[located][:, self.first : self.first + LOCATIONS]
         location_loss = -(bells * places).sum() / max(len(bells), 1)
         return {"words": word_loss, "locations": location_loss}
@@ -163,7 +193,8 @@ class Trainer:
         }
         self.model = build_model(self.tokenizer)
         self.tower = self.model.model.vision_tower
-        self.head = DenseHead()
+        self.projector = self.model.model.multi_modal_projector
+        self.heads = nn.ModuleDict({"dense": DenseHead(), "token": TokenHeads()})
         self.token_loss = TokenLoss(self.tokenizer.token_to_id("<loc_0>"))
         self.pictures = Pictures(self.work, INPUT, options.pictures, self.tokenizer)
         self.minutes = 0.0
@@ -172,33 +203,39 @@ class Trainer:
         """All phases that are not finished yet, then the checkpoint and the plot."""
         if not any(self.work.glob("*.pt")):
             self.log.write_text("")
-        for phase in SHARES:
+        for phase in MINUTES:
             finished = self.work / f"{phase}.pt"
             if finished.exists():
                 state = torch.load(finished)
                 self.model.load_state_dict(state["model"])
-                self.head.load_state_dict(state["head"])
+                self.heads.load_state_dict(state["heads"])
                 self.minutes = state["minutes"]
                 continue
             self.run_phase(phase)
-            state = {"model": self.model.state_dict(), "head": self.head.state_dict()}
+            state = {"model": self.model.state_dict(), "heads": self.heads.state_dict()}
             torch.save({**state, "minutes": self.minutes}, finished)
-            if phase != "see":
-                self.write(phase, self.probe())
+            if phase == "read":
+                self.write(phase, probe(self.model, self.tokenizer))
         export(self.model, self.tokenizer, self.options.output)
         plot(self.log, self.options.output / "training.png")
 
     def run_phase(self, phase):
         """The steps of one phase until its time is up; after a short rise the rate falls to zero."""
+        language = [p for n, p in self.model.named_parameters() if "vision_tower" not in n]
         weights = {
-            "see": [*self.tower.parameters(), *self.head.parameters()],
-            "read": [p for n, p in self.model.named_parameters() if "vision_tower" not in n],
-            "join": list(self.model.parameters()),
+            "see": [*self.tower.parameters(), *self.heads["dense"].parameters()],
+            "align": [
+                *self.projector.parameters(),
+                *self.heads["token"].parameters(),
+                self.model.get_input_embeddings().weight,
+            ],
+            "read": [*language, *self.heads["token"].parameters()],
         }[phase]
         optimizer = torch.optim.AdamW(weights, betas=(0.9, 0.98), weight_decay=0.02)
-        if phase == "read":
-            self.features = self.all_features()
-        limit, begin, start = self.options.minutes * SHARES[phase], time.time(), self.minutes
+        if phase != "see":
+            self.features = self.cached_features()
+        limit = MINUTES[phase] * self.options.scale
+        begin, start = time.time(), self.minutes
         step, reported, averages = 0, start, {}
         while (share := (self.minutes - start) / limit) < 1:
             for group in optimizer.param_groups:
@@ -225,14 +262,14 @@ class Trainer:
             lines.write(json.dumps(row) + "\n")
         print(row, flush=True)
 
-    def some(self, count):
-        """Random picture numbers."""
-        return [self.random.randrange(len(self.pictures)) for _ in range(count)]
+    def some(self, count, total):
+        """Random numbers of pictures among the first `total` ones."""
+        return [self.random.randrange(total) for _ in range(count)]
 
     def see(self, _share):
         """Losses of the dense task."""
-        indices = self.some(BATCHES["see"])
-        cells = self.head(self.tower(self.pictures.pixels(indices)).last_hidden_state)
+        indices = self.some(BATCHES["see"], len(self.pictures))
+        cells = self.heads["dense"](self.tower(self.pictures.pixels(indices)).last_hidden_state)
         marks, boxes = self.pictures.dense(indices)
         known = ~boxes[..., 0].isnan()
         return {
@@ -241,29 +278,36 @@ class Trainer:
         }
 
     @torch.no_grad()
-    def all_features(self):
-        """The tower's maps of all pictures, in half precision."""
-        numbers = torch.arange(len(self.pictures)).split(50)
+    def cached_features(self):
+        """The tower's maps of the first pictures, in half precision."""
+        count = min(self.options.cached, len(self.pictures))
+        parts = torch.arange(count).split(50)
         return torch.cat(
-            [self.tower(self.pictures.pixels(part)).last_hidden_state.half() for part in numbers]
+            [self.tower(self.pictures.pixels(part)).last_hidden_state.half() for part in parts]
         )
 
+    def knowledge(self, image, indices):
+        """The loss of the token heads on the image tokens of some pictures."""
+        embeddings = self.model.get_input_embeddings().weight
+        return self.heads["token"](image, self.pictures.cells(indices), embeddings, self.token_loss)
+
+    def align(self, _share):
+        """The loss of what the image tokens know."""
+        indices = self.some(BATCHES["align"], len(self.features))
+        image = self.projector(self.features[indices].float())
+        return {"known": self.knowledge(image, indices)}
+
     def read(self, share):
-        """Losses of one task for each of many pictures, on features computed before."""
-        indices = self.some(BATCHES["read"])
+        """Losses of one task for each of many pictures, and of what their tokens know."""
+        indices = self.some(BATCHES["read"], len(self.features))
         tasks = [self.random.choice(READ_TASKS) for _ in indices]
-        return self.answer(self.features[indices].float(), indices, tasks, 30 * 0.1**share)
+        image = self.projector(self.features[indices].float())
+        third = len(indices) // 3
+        known = 0.3 * self.knowledge(image[:third], indices[:third])
+        return {**self.answer(image, indices, tasks, 30 * 0.1**share), "known": known}
 
-    def join(self, _share):
-        """Losses of all tasks for each of a few pictures."""
-        indices = self.some(BATCHES["join"])
-        features = self.tower(self.pictures.pixels(indices)).last_hidden_state
-        tasks = [task for task in scenes.PROMPTS for _ in indices]
-        copies = len(scenes.PROMPTS)
-        return self.answer(features.repeat(copies, 1, 1, 1), indices * copies, tasks, 4.0)
-
-    def answer(self, features, indices, tasks, spread):
-        """Losses of the answers to tasks about pictures, given their feature maps."""
+    def answer(self, image, indices, tasks, spread):
+        """Losses of the answers to tasks about pictures, given their image tokens."""
         answers = [torch.tensor(self.pictures.answers[i][t]) for i, t in zip(indices, tasks)]
         labels = nn.utils.rnn.pad_sequence(answers, batch_first=True, padding_value=IGNORED)
         start = torch.full((len(labels), 1), FORCED_IDS["decoder_start_token_id"])
@@ -271,7 +315,6 @@ class Trainer:
         given = labels.masked_fill(labels == IGNORED, pad)
         asked = [self.prompts[task] for task in tasks]
         prompts = nn.utils.rnn.pad_sequence(asked, batch_first=True, padding_value=pad)
-        image = self.model.model.multi_modal_projector(features)
         mask = torch.cat([torch.ones(image.shape[:2]), prompts != pad], dim=1).long()
         hidden = self.model.model.language_model(
             inputs_embeds=torch.cat([image, self.model.get_input_embeddings()(prompts)], dim=1),
@@ -281,10 +324,6 @@ class Trainer:
         ).last_hidden_state
         # The first token of an answer is forced, so it is not learned.
         return self.token_loss(self.model.lm_head(hidden[:, 1:]), labels[:, 1:], spread)
-
-    def probe(self):
-        """Figures on scenes of a split of their own, with greedy decoding."""
-        return probe(self.model, self.tokenizer)
 
 
 def probe(model, tokenizer, count=100):
@@ -327,7 +366,7 @@ def plot(log, path):
     """Draw the losses of the phases and the measured figures over the minutes."""
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     figure, (losses, metrics) = pyplot.subplots(2, 1, figsize=(8, 7), sharex=True)
-    for name in ("marks", "edges", "words", "locations"):
+    for name in ("marks", "edges", "known", "words", "locations"):
         known = [row for row in rows if name in row]
         losses.plot([row["minutes"] for row in known], [row[name] for row in known], label=name)
     for name in ("map50", "captions_right", "character_error_rate"):
@@ -345,7 +384,8 @@ def plot(log, path):
 def main():
     """Read the options and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=60, help="time of the three phases")
+    parser.add_argument("--scale", type=float, default=1, help="factor on the minutes of all phases")
+    parser.add_argument("--cached", type=int, default=5000, help="pictures of align and read")
     parser.add_argument("--pictures", type=int, default=24000, help="training pictures to draw")
     parser.add_argument("--seed", type=int, default=20261122)
     parser.add_argument("--threads", type=int, default=1)
