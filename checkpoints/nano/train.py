@@ -3,13 +3,14 @@
     python checkpoints/nano/train.py
 
 A small Florence-2 that is trained jointly from scratch learns the form of the
-answers and ignores the picture. So there are three phases, each with its minutes:
+answers and ignores the picture. So there are four phases, each with its minutes:
 
 see    the vision tower alone, with a throw-away head that tells what lies in each
        cell of a fine grid and where the cell's thing begins and ends;
 align  the projector alone, with throw-away heads that ask each image token for the
        tokens of its thing, so that image tokens speak the language model's language;
-read   the projector and the language model, on the tower's features.
+read   the projector and the language model, on the tower's features;
+join   everything, with the losses of all of these heads and one answer for each picture.
 
 Pictures and finished phases are kept in the ignored folder `.cache`; an
 interrupted run goes on after its last finished phase.
@@ -38,11 +39,12 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 HERE = Path(__file__).parent
-MINUTES = {"see": 15, "align": 1.7, "read": 15.3}
-RATES = {"see": 1.5e-3, "align": 3e-3, "read": 1.5e-3}
-BATCHES = {"see": 32, "align": 64, "read": 96}
+MINUTES = {"see": 15, "align": 1.7, "read": 15.3, "join": 30}
+RATES = {"see": 1.5e-3, "align": 3e-3, "read": 1.5e-3, "join": 1e-3}
+BATCHES = {"see": 32, "align": 64, "read": 96, "join": 32}
 # Boxes need the most practice.
 READ_TASKS = ["<OD>", "<OD>", "<OCR>", "<CAPTION>"]
+JOIN_TASKS = list(scenes.PROMPTS)
 
 INPUT = 128
 SIDE = GRID
@@ -214,7 +216,7 @@ class Trainer:
             self.run_phase(phase)
             state = {"model": self.model.state_dict(), "heads": self.heads.state_dict()}
             torch.save({**state, "minutes": self.minutes}, finished)
-            if phase == "read":
+            if phase in ("read", "join"):
                 self.write(phase, probe(self.model, self.tokenizer))
         export(self.model, self.tokenizer, self.options.output)
         plot(self.log, self.options.output / "training.png")
@@ -230,9 +232,10 @@ class Trainer:
                 self.model.get_input_embeddings().weight,
             ],
             "read": [*language, *self.heads["token"].parameters()],
+            "join": [*self.model.parameters(), *self.heads.parameters()],
         }[phase]
         optimizer = torch.optim.AdamW(weights, betas=(0.9, 0.98), weight_decay=0.02)
-        if phase != "see":
+        if phase in ("align", "read"):
             self.features = self.cached_features()
         limit = MINUTES[phase] * self.options.scale
         begin, start = time.time(), self.minutes
@@ -269,7 +272,12 @@ class Trainer:
     def see(self, _share):
         """Losses of the dense task."""
         indices = self.some(BATCHES["see"], len(self.pictures))
-        cells = self.heads["dense"](self.tower(self.pictures.pixels(indices)).last_hidden_state)
+        features = self.tower(self.pictures.pixels(indices)).last_hidden_state
+        return self.seen(features, indices)
+
+    def seen(self, features, indices):
+        """Losses of the dense head on the features of some pictures."""
+        cells = self.heads["dense"](features)
         marks, boxes = self.pictures.dense(indices)
         known = ~boxes[..., 0].isnan()
         return {
@@ -305,6 +313,18 @@ class Trainer:
         third = len(indices) // 3
         known = 0.3 * self.knowledge(image[:third], indices[:third])
         return {**self.answer(image, indices, tasks, 30 * 0.1**share), "known": known}
+
+    def join(self, _share):
+        """Losses of everything: one task for each picture, and what features and tokens know."""
+        indices = self.some(BATCHES["join"], len(self.pictures))
+        tasks = [self.random.choice(JOIN_TASKS) for _ in indices]
+        features = self.tower(self.pictures.pixels(indices)).last_hidden_state
+        image = self.projector(features)
+        return {
+            **self.seen(features, indices),
+            **self.answer(image, indices, tasks, 4.0),
+            "known": self.knowledge(image, indices),
+        }
 
     def answer(self, image, indices, tasks, spread):
         """Losses of the answers to tasks about pictures, given their image tokens."""
