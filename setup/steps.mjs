@@ -31,8 +31,9 @@ export function ensurePackages() {
   const isCurrent =
     existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs;
   if (isCurrent) return;
-  say("installing packages (npm ci)");
-  run("npm", ["ci", "--no-audit", "--no-fund"], { shell: process.platform === "win32" });
+  say("installing packages");
+  // Not `npm ci`: it wants the lock file to list the binaries of every platform, and npm writes only some.
+  run("npm", ["install", "--no-save", "--no-audit", "--no-fund"], { shell: process.platform === "win32" });
 }
 
 /** Builds `dist/` if a source is newer than the last build. */
