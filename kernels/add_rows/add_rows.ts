@@ -1,6 +1,7 @@
+import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
-import { columnsOf, elementsOf, type Tensor } from "../../core/tensor.ts";
+import { columnsOf, elementsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { addRowsTwin } from "./add_rows.twin.ts";
 
 export const addRowsKernel = defineKernel({
@@ -25,6 +26,13 @@ export const addRowsKernel = defineKernel({
  * are left alone. Adds learned positions to picture tokens.
  */
 export function addRows(rec: Recording, x: Tensor, table: Tensor, firstRow: number, out: Tensor): void {
-  const d = columnsOf(x);
+  const [n, d] = [rowsOf(x), columnsOf(x)];
+  expectShape(table, [rowsOf(table), d], "add_rows table");
+  if (columnsOf(out) !== d || rowsOf(out) < n || firstRow + n > rowsOf(table)) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `add_rows: ${n} rows of ${d} columns, with rows of table [${table.shape}] from ${firstRow} on, into out [${out.shape}]`,
+    );
+  }
   rec.dispatch(addRowsKernel, { x, table, out }, { count: elementsOf(x.shape), first: firstRow * d }, {});
 }

@@ -1,6 +1,7 @@
+import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, readU32, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
-import { columnsOf, rowsOf, type Tensor } from "../../core/tensor.ts";
+import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { appendCacheTwin } from "./append_cache.twin.ts";
 
 export const appendCacheKernel = defineKernel({
@@ -30,6 +31,15 @@ export function appendCache(
   cache: Tensor,
   position: Tensor,
 ): void {
-  const params = { rows: rowsOf(x), columns: columnsOf(x), firstColumn, d: columnsOf(cache) };
+  const [T = 0, R = 0, d = 0] = cache.shape;
+  expectShape(cache, [T, R, d], "append_cache cache");
+  expectShape(position, [1], "append_cache position");
+  if (rowsOf(x) !== R || firstColumn + d > columnsOf(x)) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `append_cache: x [${x.shape}] has no ${R} rows of columns ${firstColumn} to ${firstColumn + d}`,
+    );
+  }
+  const params = { rows: R, columns: columnsOf(x), firstColumn, d };
   rec.dispatch(appendCacheKernel, { x, position, cache }, params, {});
 }

@@ -1,3 +1,4 @@
+import { Florence2Error } from "../../core/errors.ts";
 import { defineKernel, linearGroups, read, readU32, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
@@ -22,6 +23,9 @@ export const cachedAttentionKernel = defineKernel({
   twin: cachedAttentionTwin,
 });
 
+/** As in the shader. */
+const MAX_HEAD_WIDTH = 128;
+
 /**
  * softmax(q·kᵀ / √D)·v of one decoding step over the steps so far: causal self-attention with a cache
  * (BART decoder, transformers `BartAttention`).
@@ -45,10 +49,24 @@ export function cachedAttention(
   const [T = 0, R = 0, d = 0] = keys.shape;
   expectShape(values, [T, R, d], "cached_attention values");
   expectShape(ancestry, [R, T], "cached_attention ancestry");
+  expectShape(position, [1], "cached_attention position");
+  const D = d / heads;
+  if (!Number.isInteger(D) || D > MAX_HEAD_WIDTH) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `cached_attention: ${d} columns in ${heads} heads, expected at most ${MAX_HEAD_WIDTH} whole columns each`,
+    );
+  }
+  if (rowsOf(q) !== R || columnsOf(q) < d) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `cached_attention: q [${q.shape}] does not hold ${R} queries of ${d} columns`,
+    );
+  }
   const out = rec.temp([R, d]);
-  const params = { rows: rowsOf(q), columns: columnsOf(q), steps: T };
+  const params = { rows: R, columns: columnsOf(q), steps: T };
   rec.dispatch(cachedAttentionKernel, { q, keys, values, ancestry, position, out }, params, {
-    D: d / heads,
+    D,
     H: heads,
   });
   return out;

@@ -1,3 +1,4 @@
+import { Florence2Error } from "../../core/errors.ts";
 import { defineKernel, linearGroups, read, readU32, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
@@ -22,6 +23,9 @@ export const crossAttentionKernel = defineKernel({
   twin: crossAttentionTwin,
 });
 
+/** As in the shader. */
+const MAX_HEAD_WIDTH = 128;
+
 /**
  * softmax(q·kᵀ / √D)·v of decoder rows over what the encoder made of their picture and prompt (BART
  * decoder, transformers `BartAttention`). The R rows belong to P pictures, R / P neighbours to each.
@@ -42,8 +46,21 @@ export function crossAttention(
   const [P = 0, S = 0] = keysValues.shape;
   expectShape(keysValues, [P, S, 2 * d], "cross_attention keys and values");
   expectShape(lengths, [P], "cross_attention lengths");
+  const D = d / heads;
+  if (!Number.isInteger(D) || D > MAX_HEAD_WIDTH) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `cross_attention: ${d} columns in ${heads} heads, expected at most ${MAX_HEAD_WIDTH} whole columns each`,
+    );
+  }
+  if (R % P !== 0) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `cross_attention: ${R} rows do not belong to ${P} pictures alike`,
+    );
+  }
   const out = rec.temp([R, d]);
   const params = { rows: R, rowsPerPicture: R / P, source: S };
-  rec.dispatch(crossAttentionKernel, { q, keysValues, lengths, out }, params, { D: d / heads, H: heads });
+  rec.dispatch(crossAttentionKernel, { q, keysValues, lengths, out }, params, { D, H: heads });
   return out;
 }

@@ -1,6 +1,7 @@
+import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, readU32, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
-import { columnsOf, type Tensor } from "../../core/tensor.ts";
+import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { embedTokensTwin } from "./embed_tokens.twin.ts";
 
 export const embedTokensKernel = defineKernel({
@@ -52,6 +53,14 @@ export function embedTokens(
 ): Tensor {
   const [count, d] = [ids.shape[0]!, columnsOf(table)];
   const target = out ?? rec.temp([count, d]);
+  expectShape(positions, [rowsOf(positions), d], "embed_tokens positions");
+  expectShape(position, [1], "embed_tokens position");
+  if (columnsOf(target) !== d || outRow + count > rowsOf(target)) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `embed_tokens: ${count} rows of ${d} columns do not fit into out [${target.shape}] from row ${outRow} on`,
+    );
+  }
   for (const { from, to, tensor } of rec.bands(table)) {
     const params = { count, d, bandStart: from, bandRows: to - from, firstPosition, advance, outRow };
     rec.dispatch(embedTokensKernel, { ids, table: tensor, positions, position, out: target }, params, {});

@@ -1,7 +1,12 @@
+import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { encoderAttentionTwin } from "./encoder_attention.twin.ts";
+
+/** Queries of a workgroup, as in the shader. */
+const TILE = 32;
+const MAX_HEAD_WIDTH = 128;
 
 export const encoderAttentionKernel = defineKernel({
   name: "encoder_attention",
@@ -13,7 +18,7 @@ export const encoderAttentionKernel = defineKernel({
       label: "portable",
       source: new URL("./encoder_attention.wgsl", import.meta.url),
       includes: [new URL("../shared/grid.wgsl", import.meta.url)],
-      groups: ({ tokens }, { H }) => linearGroups(ceilDiv(tokens, 8) * H),
+      groups: ({ tokens }, { H }) => linearGroups(ceilDiv(tokens, TILE) * H),
     },
   ],
   twin: encoderAttentionTwin,
@@ -25,7 +30,14 @@ export const encoderAttentionKernel = defineKernel({
  */
 export function encoderAttention(rec: Recording, qkv: Tensor, heads: number): Tensor {
   const [S, d] = [rowsOf(qkv), columnsOf(qkv) / 3];
+  const D = d / heads;
+  if (!Number.isInteger(D) || D > MAX_HEAD_WIDTH) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `encoder_attention: ${d} columns in ${heads} heads, expected at most ${MAX_HEAD_WIDTH} whole columns each`,
+    );
+  }
   const out = rec.temp([S, d]);
-  rec.dispatch(encoderAttentionKernel, { qkv, out }, { tokens: S }, { D: d / heads, H: heads });
+  rec.dispatch(encoderAttentionKernel, { qkv, out }, { tokens: S }, { D, H: heads });
   return out;
 }

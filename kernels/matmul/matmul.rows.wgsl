@@ -71,7 +71,9 @@ fn main(
       weight[columns.w + k],
     );
     for (var i = 0u; i < 4u; i++) {
-      sums[i] += x[rows[i] + k] * weights;
+      if (first_row + i < params.M) {
+        sums[i] += x[rows[i] + k] * weights;
+      }
     }
   }
   for (var i = 0u; i < 4u; i++) {

@@ -1,3 +1,4 @@
+import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
@@ -71,7 +72,12 @@ export function matmul(rec: Recording, x: Tensor, weight: Tensor, options: Matmu
   if (bias) expectShape(bias, [N], "matmul bias");
   const out = options.out ?? rec.temp([...x.shape.slice(0, -1), N]);
   const outColumns = columnsOf(out);
-  expectShape(out, [...out.shape.slice(0, -1), Math.max(outColumns, outColumn + N)], "matmul out");
+  if (rowsOf(out) !== M || outColumn + N > outColumns) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `matmul: ${M} rows of columns ${outColumn} to ${outColumn + N} do not fit into out [${out.shape}]`,
+    );
+  }
   if (residual) expectShape(residual, out.shape, "matmul residual");
   rec.dispatch(
     matmulKernel,
