@@ -259,7 +259,7 @@ export class GpuRunner implements Runner {
     const buffer = this.#bufferOf(tensor);
     const offset = tensor.offset * BYTES_PER_ELEMENT;
     // In debug runs a shader can reach the guard words, else writes past the end would go unseen.
-    const size = this.#debug ? buffer.size - offset : bytesOf(tensor);
+    const size = this.#debug ? Math.min(buffer.size - offset, this.profile.maxBindingBytes) : bytesOf(tensor);
     return { buffer, offset, size };
   }
 
