@@ -2,7 +2,8 @@
 export type { DeviceOption } from "./core/device.ts";
 export { type ErrorCode, Florence2Error } from "./core/errors.ts";
 export type { Source } from "./core/files.ts";
-export { openSafetensors, type Safetensors } from "./core/safetensors.ts";
+export { openSafetensors } from "./core/safetensors.ts";
+export type { TensorFile } from "./core/tensor_file.ts";
 export type { Florence2Config, ImageConfig } from "./model/config.ts";
 export {
   type BatchItem,

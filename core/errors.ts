@@ -8,6 +8,8 @@ export type ErrorCode =
   | "file_unreadable"
   /** A safetensors file breaks the format. */
   | "safetensors_invalid"
+  /** A file by torch.save breaks the format, or holds more than a dictionary of tensors. */
+  | "pytorch_invalid"
   /** The right kind of file, but not a Florence-2 checkpoint that fits its configuration. */
   | "checkpoint_mismatch"
   | "config_invalid"

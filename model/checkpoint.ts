@@ -10,7 +10,8 @@ import { Florence2Error } from "../core/errors.ts";
 import { allocate, type Files } from "../core/files.ts";
 import { widenBfloat16, widenFloat16 } from "../core/float16.ts";
 import { quote } from "../core/json.ts";
-import { openCheckpoint, type Safetensors } from "../core/safetensors.ts";
+import type { TensorFile } from "../core/tensor_file.ts";
+import { openWeightFile } from "../core/weight_files.ts";
 import type { Florence2Config } from "./config.ts";
 
 export type Layout = "microsoft" | "transformers";
@@ -46,19 +47,27 @@ const TIED_COPIES = [
 /** May be absent: the output head is then the token table, the bias zero, and the positions are computed. */
 const OPTIONAL_TENSORS = [OUTPUT_HEAD, LOGITS_BIAS, TEMPORAL_POSITIONS, ...TIED_COPIES];
 
+/** Where the weights of a model may be; the first that is there counts. */
+const WEIGHT_FILES = [
+  "model.safetensors",
+  "model.safetensors.index.json",
+  "pytorch_model.bin",
+  "pytorch_model.bin.index.json",
+];
+
 /** Elements that are converted at a time: 8 MB of float16. */
 const CHUNK_ELEMENTS = 4 * 2 ** 20;
 
 /**
  * Opens the weights of a model and compares every name, shape and dtype with the configuration, before any
- * tensor is read. Throws checkpoint_mismatch, with the first few differences, and what openCheckpoint
+ * tensor is read. Throws checkpoint_mismatch, with the first few differences, and what openWeightFile
  * throws; leaves nothing open then.
  */
 export async function openFlorenceCheckpoint(
   files: Files,
   config: Florence2Config,
 ): Promise<FlorenceCheckpoint> {
-  const file = await openCheckpoint(files);
+  const file = await openWeightFile(files, WEIGHT_FILES);
   try {
     const expected = expectedTensors(config);
     const layout = recogniseLayout(file, expected);
@@ -177,7 +186,7 @@ function isTransposed(name: string, layout: Layout): boolean {
 }
 
 /** The layout in which the file has most of the names that are expected. */
-function recogniseLayout(file: Safetensors, expected: ReadonlyMap<string, Shape>): Layout {
+function recogniseLayout(file: TensorFile, expected: ReadonlyMap<string, Shape>): Layout {
   const count = (layout: Layout) =>
     [...expected.keys()].filter((name) => file.tensors.has(storedName(name, layout))).length;
   const [microsoft, transformers] = [count("microsoft"), count("transformers")];
@@ -192,7 +201,7 @@ function recogniseLayout(file: Safetensors, expected: ReadonlyMap<string, Shape>
 
 /** Name in the file for each expected tensor that it holds. */
 function storedNames(
-  file: Safetensors,
+  file: TensorFile,
   layout: Layout,
   expected: ReadonlyMap<string, Shape>,
 ): ReadonlyMap<string, string> {
@@ -212,7 +221,7 @@ function storedNames(
 const SHOWN = 3;
 
 function checkTensors(
-  file: Safetensors,
+  file: TensorFile,
   layout: Layout,
   expected: ReadonlyMap<string, Shape>,
   stored: ReadonlyMap<string, string>,
@@ -251,7 +260,7 @@ function checkTensors(
 }
 
 /** A remark if the weights are of another size of the model than the configuration. */
-function otherSize(file: Safetensors, layout: Layout, config: Florence2Config): string {
+function otherSize(file: TensorFile, layout: Layout, config: Florence2Config): string {
   const patches = file.tensors.get(storedName("vision_tower.convs.0.proj.weight", layout));
   const norm = file.tensors.get(storedName("image_proj_norm.weight", layout));
   const weights = sizeName(patches?.shape[0], norm?.shape[0]);
@@ -284,7 +293,7 @@ function isWeightDtype(dtype: string): dtype is WeightDtype {
 /* Reading. */
 
 function readFrom(
-  file: Safetensors,
+  file: TensorFile,
   layout: Layout,
   expected: ReadonlyMap<string, Shape>,
   stored: ReadonlyMap<string, string>,
@@ -340,7 +349,7 @@ function count(shape: Shape): number {
 
 /** Elements from to to - 1 of a stored tensor. */
 async function readFloats(
-  file: Safetensors,
+  file: TensorFile,
   name: string,
   from: number,
   to: number,

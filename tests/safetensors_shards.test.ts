@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { type FileContent, openFiles } from "../core/files.ts";
-import { openCheckpoint } from "../core/safetensors.ts";
+import { type FileContent, type Files, openFiles } from "../core/files.ts";
+import { openWeightFile } from "../core/weight_files.ts";
 import { florenceError } from "./support/errors.ts";
 import { safetensorsBytes, type TensorBytes } from "./support/safetensors_bytes.ts";
 
 const INDEX = "model.safetensors.index.json";
+const openShards = (files: Files) => openWeightFile(files, ["model.safetensors", INDEX]);
 const ONE = "model-00001-of-00002.safetensors";
 const TWO = "model-00002-of-00002.safetensors";
 
@@ -25,12 +26,12 @@ const map = { a: ONE, b: ONE, c: TWO };
 
 async function rejects(files: Record<string, FileContent>, ...patterns: string[]): Promise<void> {
   const error = florenceError("safetensors_invalid", INDEX, ...patterns);
-  await expect(openCheckpoint(openFiles(files))).rejects.toEqual(error);
+  await expect(openShards(openFiles(files))).rejects.toEqual(error);
 }
 
 describe("sharded weights", () => {
   it("look like one file", async () => {
-    const file = await openCheckpoint(openFiles({ ...shards, ...index(map) }));
+    const file = await openShards(openFiles({ ...shards, ...index(map) }));
     expect([...file.tensors.keys()]).toEqual(["a", "b", "c"]);
     expect(file.tensors.get("c")).toMatchObject({ dtype: "U8", shape: [3], bytes: 3 });
     expect(file.metadata.get("format")).toBe("pt");
@@ -43,27 +44,24 @@ describe("sharded weights", () => {
 
   it("give way to a single file", async () => {
     const single = { "model.safetensors": safetensorsBytes({ all: tensor(7) }) };
-    const file = await openCheckpoint(openFiles({ ...shards, ...index(map), ...single }));
+    const file = await openShards(openFiles({ ...shards, ...index(map), ...single }));
     expect([...file.tensors.keys()]).toEqual(["all"]);
   });
 
   it("need no total_size", async () => {
-    expect((await openCheckpoint(openFiles({ ...shards, ...index(map, {}) }))).tensors.size).toBe(3);
+    expect((await openShards(openFiles({ ...shards, ...index(map, {}) }))).tensors.size).toBe(3);
     const bare = { [INDEX]: json({ weight_map: map }) };
-    expect((await openCheckpoint(openFiles({ ...shards, ...bare }))).tensors.size).toBe(3);
+    expect((await openShards(openFiles({ ...shards, ...bare }))).tensors.size).toBe(3);
   });
 
   it("lack their index (B24)", async () => {
-    const opened = (files: Record<string, FileContent>) => openCheckpoint(openFiles(files));
+    const opened = (files: Record<string, FileContent>) => openShards(openFiles(files));
     await expect(opened(shards)).rejects.toEqual(florenceError("file_not_found", "model.safetensors", INDEX));
-    await expect(opened({ "pytorch_model.bin": new Blob(["x"]) })).rejects.toEqual(
-      florenceError("file_not_found", "pytorch_model.bin", "convert"),
-    );
   });
 
   it("lack a shard (B24)", async () => {
     const files = openFiles({ [ONE]: shards[ONE], ...index(map) });
-    await expect(openCheckpoint(files)).rejects.toEqual(florenceError("file_not_found", TWO));
+    await expect(openShards(files)).rejects.toEqual(florenceError("file_not_found", TWO));
   });
 
   it("have an index that is no index (B24)", async () => {
@@ -116,7 +114,7 @@ describe("sharded weights", () => {
         return { ...file, close: async () => void open-- };
       },
     };
-    await expect(openCheckpoint(counted)).rejects.toEqual(florenceError("safetensors_invalid", TWO));
+    await expect(openShards(counted)).rejects.toEqual(florenceError("safetensors_invalid", TWO));
     expect(open).toBe(0);
   });
 });
