@@ -24,6 +24,8 @@ export type ErrorCode =
   | "task_invalid"
   | "prompt_too_long"
   | "option_invalid"
+  /** A data set for evaluation, or predictions kept beside it, break their format. */
+  | "data_invalid"
   /** WebGPU is missing, or lacks a limit. */
   | "gpu_unavailable"
   | "gpu_lost"
