@@ -168,11 +168,13 @@ function parseTensors(
     const view = new View(storage, offset as number, [...shape], [...strides]);
     const last = shape.reduce((index, size, axis) => index + (size - 1) * strides[axis]!, view.offset);
     const end = shape.includes(0) ? view.offset : last + 1;
-    if (end * storage.type.width > storage.entry.bytes || !Number.isSafeInteger(view.bytes)) {
+    const { name, bytes } = storage.entry;
+    // A view may skip elements, but one with more of them than its storage is no weight.
+    if (end * storage.type.width > bytes || view.bytes > bytes) {
       throw invalid(
         file,
-        `has a tensor of shape [${shape}] that reaches to element ${end} of ${quote(storage.entry.name)}, ` +
-          `which has ${storage.entry.bytes / storage.type.width}`,
+        `has a tensor of ${view.bytes} bytes that reaches to element ${end} of ${quote(name)}, ` +
+          `which has ${bytes / storage.type.width} in ${bytes} bytes`,
       );
     }
     return view;

@@ -144,13 +144,13 @@ function parseDirectory(
       const value = view.getUint32(at + field, true);
       return value === ELSEWHERE ? (extra.shift() ?? Number.NaN) : value;
     }) as [number, number, number];
+    if (Number.isNaN(size + packed + begin)) throw invalid(file, `does not say where ${quote(name)} is`);
     if (method !== 0 || packed !== size || (flags & 1) !== 0) {
       throw invalid(
         file,
         `holds ${quote(name)} compressed or encrypted (method ${method}, flags ${flags}); PyTorch stores entries as they are`,
       );
     }
-    if (Number.isNaN(size + begin)) throw invalid(file, `does not say where ${quote(name)} is`);
     entries.push({ name, bytes: size, begin });
     at = end;
   }
