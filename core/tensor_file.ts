@@ -1,4 +1,6 @@
 import { type ErrorCode, Florence2Error } from "./errors.ts";
+import { allocate } from "./files.ts";
+import { widenBfloat16, widenFloat16 } from "./float16.ts";
 import { quote } from "./json.ts";
 
 export interface TensorEntry {
@@ -31,6 +33,9 @@ export interface TensorFile {
   close(): Promise<void>;
 }
 
+/** Elements that are converted at a time: 8 MB of float16. */
+const CHUNK_ELEMENTS = 4 * 2 ** 20;
+
 /** No tensor of a model has as many axes. */
 export const MAX_AXES = 16;
 
@@ -53,6 +58,27 @@ export function checkRange(range: ByteRange = {}, bytes: number, tensor: string,
     `Tensor ${quote(tensor)} of ${file} has ${bytes} bytes; bytes ${start} to ${end} were asked for.`,
     { file, tensor, expected: bytes, found: [start, end] },
   );
+}
+
+/** Elements from to to - 1 of a tensor in F32, F16 or BF16, row by row. */
+export async function readFloats(
+  file: TensorFile,
+  name: string,
+  from: number,
+  to: number,
+): Promise<Float32Array<ArrayBuffer>> {
+  const dtype = file.tensors.get(name)!.dtype;
+  const width = dtype === "F32" ? 4 : 2;
+  const values = new Float32Array(allocate((to - from) * 4, file.name).buffer);
+  for (let at = from; at < to; at += CHUNK_ELEMENTS) {
+    const end = Math.min(at + CHUNK_ELEMENTS, to);
+    const { buffer } = await file.read(name, { start: at * width, end: end * width });
+    const target = values.subarray(at - from, end - from);
+    if (dtype === "F32") target.set(new Float32Array(buffer));
+    else if (dtype === "F16") widenFloat16(new Uint16Array(buffer), target);
+    else widenBfloat16(new Uint16Array(buffer), target);
+  }
+  return values;
 }
 
 export function isListOfCounts(value: unknown): value is number[] {

@@ -7,10 +7,9 @@
  * and in what is stored twice or not at all. This file alone knows; everything else uses Microsoft's names.
  */
 import { Florence2Error } from "../core/errors.ts";
-import { allocate, type Files } from "../core/files.ts";
-import { widenBfloat16, widenFloat16 } from "../core/float16.ts";
+import type { Files } from "../core/files.ts";
 import { quote } from "../core/json.ts";
-import type { TensorFile } from "../core/tensor_file.ts";
+import { readFloats, type TensorFile } from "../core/tensor_file.ts";
 import { openWeightFile } from "../core/weight_files.ts";
 import type { Florence2Config } from "./config.ts";
 
@@ -39,7 +38,7 @@ export const TEMPORAL_POSITIONS = "visual_temporal_embed.pos_idx_to_embed";
 const IMAGE_PROJECTION = "image_projection";
 
 /** Copies of the token table that some files store. The output head is none: it may be trained apart. */
-const TIED_COPIES = [
+export const TIED_COPIES = [
   "language_model.model.encoder.embed_tokens.weight",
   "language_model.model.decoder.embed_tokens.weight",
 ];
@@ -54,9 +53,6 @@ const WEIGHT_FILES = [
   "pytorch_model.bin",
   "pytorch_model.bin.index.json",
 ];
-
-/** Elements that are converted at a time: 8 MB of float16. */
-const CHUNK_ELEMENTS = 4 * 2 ** 20;
 
 /**
  * Opens the weights of a model and compares every name, shape and dtype with the configuration, before any
@@ -73,7 +69,7 @@ export async function openFlorenceCheckpoint(
     const layout = recogniseLayout(file, expected);
     const stored = storedNames(file, layout, expected);
     checkTensors(file, layout, expected, stored, config);
-    return readFrom(file, layout, expected, stored);
+    return checkpointOf(file, layout, expected, stored);
   } catch (error) {
     await file.close();
     throw error;
@@ -177,11 +173,12 @@ export function storedName(name: string, layout: Layout): string {
 }
 
 /** The shape in which a layout stores a tensor. */
-function storedShape(name: string, shape: Shape, layout: Layout): Shape {
+export function storedShape(name: string, shape: Shape, layout: Layout): Shape {
   return isTransposed(name, layout) ? [...shape].reverse() : shape;
 }
 
-function isTransposed(name: string, layout: Layout): boolean {
+/** Whether a layout stores a matrix with its axes in the other order. */
+export function isTransposed(name: string, layout: Layout): boolean {
   return layout === "transformers" && name === IMAGE_PROJECTION;
 }
 
@@ -286,13 +283,14 @@ function some(items: readonly string[]): string {
   return items.length === 0 ? "nothing" : items.slice(0, SHOWN).join(", ") + more;
 }
 
-function isWeightDtype(dtype: string): dtype is WeightDtype {
+export function isWeightDtype(dtype: string): dtype is WeightDtype {
   return dtype === "F32" || dtype === "F16" || dtype === "BF16";
 }
 
 /* Reading. */
 
-function readFrom(
+/** A checkpoint of the tensors of a file; `stored` has their names in the file by those of Microsoft. */
+export function checkpointOf(
   file: TensorFile,
   layout: Layout,
   expected: ReadonlyMap<string, Shape>,
@@ -347,29 +345,8 @@ function count(shape: Shape): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** Elements from to to - 1 of a stored tensor. */
-async function readFloats(
-  file: TensorFile,
-  name: string,
-  from: number,
-  to: number,
-): Promise<Float32Array<ArrayBuffer>> {
-  const dtype = file.tensors.get(name)!.dtype;
-  const width = dtype === "F32" ? 4 : 2;
-  const values = new Float32Array(allocate((to - from) * 4, file.name).buffer);
-  for (let at = from; at < to; at += CHUNK_ELEMENTS) {
-    const end = Math.min(at + CHUNK_ELEMENTS, to);
-    const { buffer } = await file.read(name, { start: at * width, end: end * width });
-    const target = values.subarray(at - from, end - from);
-    if (dtype === "F32") target.set(new Float32Array(buffer));
-    else if (dtype === "F16") widenFloat16(new Uint16Array(buffer), target);
-    else widenBfloat16(new Uint16Array(buffer), target);
-  }
-  return values;
-}
-
 /** [rows, columns] to [columns, rows]. */
-function transpose(values: Float32Array, rows: number, columns: number): Float32Array<ArrayBuffer> {
+export function transpose(values: Float32Array, rows: number, columns: number): Float32Array<ArrayBuffer> {
   const turned = new Float32Array(values.length);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {

@@ -5,6 +5,7 @@ import type { RecordingOptions } from "../core/recording.ts";
 import type { Runner } from "../core/runner.ts";
 import type { Tensor, TensorData } from "../core/tensor.ts";
 import { Tokenizer } from "../tokenizer/index.ts";
+import { withAdapter } from "./adapter.ts";
 import { openFlorenceCheckpoint } from "./checkpoint.ts";
 import {
   countImageTokens,
@@ -189,7 +190,7 @@ export class Florence2 {
         { tokens: tokenizer.vocabularySize, vocabSize: config.text.vocabSize },
       );
     }
-    const checkpoint = await openFlorenceCheckpoint(files, config);
+    const checkpoint = await withAdapter(await openFlorenceCheckpoint(files, config), files, config);
     try {
       const runner = await openRunner(device, { onWarning });
       try {
