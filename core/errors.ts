@@ -6,6 +6,13 @@ export type ErrorCode =
   /** A file is missing or cannot be read. */
   | "file_not_found"
   | "file_unreadable"
+  /** A hub has no such repository or revision, or wants a token that may read it. */
+  | "repository_not_found"
+  | "access_denied"
+  /** A hub cannot be reached, or what arrives is not the file. */
+  | "download_failed"
+  /** The folder for downloads is full or may not be written. */
+  | "cache_unwritable"
   /** A safetensors file breaks the format. */
   | "safetensors_invalid"
   /** A file by torch.save breaks the format, or holds more than a dictionary of tensors. */

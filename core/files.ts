@@ -1,5 +1,6 @@
 import { type ErrorCode, Florence2Error } from "./errors.ts";
 import { type JsonValue, parseJson, quote } from "./json.ts";
+import { hasFileSystem } from "./platform.ts";
 
 /** The content of one file, in memory or known to the browser (a `File` is a Blob). */
 export type FileContent = Blob | Uint8Array | ArrayBuffer;
@@ -43,7 +44,15 @@ const MAX_TEXT_BYTES = 64 * 2 ** 20;
 const CHUNK_BYTES = 64 * 2 ** 20;
 
 export function openFiles(source: Source, options: OpenOptions = {}): Files {
-  const open = opener(source, options.signal);
+  return filesOver(opener(source, options.signal));
+}
+
+/** Files over a function that opens one of them by name, throwing file_not_found where there is none. */
+export function filesOver(openNamed: (name: string) => Promise<RangedFile>): Files {
+  const open = async (name: string): Promise<RangedFile> => {
+    if (!isRelativeName(name)) throw unreadable(quote(name), "is not the name of a file inside the folder");
+    return openNamed(name);
+  };
   const text = async (name: string): Promise<string> => {
     const file = await open(name);
     try {
@@ -111,7 +120,6 @@ export function allocate(bytes: number, file: string): Uint8Array<ArrayBuffer> {
 
 function opener(source: Source, signal?: AbortSignal): (name: string) => Promise<RangedFile> {
   return async (name) => {
-    if (!isRelativeName(name)) throw unreadable(quote(name), "is not the name of a file inside the folder");
     if (typeof source !== "string" && !(source instanceof URL)) {
       const content = contentNamed(source, name);
       if (content === undefined) throw missing(name, "the given files");
@@ -137,11 +145,15 @@ function contentNamed(
 /** A path stays a string where there is a file system; everything else is a URL. */
 function located(source: string | URL): string | URL {
   if (source instanceof URL) return source;
-  const onFileSystem = typeof process === "object" && process.versions?.node !== undefined;
-  if (onFileSystem && !/^(https?|file):/i.test(source)) return source;
-  const base = onFileSystem ? undefined : location.href;
+  if (hasFileSystem && !isUrl(source)) return source;
+  const base = hasFileSystem ? undefined : location.href;
   if (!URL.canParse(source, base)) throw unreadable(quote(source), "is not a valid URL");
   return new URL(source, base);
+}
+
+/** Whether a text is a whole URL; a path of Windows begins with a letter and a colon, too. */
+export function isUrl(source: string): boolean {
+  return /^(https?|file):/i.test(source);
 }
 
 function inFolder(folder: URL, name: string): URL {

@@ -1,8 +1,10 @@
 import { Florence2Error } from "./errors.ts";
 
+/** True in Node, Deno and the like: paths are files there, and node:fs can be imported. */
+export const hasFileSystem = typeof process === "object" && process.versions?.node !== undefined;
+
 /** True in Node and in runtimes that imitate it, where built-in modules can be imported by name. */
-export const isNode =
-  typeof process !== "undefined" && process.versions?.node !== undefined && !("Deno" in globalThis);
+export const isNode = hasFileSystem && !("Deno" in globalThis);
 
 // Dawn ends the process when the garbage collector takes the instance before the device.
 const instances: GPU[] = [];
