@@ -117,11 +117,14 @@ const DEFAULT_IMAGE_FEATURES: readonly ImageFeatureSource[] = ["spatial_avg_pool
  * Reads config.json as Microsoft's repositories write it or as transformers does; the key names of both
  * may stand side by side, and must then agree.
  *
- * Token ids and generation settings come from text_config; where it is silent (or null), from
- * generation_config.json; where that is silent too, from Florence-2's release: ids 0, 1, 2; 3 beams, early
- * stopping, no repeated 3-grams. So early_stopping true in text_config goes before the false of Microsoft's
- * generation_config.json, as in their code. The ids at the top level of config.json are not read: the first
- * release had them wrong. max_length (20 in every release) is not read either: it would cut every answer.
+ * Token ids come from text_config; where it is silent (or null), from generation_config.json; where that is
+ * silent too, they are 0, 1, 2 as in the release. The ids at the top level of config.json are not read: the
+ * first release, and what was fine-tuned from it, had them wrong.
+ *
+ * Generation settings: in Microsoft's code text_config goes before generation_config.json (so its
+ * early_stopping true before the other's false), in transformers it is the other way round. Where both are
+ * silent, the release decides: 3 beams, early stopping, no repeated 3-grams. max_length (20 in every release)
+ * is not read: it would cut every answer.
  *
  * Unknown keys are ignored and auto_map is never followed. A known key with a value that this library
  * does not implement is an error. Throws config_invalid, naming file, field, found and expected.
@@ -133,12 +136,13 @@ export function parseConfig(configJson: JsonValue, generationConfigJson: JsonVal
   const text = section("config.json", "text_config.", config.values.text_config);
   const generation = section("generation_config.json", "", generationConfigJson);
   const textConfig = parseText(text);
+  const isByTransformers = field(vision, "embed_dim").value !== undefined;
   return {
     vision: parseVision(vision),
     projection: parseProjection(config, vision, textConfig.dModel),
     text: textConfig,
     tokens: parseTokens([text, generation], textConfig.vocabSize),
-    generation: parseGeneration([text, generation]),
+    generation: parseGeneration(isByTransformers ? [generation, text] : [text, generation]),
   };
 }
 
