@@ -212,18 +212,18 @@ describe("config.json", () => {
       earlyStopping: false,
       numBeams: 5,
     });
-
-    it("goes behind generation_config.json in the key names of transformers, but for token ids (D9)", () => {
-      const file = { num_beams: 1, early_stopping: false, eos_token_id: 1, bos_token_id: 2 };
-      const { generation, tokens } = parseConfig(converted("base"), file);
-      expect(generation).toMatchObject({ numBeams: 1, earlyStopping: false, noRepeatNgramSize: 3 });
-      expect(tokens).toEqual(parseConfig(converted("base")).tokens);
-    });
     expect(parseConfig(silent).generation).toMatchObject({ earlyStopping: true, numBeams: 3 });
     expect(parseConfig(silent, { early_stopping: "never" }).generation.earlyStopping).toBe("never");
     expect(parseConfig(released("base"), { bos_token_id: 7 }).tokens.bos).toBe(0);
     const noIds = changed("text_config", { bos_token_id: null, decoder_start_token_id: null });
     expect(parseConfig(noIds, { bos_token_id: 7 }).tokens).toMatchObject({ bos: 7, decoderStart: 2 });
+  });
+
+  it("goes behind generation_config.json in the key names of transformers, but for token ids (D9)", () => {
+    const file = { num_beams: 1, early_stopping: false, eos_token_id: 1, bos_token_id: 2 };
+    const { generation, tokens } = parseConfig(converted("base"), file);
+    expect(generation).toMatchObject({ numBeams: 1, earlyStopping: false, noRepeatNgramSize: 3 });
+    expect(tokens).toEqual(parseConfig(converted("base")).tokens);
   });
 
   it("has generation settings out of bounds (D10)", () => {
