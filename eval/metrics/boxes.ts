@@ -1,0 +1,54 @@
+import { matchPairs } from "./matching.ts";
+
+/** Left, top, right, bottom in pixels. */
+export type Box = readonly number[];
+
+export interface LabelledBoxes {
+  readonly boxes: readonly Box[];
+  /** One for each box. */
+  readonly labels: readonly string[];
+}
+
+/** Intersection over union; 0 of boxes without an area. */
+export function boxOverlap(a: Box, b: Box): number {
+  const width = Math.min(a[2]!, b[2]!) - Math.max(a[0]!, b[0]!);
+  const height = Math.min(a[3]!, b[3]!) - Math.max(a[1]!, b[1]!);
+  if (width <= 0 || height <= 0) return 0;
+  const shared = width * height;
+  const area = ([left, top, right, bottom]: Box) => (right! - left!) * (bottom! - top!);
+  return shared / (area(a) + area(b) - shared);
+}
+
+/**
+ * Pairs of found and true boxes of one picture with an IoU of at least `threshold`, as many as there can be.
+ *
+ * @param labels whether the labels of a pair have to be equal
+ */
+export function matchBoxes(
+  found: LabelledBoxes,
+  truth: LabelledBoxes,
+  { labels, threshold = 0.5 }: { readonly labels: boolean; readonly threshold?: number },
+): [found: number, truth: number][] {
+  return matchPairs(
+    found.boxes.length,
+    truth.boxes.length,
+    (i, j) =>
+      (!labels || found.labels[i] === truth.labels[j]) &&
+      boxOverlap(found.boxes[i]!, truth.boxes[j]!) >= threshold,
+  );
+}
+
+/**
+ * Which phrases were found: for each different label of the truth, whether the first box under that label
+ * has an IoU of at least `threshold` with any of the label's true boxes. With one phrase and one box this is
+ * the accuracy of referring expressions (RefCOCO), with many Flickr30k's R@1 in its any-box protocol.
+ */
+export function phrasesFound(found: LabelledBoxes, truth: LabelledBoxes, threshold = 0.5): boolean[] {
+  return [...new Set(truth.labels)].map((label) => {
+    const first = found.boxes[found.labels.indexOf(label)];
+    return (
+      first !== undefined &&
+      truth.boxes.some((box, i) => truth.labels[i] === label && boxOverlap(first, box) >= threshold)
+    );
+  });
+}
