@@ -180,8 +180,14 @@ function parseTensors(
     return view;
   }
 
+  function orderedDictionary(args: readonly unknown[]): Map<unknown, unknown> {
+    if (args.length > 0)
+      throw invalid(file, "fills an OrderedDict as Python 2 did; save it again as safetensors");
+    return new Map();
+  }
+
   const globals = new Map<string, unknown>([
-    ["collections OrderedDict", () => new Map()],
+    ["collections OrderedDict", orderedDictionary],
     ["torch._utils _rebuild_tensor_v2", rebuildTensor],
     ["torch._utils _rebuild_parameter", ([data]: readonly unknown[]) => data],
     ...STORAGE_TYPES,

@@ -103,11 +103,9 @@ function parseAdapter(file: TensorFile, config: Section, expected: ReadonlyMap<s
       lowRank.set(name, change);
     } else replaced.set(name, key);
   }
-  for (const [name, key] of replaced)
-    checkReplacement(file, key, storedShape(name, expected.get(name)!, layout));
-  for (const [name, change] of lowRank) {
-    checkLowRank(file, change, storedShape(name, expected.get(name)!, layout));
-  }
+  const shapeOf = (name: string) => storedShape(name, expected.get(name)!, layout);
+  for (const [name, key] of replaced) checkReplacement(file, key, shapeOf(name));
+  for (const [name, change] of lowRank) checkLowRank(file, change, shapeOf(name));
   return { layout, lowRank, replaced };
 }
 
@@ -157,7 +155,7 @@ function checkReplacement(file: TensorFile, key: string, expected: Shape): void 
   throw mismatch(file, `${quote(key)} has shape [${shape}] in ${dtype}. Expected [${expected}]`);
 }
 
-/** Layers of one axis or with several groups, and other ranks, do not fit. */
+/** Convolutions in groups, whose changes are no such product, and other ranks do not fit. */
 function checkLowRank(file: TensorFile, { a, b, rank }: LowRank, expected: Shape): void {
   if (!a || !b)
     throw mismatch(file, `${quote(a ?? b)} stands alone. Expected lora_A and lora_B for each layer`);

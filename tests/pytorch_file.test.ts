@@ -175,6 +175,7 @@ describe("a pickle", () => {
     ["asks for what it never kept", pickleBytes("h\x07"), "memo 7"],
     ["calls a text", pickleBytes(pickledText("f"), ")R"), "cannot be called"],
     ["calls without a list", pickleBytes("ccollections\nOrderedDict\nNR"), "cannot be called"],
+    ["fills an OrderedDict with a list", pickleBytes("ccollections\nOrderedDict\n]\x85R"), "Python 2"],
     ["appends to None", pickleBytes("NNa"), "no list"],
     ["sets items of a list", pickleBytes("]NNs"), "no dictionary"],
     ["sets half of a pair", pickleBytes("}(Nu"), "no dictionary"],
