@@ -42,6 +42,7 @@ export function ensureBuild() {
   const sources = [
     "core",
     "draw",
+    "eval",
     "kernels",
     "model",
     "tokenizer",

@@ -27,6 +27,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: ["core"],
   kernels: ["kernels", "core"],
   tokenizer: ["tokenizer", "core"],
+  eval: ["eval", "model", "core"],
   model: ["model", "kernels", "tokenizer", "core"],
 };
 /** Each package enters at one place. */

@@ -1,0 +1,313 @@
+import type { AnswerOf, TaskToken } from "../model/tasks/index.ts";
+import { type Field, text as textOf, texts } from "./data/fields.ts";
+import {
+  readBoxes,
+  readLabelledBoxes,
+  readPolygons,
+  readQuads,
+  readTextOrAnswers,
+  type TrueBoxes,
+} from "./data/truth.ts";
+import { bleu } from "./metrics/bleu.ts";
+import { boxOverlap, type LabelledBoxes, matchBoxes, phrasesFound } from "./metrics/boxes.ts";
+import { ciderD } from "./metrics/cider.ts";
+import { type CocoBox, type CocoFigures, type CocoTruth, cocoFigures } from "./metrics/coco_map.ts";
+import { type ImageSize, maskOverlap, rasterize } from "./metrics/masks.ts";
+import { matchPairs, type PairCounts, precisionRecall } from "./metrics/matching.ts";
+import { mean } from "./metrics/mean.ts";
+import { captionTokens } from "./metrics/ptb_tokens.ts";
+import { quadOverlap } from "./metrics/quads.ts";
+import { type Bin, reliability } from "./metrics/reliability.ts";
+import { characterErrorRate, wordErrorRate } from "./metrics/texts.ts";
+import { vqaAccuracy } from "./metrics/vqa.ts";
+
+/** A prompt's answer beside its truth. */
+export interface Case<Truth, Answer> {
+  readonly truth: Truth;
+  readonly answer: Answer;
+  /** Of the picture, in pixels. */
+  readonly size: ImageSize;
+}
+
+/** What an evaluation of one task found. */
+export interface Findings {
+  /** By name; NaN where there was nothing to measure. */
+  readonly figures: Readonly<Record<string, number>>;
+  /** A figure of each prompt. */
+  readonly distribution?: { readonly name: string; readonly values: readonly number[] };
+  /** Precision at 101 recalls from 0 to 1, IoU 0.5, by ranking. */
+  readonly precisions?: Readonly<Record<string, readonly number[]>>;
+  readonly reliability?: readonly Bin[];
+}
+
+/** How the answers to a task are judged. */
+export interface Measure<Truth = unknown, Answer = unknown> {
+  /** Reads the truth out of a plain JSONL file. Throws `data_invalid`. */
+  readTruth(field: Field): Truth;
+  judge(cases: readonly Case<Truth, Answer>[]): Findings;
+}
+
+/** IoU from which a shape counts as found. */
+const THRESHOLD = 0.5;
+
+type BoxAnswer = AnswerOf<"<OD>">;
+
+/** Names are compared without regard to capitals and outer white space. */
+const named = (label: string) => label.trim().toLowerCase();
+
+/** Text without the location tags that models repeat behind it, and without padding. */
+export const plainText = (answer: string) => answer.replaceAll(/<loc_\d+>|<\/?s>|<pad>/g, "").trim();
+
+const captions: Measure<readonly string[], string> = {
+  readTruth: texts,
+  judge(cases) {
+    const tokens = cases.map(({ truth, answer }) => ({
+      hypothesis: captionTokens(plainText(answer)),
+      references: truth.map(captionTokens),
+    }));
+    const { score, perCase } = ciderD(tokens);
+    return {
+      figures: { "CIDEr-D": score, "BLEU-4": bleu(tokens).scores[3]! },
+      distribution: { name: "CIDEr-D", values: perCase },
+    };
+  },
+};
+
+const detection: Measure<TrueBoxes, BoxAnswer> = {
+  readTruth: readLabelledBoxes,
+  judge(cases) {
+    const truths = cases.flatMap(({ truth }, image) =>
+      truth.boxes.map(
+        (box, i): CocoTruth => ({
+          image,
+          category: named(truth.labels[i]!),
+          box: cocoBox(box),
+          area: truth.areas?.[i],
+          isCrowd: truth.crowds?.[i],
+        }),
+      ),
+    );
+    const found = cases.flatMap(({ answer }, image) =>
+      answer.bboxes.map((box, i) => ({
+        image,
+        category: named(answer.labels[i]!),
+        box: cocoBox(box),
+        score: answer.scores![i]!,
+      })),
+    );
+    const ranked = cocoFigures(truths, found);
+    const constant = cocoFigures(
+      truths,
+      found.map((detection) => ({ ...detection, score: 1 })),
+    );
+    const matches = cases.map(matchThings);
+    const { precision, recall, f1 } = precisionRecall(matches);
+    const { bins, expectedCalibrationError } = reliability(matches.flatMap(({ judged }) => judged));
+    const categories = new Set(truths.map(({ category }) => category));
+    return {
+      figures: {
+        ...ranked.figures,
+        ...withSuffix(constant.figures, "constant scores"),
+        "F1@0.5": f1,
+        "precision@0.5": precision,
+        "recall@0.5": recall,
+        "expected calibration error": expectedCalibrationError,
+        "boxes with labels that the truth does not have": found.filter(
+          ({ category }) => !categories.has(category),
+        ).length,
+      },
+      precisions: { "by confidence": ranked.precisionsAt50, "constant scores": constant.precisionsAt50 },
+      reliability: bins,
+    };
+  },
+};
+
+/** Labels and boxes of one picture against each other; crowds are no truth here. */
+function matchThings({ truth, answer }: Case<TrueBoxes, BoxAnswer>) {
+  const things = truth.boxes.flatMap((box, i) =>
+    truth.crowds?.[i] ? [] : [{ box, label: named(truth.labels[i]!) }],
+  );
+  const wanted = { boxes: things.map(({ box }) => box), labels: things.map(({ label }) => label) };
+  const found = foundBoxes(answer);
+  const pairs = matchBoxes(found, wanted, { labels: true });
+  const right = new Set(pairs.map(([i]) => i));
+  return {
+    pairs: pairs.length,
+    found: found.boxes.length,
+    wanted: wanted.boxes.length,
+    judged: answer.scores!.map((confidence, i) => ({ confidence, isRight: right.has(i) })),
+  };
+}
+
+const denseCaptions: Measure<TrueBoxes, BoxAnswer> = {
+  readTruth: readLabelledBoxes,
+  judge(cases) {
+    const overlaps: number[] = [];
+    const equalLabels: number[] = [];
+    const counts = cases.map(({ truth, answer }): PairCounts => {
+      const found = foundBoxes(answer);
+      const pairs = matchBoxes(found, truth, { labels: false });
+      for (const [i, j] of pairs) {
+        overlaps.push(boxOverlap(found.boxes[i]!, truth.boxes[j]!));
+        equalLabels.push(found.labels[i] === named(truth.labels[j]!) ? 1 : 0);
+      }
+      return { pairs: pairs.length, found: found.boxes.length, wanted: truth.boxes.length };
+    });
+    return {
+      figures: {
+        "F1@0.5": precisionRecall(counts).f1,
+        "mean IoU of pairs": mean(overlaps),
+        "exact label of pairs": mean(equalLabels),
+      },
+      distribution: { name: "IoU of pairs", values: overlaps },
+    };
+  },
+};
+
+const proposals: Measure<TrueBoxes, BoxAnswer> = {
+  readTruth: readBoxes,
+  judge(cases) {
+    const counts = cases.map(
+      ({ truth, answer }): PairCounts => ({
+        pairs: matchBoxes(foundBoxes(answer), truth, { labels: false }).length,
+        found: answer.bboxes.length,
+        wanted: truth.boxes.length,
+      }),
+    );
+    const { precision, recall, f1 } = precisionRecall(counts);
+    return { figures: { "recall@0.5": recall, "precision@0.5": precision, "F1@0.5": f1 } };
+  },
+};
+
+/** Phrases and their boxes; an answer in masks finds none. */
+const phrases: Measure<TrueBoxes, BoxAnswer | AnswerOf<"<OPEN_VOCABULARY_DETECTION>">> = {
+  readTruth: readLabelledBoxes,
+  judge(cases) {
+    const matched = cases.map(({ truth, answer }) => {
+      const found = foundBoxes(answer);
+      const wanted = { boxes: truth.boxes, labels: truth.labels.map(named) };
+      const pairs = matchBoxes(found, wanted, { labels: true }).length;
+      return {
+        phrases: phrasesFound(found, wanted, THRESHOLD).map(Number),
+        counts: { pairs, found: found.boxes.length, wanted: wanted.boxes.length },
+      };
+    });
+    return {
+      figures: {
+        "accuracy@0.5": mean(matched.flatMap((own) => own.phrases)),
+        "F1@0.5": precisionRecall(matched.map(({ counts }) => counts)).f1,
+      },
+    };
+  },
+};
+
+const segmentation: Measure<ReturnType<typeof readPolygons>, AnswerOf<"<REGION_TO_SEGMENTATION>">> = {
+  readTruth: readPolygons,
+  judge(cases) {
+    const overlaps = cases.map(({ truth, answer, size }) =>
+      maskOverlap(rasterize(answer.polygons.flat(), size), rasterize(truth.polygons.flat(), size)),
+    );
+    return { figures: { "mean IoU": mean(overlaps) }, distribution: { name: "IoU", values: overlaps } };
+  },
+};
+
+const reading: Measure<string, string> = {
+  readTruth: textOf,
+  judge(cases) {
+    const texts = cases.map(({ truth, answer }) => ({ truth, found: plainText(answer) }));
+    return {
+      figures: {
+        "character error rate": characterErrorRate(texts),
+        "word error rate": wordErrorRate(texts),
+        "exact match": mean(texts.map(({ truth, found }) => (truth === found ? 1 : 0))),
+      },
+    };
+  },
+};
+
+const readingWithRegions: Measure<ReturnType<typeof readQuads>, AnswerOf<"<OCR_WITH_REGION>">> = {
+  readTruth: readQuads,
+  judge(cases) {
+    const texts: { truth: string; found: string }[] = [];
+    const counts = cases.map(({ truth, answer }): PairCounts => {
+      const { quad_boxes: quads, labels } = answer;
+      const fits = (i: number, j: number) => quadOverlap(quads[i]!, truth.quads[j]!) >= THRESHOLD;
+      const pairs = matchPairs(quads.length, truth.quads.length, fits);
+      for (const [i, j] of pairs) texts.push({ truth: truth.labels[j]!, found: plainText(labels[i]!) });
+      return { pairs: pairs.length, found: quads.length, wanted: truth.quads.length };
+    });
+    const { recall, f1 } = precisionRecall(counts);
+    return {
+      figures: {
+        "quads found@0.5": recall,
+        "F1@0.5": f1,
+        "character error rate of pairs": characterErrorRate(texts),
+        "exact text of pairs": mean(texts.map(({ truth, found }) => (truth === found ? 1 : 0))),
+      },
+    };
+  },
+};
+
+const category: Measure<string, string> = {
+  readTruth: textOf,
+  judge: (cases) => ({ figures: { "exact match": exactMatch(cases) } }),
+};
+
+/** Prompts of fine-tuned models: a text to be met exactly, or a question that several people answered. */
+const freePrompt: Measure<string | readonly string[], string> = {
+  readTruth: readTextOrAnswers,
+  judge(cases) {
+    const answered = cases.flatMap(({ truth, answer }) =>
+      typeof truth === "string" ? [] : [{ prediction: plainText(answer), answers: truth }],
+    );
+    const single = cases.flatMap(({ truth, answer }) =>
+      typeof truth === "string" ? [{ truth, answer }] : [],
+    );
+    return {
+      figures: {
+        ...(answered.length > 0 && { "VQA accuracy": vqaAccuracy(answered).accuracy }),
+        ...(single.length > 0 && { "exact match": exactMatch(single) }),
+      },
+    };
+  },
+};
+
+const measures = {
+  "<CAPTION>": captions,
+  "<DETAILED_CAPTION>": captions,
+  "<MORE_DETAILED_CAPTION>": captions,
+  "<OCR>": reading,
+  "<OCR_WITH_REGION>": readingWithRegions,
+  "<OD>": detection,
+  "<DENSE_REGION_CAPTION>": denseCaptions,
+  "<REGION_PROPOSAL>": proposals,
+  "<CAPTION_TO_PHRASE_GROUNDING>": phrases,
+  "<REFERRING_EXPRESSION_SEGMENTATION>": segmentation,
+  "<OPEN_VOCABULARY_DETECTION>": phrases,
+  "<REGION_TO_SEGMENTATION>": segmentation,
+  "<REGION_TO_CATEGORY>": category,
+  "<REGION_TO_DESCRIPTION>": captions,
+  "<REGION_TO_OCR>": reading,
+} satisfies { [T in TaskToken]: Measure<unknown, AnswerOf<T>> };
+
+/** How a task's answers are judged; all that is none of the fifteen is a free prompt. */
+export function measureOf(task: string): Measure {
+  return (Object.hasOwn(measures, task) ? measures[task as TaskToken] : freePrompt) as Measure;
+}
+
+function exactMatch(cases: readonly { readonly truth: string; readonly answer: string }[]): number {
+  return mean(cases.map(({ truth, answer }) => (plainText(answer) === truth.trim() ? 1 : 0)));
+}
+
+function foundBoxes(answer: BoxAnswer | AnswerOf<"<OPEN_VOCABULARY_DETECTION>">): LabelledBoxes {
+  const labels = "labels" in answer ? answer.labels : answer.bboxes_labels;
+  return { boxes: answer.bboxes, labels: labels.map(named) };
+}
+
+function cocoBox([left, top, right, bottom]: readonly number[]): CocoBox {
+  return [left!, top!, right! - left!, bottom! - top!];
+}
+
+function withSuffix(figures: CocoFigures, suffix: string): Record<string, number> {
+  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [`${name}, ${suffix}`, value]));
+}

@@ -1,0 +1,74 @@
+import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { Florence2Error } from "../core/errors.ts";
+import type { Prompt } from "./data/data_set.ts";
+import { parseLines } from "./data/json_lines.ts";
+
+/** What the model answered to one prompt. */
+export interface Prediction {
+  readonly file: string;
+  readonly task: string;
+  readonly text?: string;
+  /** Of the picture as seen, in pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** As `model.run` gives it. */
+  readonly answer: unknown;
+  readonly tokens: readonly number[];
+  readonly score: number;
+}
+
+/** What answers depend on; only answers of the same origin are kept in one file. */
+export type Origin = Readonly<Record<string, string | number | null>>;
+
+/**
+ * Answers in a JSONL file that grows as they come: the first line says where they are from, each other line
+ * is a `Prediction`. What an interrupted run left is read again; half a last line is cut off.
+ */
+export class PredictionFile {
+  readonly path: string;
+  readonly #answers = new Map<string, Prediction>();
+
+  /** @throws {Florence2Error} `data_invalid` if the file is of another origin, or none of predictions */
+  constructor(path: string, origin: Origin) {
+    this.path = path;
+    if (!existsSync(path)) {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, `${JSON.stringify(origin)}\n`);
+      return;
+    }
+    const content = readFileSync(path);
+    const complete = content.lastIndexOf("\n") + 1;
+    if (complete < content.length) truncateSync(path, complete);
+    const [first, ...lines] = parseLines(content.toString("utf8", 0, complete), path);
+    for (const [name, wanted] of Object.entries(origin)) {
+      const found = (first?.value as Origin | undefined)?.[name];
+      if (found === wanted) continue;
+      throw new Florence2Error(
+        "data_invalid",
+        `${path} holds predictions with ${name} ${JSON.stringify(found)}, expected ${JSON.stringify(wanted)}. ` +
+          "Delete it, or choose another folder with --output.",
+        { path, name, found, expected: wanted },
+      );
+    }
+    for (const { value } of lines) this.#keep(value as unknown as Prediction);
+  }
+
+  find(file: string, prompt: Prompt): Prediction | undefined {
+    return this.#answers.get(keyOf({ file, ...prompt }));
+  }
+
+  append(predictions: readonly Prediction[]): void {
+    const lines = predictions.map((prediction) => `${JSON.stringify(prediction)}\n`);
+    appendFileSync(this.path, lines.join(""));
+    for (const prediction of predictions) this.#keep(prediction);
+  }
+
+  #keep(prediction: Prediction): void {
+    this.#answers.set(keyOf(prediction), prediction);
+  }
+}
+
+function keyOf({ file, task, text = "" }: { file: string; task: string; text?: string }): string {
+  return JSON.stringify([file, task, text]);
+}
