@@ -13,7 +13,8 @@ Answers a task about a picture; without a task: caption, objects and text. Witho
 
   --text TEXT            for tasks that take a text
   --region X1,Y1,X2,Y2   for tasks that take a region, in pixels
-  --model FOLDER         a checkpoint folder (default: the bundled one)
+  --model MODEL          a folder, or a repository such as microsoft/Florence-2-base (default: the bundled one)
+  --revision NAME        branch, tag or commit of the repository (default: main)
   --device NAME          auto, gpu or cpu (default: auto)
   --num-beams N          hypotheses of beam search (default: the model's own, 3)
   --max-new-tokens N     length of the answer at most
@@ -40,6 +41,7 @@ async function main(args: string[]): Promise<void> {
       text: { type: "string" },
       region: { type: "string" },
       model: { type: "string", default: BUNDLED_MODEL },
+      revision: { type: "string" },
       device: { type: "string", default: "auto" },
       "num-beams": { type: "string" },
       "max-new-tokens": { type: "string" },
@@ -57,8 +59,10 @@ async function main(args: string[]): Promise<void> {
   const started = performance.now();
   const model = await Florence2.fromPretrained(values.model, {
     device: values.device as "auto",
+    revision: values.revision,
     onProgress: (event) => {
-      if (event.status === "progress") showProgress(`loading ${Math.floor(event.progress)} %`);
+      if (event.status === "progress_total") showProgress(`downloading ${bar(event)}`);
+      if (event.status === "load") showProgress(`loading ${bar(event)}`);
     },
   });
   try {
@@ -150,6 +154,12 @@ function integerOption(name: string, value: string | undefined): number | undefi
 /** Progress and remarks go to stderr: stdout is for answers. */
 function showProgress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+function bar({ loaded, total }: { loaded: number; total: number }): string {
+  const share = total > 0 ? loaded / total : 1;
+  const megabytes = `${(loaded / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`;
+  return `[${"#".repeat(Math.round(30 * share)).padEnd(30, ".")}] ${Math.floor(100 * share)} % ${megabytes}`;
 }
 
 function note(text: string): void {

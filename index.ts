@@ -4,6 +4,7 @@ export { type ErrorCode, Florence2Error } from "./core/errors.ts";
 export type { Source } from "./core/files.ts";
 export { openSafetensors } from "./core/safetensors.ts";
 export type { TensorFile } from "./core/tensor_file.ts";
+export type { DownloadEvent, HubOptions } from "./hub/index.ts";
 export type { Florence2Config, ImageConfig } from "./model/config.ts";
 export {
   type BatchItem,

@@ -47,7 +47,7 @@ export const TIED_COPIES = [
 const OPTIONAL_TENSORS = [OUTPUT_HEAD, LOGITS_BIAS, TEMPORAL_POSITIONS, ...TIED_COPIES];
 
 /** Where the weights of a model may be; the first that is there counts. */
-const WEIGHT_FILES = [
+export const WEIGHT_FILES: readonly string[] = [
   "model.safetensors",
   "model.safetensors.index.json",
   "pytorch_model.bin",

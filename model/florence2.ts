@@ -1,12 +1,13 @@
 import { type DeviceOption, type DeviceOptions, openRunner } from "../core/device.ts";
 import { Florence2Error } from "../core/errors.ts";
-import { openFiles, type Source } from "../core/files.ts";
+import type { Source } from "../core/files.ts";
 import type { RecordingOptions } from "../core/recording.ts";
 import type { Runner } from "../core/runner.ts";
 import type { Tensor, TensorData } from "../core/tensor.ts";
+import { type DownloadEvent, type HubOptions, openModelFiles } from "../hub/index.ts";
 import { Tokenizer } from "../tokenizer/index.ts";
 import { withAdapter } from "./adapter.ts";
-import { openFlorenceCheckpoint } from "./checkpoint.ts";
+import { openFlorenceCheckpoint, WEIGHT_FILES } from "./checkpoint.ts";
 import {
   countImageTokens,
   type Florence2Config,
@@ -32,23 +33,26 @@ import {
 import { VisionSession } from "./vision_session.ts";
 import { loadWeights, type Weights } from "./weights.ts";
 
-/** A stage of loading; the names are those that transformers.js users know. */
+/** A stage of loading: the files of a hub's repository arrive, weights go to the device, all is ready. */
 export type ProgressEvent =
+  | DownloadEvent
   | {
-      readonly status: "progress";
+      readonly status: "load";
+      /** Bytes. */
       readonly loaded: number;
-      readonly total: number /** Percent. */;
+      readonly total: number;
+      /** Percent. */
       readonly progress: number;
     }
   | { readonly status: "ready"; readonly device: string };
 
-export interface LoadOptions extends Omit<DeviceOptions, "debug"> {
+export interface LoadOptions extends Omit<DeviceOptions, "debug">, HubOptions {
   /** Where to compute. Default `auto`: a GPU if there is one, else the CPU. */
   readonly device?: DeviceOption;
   /** How weights are held on the device. `auto` is `f32`. */
   readonly dtype?: "auto" | "f32";
   readonly onProgress?: (event: ProgressEvent) => void;
-  /** Ends loading at the next tensor, with the signal's reason. */
+  /** Ends downloading, and loading at the next tensor, with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -163,9 +167,10 @@ export class Florence2 {
   #disposed = false;
 
   /**
-   * Loads a model: a folder, the URL of one, or files by name, in the formats of the released checkpoints.
+   * Loads a model: a folder, the URL of one, files by name, or a repository on a Hugging Face hub such as
+   * `microsoft/Florence-2-base` (a folder of that name goes first), in the formats of the released checkpoints.
    *
-   * @throws {Florence2Error} for missing or malformed files, weights that do not fit the configuration, and
+   * @throws {Florence2Error} for missing or malformed files, failed downloads, weights that do not fit the configuration, and
    *   a device that can't be had; nothing is left allocated then
    */
   static async fromPretrained(source: Source, options: LoadOptions = {}): Promise<Florence2> {
@@ -177,7 +182,7 @@ export class Florence2 {
         { dtype },
       );
     }
-    const files = openFiles(source, { signal });
+    const files = await openModelFiles(source, [["config.json"], WEIGHT_FILES], options);
     const optional = async (name: string) => ((await files.has(name)) ? await files.json(name) : {});
     const config = parseConfig(await files.json("config.json"), await optional("generation_config.json"));
     const imageConfig = parsePreprocessorConfig(await optional("preprocessor_config.json"));
@@ -197,7 +202,7 @@ export class Florence2 {
         const weights = await loadWeights(checkpoint, config, runner, {
           signal,
           onProgress: (loaded, total) =>
-            onProgress?.({ status: "progress", loaded, total, progress: (100 * loaded) / total }),
+            onProgress?.({ status: "load", loaded, total, progress: (100 * loaded) / total }),
         });
         onProgress?.({ status: "ready", device: runner.name });
         return new Florence2(config, imageConfig, tokenizer, runner, weights);

@@ -27,8 +27,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: ["core"],
   kernels: ["kernels", "core"],
   tokenizer: ["tokenizer", "core"],
+  hub: ["hub", "core"],
   eval: ["eval", "model", "core"],
-  model: ["model", "kernels", "tokenizer", "core"],
+  model: ["model", "kernels", "tokenizer", "hub", "core"],
 };
 /** Each package enters at one place. */
 const PACKAGES: Readonly<Record<string, string>> = {

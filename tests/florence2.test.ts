@@ -26,7 +26,7 @@ describe(`the bundled checkpoint on the ${gpuMissing ? "CPU" : "GPU"}`, () => {
   afterAll(() => model.dispose());
 
   it("reports its loading, monotonously and to the end", () => {
-    const loaded = events.flatMap((event) => (event.status === "progress" ? [event] : []));
+    const loaded = events.flatMap((event) => (event.status === "load" ? [event] : []));
     expect(loaded.length).toBeGreaterThan(10);
     expect(loaded.every(({ loaded: now }, i) => i === 0 || now > loaded[i - 1]!.loaded)).toBe(true);
     expect(loaded.at(-1)).toMatchObject({ progress: 100 });

@@ -1,0 +1,142 @@
+/**
+ * A hub's files in the browser, kept in the Cache API under their addresses at one commit. Where there is no
+ * such cache, or no room in it, they are fetched anew each time.
+ */
+import { Florence2Error } from "../core/errors.ts";
+import { openFile, type RangedFile } from "../core/files.ts";
+import type { Progress } from "./progress.ts";
+import { fileUrl, type Repository } from "./repository.ts";
+import { download, fileInfo, type Sink } from "./requests.ts";
+
+const CACHE = "florence2-webgpu";
+/** Bytes of a download that are handed over to the browser, which need not keep them in memory. */
+const PIECE = 16 * 2 ** 20;
+
+export class BrowserCache {
+  readonly #repository: Repository;
+  readonly #progress: Progress;
+  readonly #warn: (message: string) => void;
+  readonly #cache: Promise<Cache | undefined>;
+  #commit: Promise<string> | undefined;
+
+  constructor(repository: Repository, progress: Progress, warn: (message: string) => void) {
+    this.#repository = repository;
+    this.#progress = progress;
+    this.#warn = warn;
+    this.#cache = Promise.resolve(globalThis.caches?.open(CACHE)).catch(() => undefined);
+  }
+
+  /** Whether there is such a file, here or on the hub. Its size counts in the progress from then on. */
+  async has(name: string): Promise<boolean> {
+    const kept = await this.#kept(name);
+    if (kept) return kept.ok;
+    return this.#orMissing(name, async (commit) => {
+      const { size } = await fileInfo(this.#repository, commit, name);
+      if (size !== undefined) this.#progress.expect(name, size);
+      return true;
+    }).catch((error) => {
+      if (error instanceof Florence2Error && error.code === "file_not_found") return false;
+      throw error;
+    });
+  }
+
+  /**
+   * The file, fetched if need be. Throws file_not_found where the repository has none, repository_not_found,
+   * access_denied, and download_failed.
+   */
+  async open(name: string): Promise<RangedFile> {
+    this.#progress.step("initiate", name);
+    const kept = await this.#kept(name);
+    const blob = kept?.ok ? await kept.blob() : await this.#fetch(name);
+    this.#progress.advance(name, blob.size, blob.size);
+    this.#progress.step("done", name);
+    return openFile(new File([blob], name), { signal: this.#repository.signal });
+  }
+
+  async #fetch(name: string): Promise<Blob> {
+    return this.#orMissing(name, async (commit) => {
+      this.#progress.step("download", name);
+      const sink = blobSink();
+      await download(this.#repository, commit, name, sink, undefined, (loaded, total) =>
+        this.#progress.advance(name, loaded, total),
+      );
+      await this.#keep(fileUrl(this.#repository, commit, name), new Response(sink.blob()));
+      return sink.blob();
+    });
+  }
+
+  /** What is known of a file without the hub: its content, or that there is none (status 404). */
+  async #kept(name: string): Promise<Response | undefined> {
+    const commit = await this.#pinned();
+    return (await this.#cache)?.match(fileUrl(this.#repository, commit, name).href);
+  }
+
+  async #orMissing<T>(name: string, ask: (commit: string) => Promise<T>): Promise<T> {
+    const commit = await this.#pinned();
+    try {
+      return await ask(commit);
+    } catch (error) {
+      if (error instanceof Florence2Error && error.code === "file_not_found") {
+        await this.#keep(fileUrl(this.#repository, commit, name), new Response(null, { status: 404 }));
+      }
+      throw error;
+    }
+  }
+
+  #pinned(): Promise<string> {
+    this.#commit ??= this.#pin();
+    return this.#commit;
+  }
+
+  /** The commit that the revision is, or was when the hub was last reached. */
+  async #pin(): Promise<string> {
+    const repository = this.#repository;
+    const { revision, signal } = repository;
+    const reference = fileUrl(repository, revision, "");
+    try {
+      const { commit = revision } = await fileInfo(repository, revision, "config.json");
+      await this.#keep(reference, new Response(commit));
+      return commit;
+    } catch (error) {
+      this.#commit = undefined;
+      signal?.throwIfAborted();
+      const earlier = await (await (await this.#cache)?.match(reference.href))?.text();
+      if (earlier === undefined) throw error;
+      this.#warn(`${(error as Error).message} Using what was downloaded before.`);
+      return earlier;
+    }
+  }
+
+  async #keep(url: URL, response: Response): Promise<void> {
+    try {
+      await (await this.#cache)?.put(url.href, response);
+    } catch (error) {
+      this.#warn(
+        `The browser does not keep ${url.pathname} (${(error as Error).message}): it is fetched again next time.`,
+      );
+    }
+  }
+}
+
+function blobSink(): Sink & { blob(): Blob } {
+  let whole = new Blob();
+  let pending: Uint8Array<ArrayBuffer>[] = [];
+  let bytes = 0;
+  const blob = (): Blob => {
+    whole = new Blob([whole, ...pending]);
+    [pending, bytes] = [[], 0];
+    return whole;
+  };
+  return {
+    blob,
+    length: async () => whole.size + bytes,
+    async truncate(to) {
+      whole = blob().slice(0, to);
+    },
+    async append(chunk) {
+      pending.push(chunk);
+      bytes += chunk.length;
+      if (bytes >= PIECE) blob();
+    },
+  };
+}
