@@ -93,17 +93,21 @@ export class BrowserCache {
     const repository = this.#repository;
     const { revision, signal } = repository;
     const reference = fileUrl(repository, revision, "");
+    const earlier = await (await (await this.#cache)?.match(reference.href))?.text();
     try {
-      const { commit = revision } = await fileInfo(repository, revision, "config.json");
+      // With a copy at hand, a network that is down is not waited for.
+      const attempts = earlier === undefined ? undefined : 1;
+      const { commit = revision } = await fileInfo(repository, revision, "config.json", attempts);
       await this.#keep(reference, new Response(commit));
       return commit;
     } catch (error) {
-      this.#commit = undefined;
       signal?.throwIfAborted();
-      const earlier = await (await (await this.#cache)?.match(reference.href))?.text();
-      if (earlier === undefined) throw error;
-      this.#warn(`${(error as Error).message} Using what was downloaded before.`);
-      return earlier;
+      if (earlier !== undefined) {
+        this.#warn(`${(error as Error).message} Using what was downloaded before.`);
+        return earlier;
+      }
+      this.#commit = undefined;
+      throw error;
     }
   }
 
