@@ -85,7 +85,7 @@ export function histogram(title: string, name: string, values: readonly number[]
   return chart({
     title,
     x: { title: name, from: 0, to: most },
-    y: { title: "prompts", from: 0, to: Math.max(TICKS, ...counts) },
+    y: { title: "prompts", from: 0, to: Math.ceil(Math.max(1, ...counts) / TICKS) * TICKS },
     bars,
   });
 }

@@ -59,7 +59,7 @@ function plotsOf({ task, distribution, precisions, reliability }: TaskFindings):
     plots.push({ file: `${task.toLowerCase().replaceAll(/[^a-z_]/g, "")}.${kind}.svg`, title, svg });
   if (precisions) add("precision", "precision over recall", precisionRecallPlot(precisions));
   if (reliability) add("reliability", "reliability of confidences", reliabilityPlot(reliability));
-  if (distribution) {
+  if (distribution && distribution.values.length > 0) {
     const title = `${task}: ${distribution.name}`;
     add("distribution", title, histogram(title, distribution.name, distribution.values));
   }

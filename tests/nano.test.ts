@@ -2,9 +2,11 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type CocoBox, cocoFigures } from "../eval/metrics/coco_map.ts";
+import { mean } from "../eval/metrics/mean.ts";
+import { characterErrorRate } from "../eval/metrics/texts.ts";
 import { Florence2 } from "../index.ts";
 import { gpuMissing } from "./support/gpu.ts";
-import { type Detection, editDistance, mean, meanAveragePrecision } from "./support/quality.ts";
 
 interface Truth {
   readonly file: string;
@@ -61,13 +63,19 @@ describe.skipIf(gpuMissing)("the bundled checkpoint", () => {
   const files = truth.map(({ file }) => file);
 
   it("finds things", async () => {
-    const found = (await ask(files, "<OD>")).flatMap(({ answer }, picture) =>
-      answer.bboxes.map(
-        (box, i): Detection => ({ picture, label: answer.labels[i]!, box, score: answer.scores![i]! }),
-      ),
+    const cocoBox = ([x1, y1, x2, y2]: readonly number[]): CocoBox => [x1!, y1!, x2! - x1!, y2! - y1!];
+    const found = (await ask(files, "<OD>")).flatMap(({ answer }, image) =>
+      answer.bboxes.map((box, i) => ({
+        image,
+        category: answer.labels[i]!,
+        box: cocoBox(box),
+        score: answer.scores![i]!,
+      })),
     );
-    const boxes = truth.flatMap(({ things }, picture) => things.map((thing) => ({ picture, ...thing })));
-    const precision = meanAveragePrecision(found, boxes);
+    const boxes = truth.flatMap(({ things }, image) =>
+      things.map(({ label, box }) => ({ image, category: label, box: cocoBox(box) })),
+    );
+    const precision = cocoFigures(boxes, found).figures.AP50;
     console.log(`<OD> mAP@0.5 of ${files.length} pictures: ${precision.toFixed(3)}`);
     expect(precision).toBeGreaterThanOrEqual(BARS.meanAveragePrecision);
   });
@@ -88,8 +96,9 @@ describe.skipIf(gpuMissing)("the bundled checkpoint", () => {
 
   it("reads", async () => {
     const answers = await ask(files, "<OCR>");
-    const edits = answers.reduce((sum, { answer }, i) => sum + editDistance(answer, truth[i]!.ocr), 0);
-    const rate = edits / truth.reduce((sum, { ocr }) => sum + ocr.length, 0);
+    const rate = characterErrorRate(
+      answers.map(({ answer }, i) => ({ found: answer, truth: truth[i]!.ocr })),
+    );
     console.log(`<OCR> character error rate: ${(100 * rate).toFixed(1)} %`);
     expect(rate).toBeLessThanOrEqual(BARS.characterErrorRate);
   });
