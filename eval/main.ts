@@ -65,11 +65,11 @@ async function main(args: string[]): Promise<void> {
   const folder = values.output ?? join("out", "eval", basename(resolve(values.model)), dataSet.name);
   const origin: Origin = {
     model: basename(resolve(values.model)),
-    "model files": fingerprint(modelFiles(values.model)),
+    "model files": existsSync(values.model) ? fingerprint(modelFiles(values.model)) : null,
     data: basename(values.data),
     "data file": fingerprint([values.data]),
-    numBeams: numBeams ?? null,
-    maxNewTokens: maxNewTokens ?? null,
+    "beams of search": numBeams ?? null,
+    "new tokens at most": maxNewTokens ?? null,
   };
   const predictions = new PredictionFile(join(folder, "predictions.jsonl"), origin);
   const model = await Florence2.fromPretrained(values.model, { device: values.device as "auto" });
@@ -94,10 +94,6 @@ async function main(args: string[]): Promise<void> {
 
 /** Weights and configuration; other files may stand beside them and change. */
 function modelFiles(folder: string): string[] {
-  if (!existsSync(folder)) {
-    const message = `The checkpoint folder ${folder} does not exist; --model names one.`;
-    throw new Florence2Error("file_not_found", message, { folder });
-  }
   return readdirSync(folder)
     .filter((name) => /\.(json|txt|safetensors|bin)$/.test(name))
     .map((name) => join(folder, name));

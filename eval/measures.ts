@@ -116,7 +116,9 @@ const detection: Measure<TrueBoxes, BoxAnswer> = {
           ({ category }) => !categories.has(category),
         ).length,
       },
-      precisions: { "by confidence": ranked.precisionsAt50, "constant scores": constant.precisionsAt50 },
+      ...(categories.size > 0 && {
+        precisions: { "by confidence": ranked.precisionsAt50, "constant scores": constant.precisionsAt50 },
+      }),
       reliability: bins,
     };
   },

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync } from "node:fs";
 import { dirname } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
 import type { Prompt } from "./data/data_set.ts";
@@ -27,16 +27,18 @@ export type Origin = Readonly<Record<string, string | number | null>>;
  */
 export class PredictionFile {
   readonly path: string;
+  readonly #origin: Origin;
   readonly #answers = new Map<string, Prediction>();
 
-  /** @throws {Florence2Error} `data_invalid` if the file is of another origin, or none of predictions */
+  /**
+   * Reads what is there; a file that is not there comes into being with the first answer.
+   *
+   * @throws {Florence2Error} `data_invalid` if the file is of another origin, or none of predictions
+   */
   constructor(path: string, origin: Origin) {
     this.path = path;
-    if (!existsSync(path)) {
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, `${JSON.stringify(origin)}\n`);
-      return;
-    }
+    this.#origin = origin;
+    if (!existsSync(path)) return;
     const content = readFileSync(path);
     const complete = content.lastIndexOf("\n") + 1;
     if (complete < content.length) truncateSync(path, complete);
@@ -59,8 +61,9 @@ export class PredictionFile {
   }
 
   append(predictions: readonly Prediction[]): void {
-    const lines = predictions.map((prediction) => `${JSON.stringify(prediction)}\n`);
-    appendFileSync(this.path, lines.join(""));
+    mkdirSync(dirname(this.path), { recursive: true });
+    const values = existsSync(this.path) ? predictions : [this.#origin, ...predictions];
+    appendFileSync(this.path, values.map((value) => `${JSON.stringify(value)}\n`).join(""));
     for (const prediction of predictions) this.#keep(prediction);
   }
 

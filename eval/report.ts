@@ -37,7 +37,7 @@ export function writeReport(folder: string, findings: readonly TaskFindings[], o
   const sections = [
     "# Evaluation",
     Object.entries(origin)
-      .map(([name, value]) => `- ${name}: ${value ?? "the model's own"}`)
+      .map(([name, value]) => `- ${name}: ${value ?? "as the model has it"}`)
       .join("\n"),
     figuresTable(findings),
     ...plots.map(({ file, title }) => `![${title}](${file})`),

@@ -298,6 +298,7 @@ describe("an evaluation", () => {
   it("refuses predictions of another origin, and a picture that is missing", async () => {
     const dataSet = await openScenes();
     const { path } = openPredictions();
+    writeFileSync(path, `${JSON.stringify(ORIGIN)}\n`);
     expect(() => new PredictionFile(path, { model: "another" })).toThrow(
       florenceError("data_invalid", path, 'model "made up", expected "another"', "--output"),
     );
@@ -333,6 +334,20 @@ describe("an evaluation", () => {
     }
     const { tasks } = JSON.parse(readFileSync(join(folder, "report", "figures.json"), "utf8"));
     expect(tasks[3]).toMatchObject({ task: "<OD>", prompts: 2, figures: { AR1: 1, APs: null } });
+  });
+
+  it("has no figures where there is nothing to measure", async () => {
+    const prompts = [{ task: "<OD>", truth: { boxes: [], labels: [] } }];
+    const dataSet = { name: "empty", images: IMAGES, pictures: [{ file: "scene.png", prompts }] };
+    const predictions = openPredictions();
+    const answer = { bboxes: [], labels: [], scores: [] };
+    predictions.append([
+      { file: "scene.png", task: "<OD>", width: 9, height: 9, answer, tokens: [], score: 0 },
+    ]);
+    const findings = judgeAll(dataSet, predictions);
+    expect(findings[0]!.figures).toMatchObject({ AP: Number.NaN, "F1@0.5": Number.NaN });
+    writeReport(folder, findings, ORIGIN);
+    expect(readFileSync(join(folder, "od.reliability.svg"), "utf8")).not.toContain("NaN");
   });
 
   it.skipIf(gpuMissing)("keeps what the model answers", async () => {
