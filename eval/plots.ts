@@ -1,8 +1,8 @@
 import type { Bin } from "./metrics/reliability.ts";
 
+/** From 0. */
 interface Axis {
   readonly title: string;
-  readonly from: number;
   readonly to: number;
 }
 
@@ -17,6 +17,8 @@ interface Line {
   /** x, y. */
   readonly points: readonly (readonly [number, number])[];
   readonly dashed?: boolean;
+  /** Shows each point as a dot. */
+  readonly dotted?: boolean;
 }
 
 interface Chart {
@@ -37,8 +39,8 @@ const LINE_COLOURS = ["#d1495b", "#2e4057", "#66a182"];
 export function precisionRecallPlot(precisions: Readonly<Record<string, readonly number[]>>): string {
   return chart({
     title: "Precision over recall, IoU 0.5",
-    x: { title: "recall", from: 0, to: 1 },
-    y: { title: "precision", from: 0, to: 1 },
+    x: { title: "recall", to: 1 },
+    y: { title: "precision", to: 1 },
     lines: Object.entries(precisions).map(([label, values]) => ({
       label,
       points: values.map((value, i) => [i / (values.length - 1), value] as const),
@@ -51,8 +53,8 @@ export function reliabilityPlot(bins: readonly Bin[]): string {
   const filled = bins.filter(({ count }) => count > 0);
   return chart({
     title: `Reliability of ${filled.reduce((sum, { count }) => sum + count, 0)} boxes`,
-    x: { title: "confidence", from: 0, to: 1 },
-    y: { title: "share that is right", from: 0, to: 1 },
+    x: { title: "confidence", to: 1 },
+    y: { title: "share that is right", to: 1 },
     bars: filled.map(({ from, to, accuracy }) => ({ from, to, height: accuracy })),
     lines: [
       {
@@ -66,6 +68,7 @@ export function reliabilityPlot(bins: readonly Bin[]): string {
       {
         label: "mean confidence of a bin",
         points: filled.map(({ confidence, accuracy }) => [confidence, accuracy] as const),
+        dotted: true,
       },
     ],
   });
@@ -84,18 +87,16 @@ export function histogram(title: string, name: string, values: readonly number[]
   }));
   return chart({
     title,
-    x: { title: name, from: 0, to: most },
-    y: { title: "prompts", from: 0, to: Math.ceil(Math.max(1, ...counts) / TICKS) * TICKS },
+    x: { title: name, to: most },
+    y: { title: "prompts", to: Math.ceil(Math.max(1, ...counts) / TICKS) * TICKS },
     bars,
   });
 }
 
 function chart({ title, x, y, bars = [], lines = [] }: Chart): string {
-  const across = (value: number) =>
-    MARGIN.left + ((value - x.from) / (x.to - x.from)) * (WIDTH - MARGIN.left - MARGIN.right);
-  const up = (value: number) =>
-    HEIGHT - MARGIN.bottom - ((value - y.from) / (y.to - y.from)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
-  const bottom = up(y.from);
+  const [right, bottom] = [WIDTH - MARGIN.right, HEIGHT - MARGIN.bottom];
+  const across = (value: number) => MARGIN.left + (value / x.to) * (right - MARGIN.left);
+  const up = (value: number) => bottom - (value / y.to) * (bottom - MARGIN.top);
   const ticks = Array.from({ length: TICKS + 1 }, (_, i) => i / TICKS);
   const middle = (MARGIN.top + bottom) / 2;
   const parts = [
@@ -103,32 +104,32 @@ function chart({ title, x, y, bars = [], lines = [] }: Chart): string {
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="white"/>`,
     text(WIDTH / 2, 20, title, `text-anchor="middle" font-size="14"`),
     ...ticks.flatMap((share) => {
-      const [atX, atY] = [x.from + share * (x.to - x.from), y.from + share * (y.to - y.from)];
+      const [atX, atY] = [share * x.to, share * y.to];
       return [
-        `<path d="M${MARGIN.left} ${round(up(atY))}H${WIDTH - MARGIN.right}" stroke="#ddd"/>`,
+        `<path d="M${MARGIN.left} ${round(up(atY))}H${right}" stroke="#ddd"/>`,
         text(MARGIN.left - 6, up(atY) + 4, shown(atY), `text-anchor="end"`),
         text(across(atX), bottom + 16, shown(atX), `text-anchor="middle"`),
       ];
     }),
-    text((MARGIN.left + WIDTH - MARGIN.right) / 2, HEIGHT - 10, x.title, `text-anchor="middle"`),
+    text((MARGIN.left + right) / 2, HEIGHT - 10, x.title, `text-anchor="middle"`),
     text(14, middle, y.title, `text-anchor="middle" transform="rotate(-90 14 ${round(middle)})"`),
     ...bars.map(({ from, to, height }) => {
       const [left, top] = [across(from), up(height)];
       const size = `width="${round(across(to) - left - 1)}" height="${round(bottom - top)}"`;
       return `<rect x="${round(left)}" y="${round(top)}" ${size} fill="${BAR_COLOUR}"/>`;
     }),
-    ...lines.flatMap(({ label, points, dashed }, i) => {
+    ...lines.flatMap(({ label, points, dashed, dotted }, i) => {
       const colour = LINE_COLOURS[i % LINE_COLOURS.length]!;
-      const path = points.map(([px, py]) => `${round(across(px))} ${round(up(py))}`).join("L");
+      const places = points.map(([px, py]) => [round(across(px)), round(up(py))] as const);
+      const path = places.map(([px, py], point) => `${point === 0 ? "M" : "L"}${px} ${py}`).join("");
       const dashes = dashed ? ` stroke-dasharray="4 4"` : "";
       return [
-        ...(points.length > 0
-          ? [`<path d="M${path}" fill="none" stroke="${colour}" stroke-width="2"${dashes}/>`]
-          : []),
+        `<path d="${path}" fill="none" stroke="${colour}" stroke-width="2"${dashes}/>`,
+        ...(dotted ? places.map(([px, py]) => `<circle cx="${px}" cy="${py}" r="4" fill="${colour}"/>`) : []),
         text(MARGIN.left + 8, MARGIN.top + 14 + 16 * i, label, `fill="${colour}"`),
       ];
     }),
-    `<path d="M${MARGIN.left} ${MARGIN.top}V${bottom}H${WIDTH - MARGIN.right}" fill="none" stroke="black"/>`,
+    `<path d="M${MARGIN.left} ${MARGIN.top}V${bottom}H${right}" fill="none" stroke="black"/>`,
     "</svg>",
   ];
   return `${parts.join("\n")}\n`;

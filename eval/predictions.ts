@@ -41,7 +41,6 @@ export class PredictionFile {
     if (!existsSync(path)) return;
     const content = readFileSync(path);
     const complete = content.lastIndexOf("\n") + 1;
-    if (complete < content.length) truncateSync(path, complete);
     const [first, ...lines] = parseLines(content.toString("utf8", 0, complete), path);
     for (const [name, wanted] of Object.entries(origin)) {
       const found = (first?.value as Origin | undefined)?.[name];
@@ -53,6 +52,7 @@ export class PredictionFile {
         { path, name, found, expected: wanted },
       );
     }
+    if (complete < content.length) truncateSync(path, complete);
     for (const { value } of lines) this.#keep(value as unknown as Prediction);
   }
 
