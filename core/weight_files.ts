@@ -13,13 +13,25 @@ const INDEX_ENDING = ".index.json";
  * safetensors_invalid or pytorch_invalid, and then leaves nothing open.
  */
 export async function openWeightFile(files: Files, names: readonly string[]): Promise<TensorFile> {
+  let reason: Florence2Error | undefined;
   for (const name of names) {
-    const file = await openIfPresent(files, name);
-    if (file && !name.endsWith(INDEX_ENDING)) return formatOf(name).read(file);
-    await file?.close();
-    if (file) return openShards(files, name);
+    const file = await files.open(name).catch(ifMissing);
+    if (file instanceof Florence2Error) {
+      reason ??= file;
+      continue;
+    }
+    if (!name.endsWith(INDEX_ENDING)) return formatOf(name).read(file);
+    await file.close();
+    return openShards(files, name);
   }
-  throw new Florence2Error("file_not_found", `There is none of ${names.join(", ")}.`, { file: names[0] });
+  // Why there is no first one says where they were looked for.
+  const message = `There is none of ${names.join(", ")}. ${reason?.message}`;
+  throw new Florence2Error("file_not_found", message, { file: names[0] }, reason);
+}
+
+function ifMissing(error: unknown): Florence2Error {
+  if (error instanceof Florence2Error && error.code === "file_not_found") return error;
+  throw error;
 }
 
 interface Format {
@@ -33,15 +45,6 @@ function formatOf(name: string): Format {
   return /\.bin(\.index\.json)?$/.test(name)
     ? { code: "pytorch_invalid", read: readPytorchFile, sharesNothing: false }
     : { code: "safetensors_invalid", read: readSafetensors, sharesNothing: true };
-}
-
-async function openIfPresent(files: Files, name: string): Promise<RangedFile | undefined> {
-  try {
-    return await files.open(name);
-  } catch (error) {
-    if (error instanceof Florence2Error && error.code === "file_not_found") return undefined;
-    throw error;
-  }
 }
 
 /* Shards. */

@@ -68,16 +68,10 @@ export class DiskCache {
     const found = await this.#find(name);
     if (found.kind === "missing") {
       const { id, revision } = this.#repository;
-      const why = this.#isOffline ? ` in ${this.#cacheFolder}, and the hub is not asked while offline` : "";
-      throw new Florence2Error(
-        "file_not_found",
-        `There is no ${name} of ${id}, revision ${revision}${why}.`,
-        {
-          repository: id,
-          revision,
-          file: name,
-        },
-      );
+      const remedy = this.#isReachable ? "Unset HF_HUB_OFFLINE to download it" : "The hub cannot be reached";
+      const place = this.#isOffline ? ` in ${this.#cacheFolder}. ${remedy}` : "";
+      const message = `There is no ${name} of ${id}, revision ${revision}${place}.`;
+      throw new Florence2Error("file_not_found", message, { repository: id, revision, file: name });
     }
     if (found.kind === "cached") this.#progress.advance(name, found.size, found.size);
     const path = found.kind === "cached" ? found.path : await this.#fetch(name, found);
@@ -140,16 +134,21 @@ export class DiskCache {
   async #fetch(name: string, { commit, etag, size }: Found & { kind: "remote" }): Promise<string> {
     this.#progress.step("download", name);
     const blob = join(this.#folder, "blobs", etag);
+    const partial = `${blob}.incomplete`;
     const pointer = this.#pointer("snapshots", commit, name);
     const locks = join(this.#cacheFolder, ".locks", this.#folderName);
     try {
       for (const folder of [dirname(blob), dirname(pointer), locks])
         await fs.mkdir(folder, { recursive: true });
-      await withLock(join(locks, `${etag}.owner`), this.#repository.signal, async () => {
-        const isThere = await fileSize(blob);
-        if (isThere && (size === undefined || isThere === size)) return;
-        await this.#download(name, commit, etag, size, `${blob}.incomplete`);
-        await fs.rename(`${blob}.incomplete`, blob);
+      const { signal, patience } = this.#repository;
+      const lock = join(locks, `${etag}.owner`);
+      await withLock(lock, { signal, silence: 2 * patience.silence }, async (isOwnerAlive) => {
+        const present = await fileSize(blob);
+        if (present && (size === undefined || present === size)) return;
+        // What another process may still write to is left to it.
+        if (isOwnerAlive) await fs.rm(partial, { force: true });
+        await this.#download(name, commit, etag, size, partial);
+        await fs.rename(partial, blob);
       });
       await link(blob, pointer);
     } catch (error) {
@@ -181,6 +180,11 @@ export class DiskCache {
           this.#progress.advance(name, loaded, total),
         );
         await handle.sync();
+        const named = await fs.stat(path).catch(() => undefined);
+        if (named?.ino !== (await handle.stat()).ino) {
+          const problem = "another process took the download over";
+          throw downloadFailed(repository, name, problem, { isTransient: true });
+        }
         const found = isHashed ? await sha256(path, repository.signal) : etag;
         if (found === etag) return;
         await sink.truncate(0);

@@ -2,38 +2,46 @@ import * as fs from "node:fs/promises";
 import { hostname } from "node:os";
 import { pause } from "./requests.ts";
 
-/** Milliseconds between two signs of life of an owner, and without one until it counts as gone. */
-const BEAT = 2_000;
-const SILENCE = 20_000;
 const POLL = 100;
 
+export interface LockOptions {
+  /** Milliseconds without a sign of life after which an owner counts as gone. */
+  readonly silence: number;
+  readonly signal?: AbortSignal;
+}
+
 /**
- * Runs `body` in one process at a time. A lock is a file with its owner's process and host; that of a dead
- * process, and of one that gives no sign of life, is taken over. Two that take it over in the same moment
- * both go on: the lock saves traffic, and nothing may be wrong without it.
+ * Runs `body` in one process at a time, so that each waits for what another downloads. A lock is a file that
+ * names its owner's process and host. That of a dead process, and of one that gives no sign of life, is taken
+ * over; in the latter case `body` is told that the owner may go on one day. Nothing may be wrong without the
+ * lock: two that take it over in the same moment both go on.
  */
-export async function withLock<T>(
+export async function withLock(
   path: string,
-  signal: AbortSignal | undefined,
-  body: () => Promise<T>,
-): Promise<T> {
-  await acquire(path, signal);
-  const beat = setInterval(() => void fs.utimes(path, new Date(), new Date()).catch(() => {}), BEAT);
+  options: LockOptions,
+  body: (isOwnerAlive: boolean) => Promise<void>,
+): Promise<void> {
+  const isOwnerAlive = await acquire(path, options);
+  const beat = () => void fs.utimes(path, new Date(), new Date()).catch(() => {});
+  const beats = setInterval(beat, options.silence / 8);
   try {
-    return await body();
+    await body(isOwnerAlive);
   } finally {
-    clearInterval(beat);
+    clearInterval(beats);
     await fs.rm(path, { force: true });
   }
 }
 
-async function acquire(path: string, signal: AbortSignal | undefined): Promise<void> {
+/** Whether an earlier owner was only silent. */
+async function acquire(path: string, { silence, signal }: LockOptions): Promise<boolean> {
   const own = JSON.stringify({ pid: process.pid, host: hostname() });
+  let isOwnerAlive = false;
   let seen = "";
   let since = performance.now();
   for (;;) {
     try {
-      return await fs.writeFile(path, own, { flag: "wx" });
+      await fs.writeFile(path, own, { flag: "wx" });
+      return isOwnerAlive;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     }
@@ -42,8 +50,11 @@ async function acquire(path: string, signal: AbortSignal | undefined): Promise<v
     // Compared with what it was, not with this machine's clock: the file system may have another.
     const state = `${owner} ${mtimeMs}`;
     if (state !== seen) [seen, since] = [state, performance.now()];
-    if (isDead(owner) || performance.now() - since > SILENCE) await fs.rm(path, { force: true });
-    else await pause(POLL, signal);
+    const isSilent = performance.now() - since > silence;
+    if (isSilent || isDead(owner)) {
+      isOwnerAlive ||= !isDead(owner);
+      await fs.rm(path, { force: true });
+    } else await pause(POLL, signal);
   }
 }
 

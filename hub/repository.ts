@@ -12,7 +12,7 @@ export interface HubOptions {
   readonly endpoint?: string;
 }
 
-/** How often and how long to try. */
+/** How often and how long to try; as patient as huggingface_hub. */
 export interface Patience {
   /** Failures in a row after which a request is given up. */
   readonly attempts: number;
@@ -22,7 +22,7 @@ export interface Patience {
   readonly silence: number;
 }
 
-export const PATIENCE: Patience = { attempts: 5, pause: 500, silence: 30_000 };
+export const PATIENCE: Patience = { attempts: 5, pause: 500, silence: 10_000 };
 
 /** A repository on a hub, and how to ask for its files. */
 export interface Repository {
@@ -131,10 +131,9 @@ export function downloadFailed(
   details: Readonly<Record<string, unknown>> & { readonly isTransient: boolean },
   cause?: unknown,
 ): Florence2Error {
-  const remedy = details.isTransient ? "Try again later" : "Check the network, its proxy and HF_ENDPOINT";
   return new Florence2Error(
     "download_failed",
-    `${name} of ${id} could not be downloaded from ${endpoint.origin}: ${problem}. ${remedy}.`,
+    `${name} of ${id} could not be downloaded from ${endpoint.origin}: ${problem}. Try again later; if that does not help, check the network, its proxy and HF_ENDPOINT.`,
     { repository: id, file: name, ...details },
     cause,
   );

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { chmod, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { chmod, mkdir, open, readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -143,11 +143,11 @@ describe("without a network", () => {
   it("an empty cache and part of one say what is missing", async () => {
     const offline = () => cacheIn(folder, hub, { isOffline: true }).open("model.safetensors");
     await expect(offline()).rejects.toEqual(
-      florenceError("file_not_found", "model.safetensors", folder, "offline"),
+      florenceError("file_not_found", "model.safetensors", folder, "HF_HUB_OFFLINE"),
     );
     await contentOf(cacheIn(folder, hub), "config.json");
     await expect(offline()).rejects.toEqual(
-      florenceError("file_not_found", "model.safetensors", folder, "offline"),
+      florenceError("file_not_found", "model.safetensors", folder, "HF_HUB_OFFLINE"),
     );
   });
 
@@ -198,7 +198,7 @@ describe("what earlier downloads left", () => {
   });
 
   it("a download goes on after each break, however often, if each connection brings a megabyte", async () => {
-    const large = bytes(8_000_000);
+    const large = bytes(6_000_000);
     hub.push({ ...files, "model.safetensors": large });
     const share = ({ length }: Uint8Array) => Math.min(1, 1_200_000 / length);
     hub.faults = [faultAt("cdn weights", Infinity, (...all) => cut(share(all[1].body))(...all))];
@@ -227,14 +227,52 @@ describe("what earlier downloads left", () => {
     await expect(fetchAll()).rejects.toEqual(florenceError("cache_unwritable", folder));
   });
 
-  it("the lock of a dead process is taken over at once", async () => {
-    const dead = spawn(process.execPath, ["-e", ""]);
-    await new Promise((resolve) => dead.on("close", resolve));
-    const lock = join(folder, ".locks/models--florence--tiny", `${sha256Of(weights)}.owner`);
-    await mkdir(dirname(lock), { recursive: true });
-    await writeFile(lock, JSON.stringify({ pid: dead.pid, host: hostname() }));
+  describe("with a lock", () => {
+    const lockedBy = async (owner: object) => {
+      const lock = join(folder, ".locks/models--florence--tiny", `${sha256Of(weights)}.owner`);
+      await mkdir(dirname(lock), { recursive: true });
+      await writeFile(lock, JSON.stringify(owner));
+      await part(weights.subarray(0, 1_500_000));
+    };
+
+    it("of a dead process: completed", async () => {
+      const dead = spawn(process.execPath, ["-e", ""]);
+      await new Promise((resolve) => dead.on("close", resolve));
+      await lockedBy({ pid: dead.pid, host: hostname() });
+      await fetchAll();
+      expect(ranges()).toEqual(["bytes=1500000-"]);
+      expect(await listing(folder)).toEqual(expectedListing(files, hub.commit));
+    });
+
+    it("of a process that only sleeps: left to it, and fetched anew", async () => {
+      await lockedBy({ pid: 1, host: "elsewhere" });
+      const handle = await open(blob(".incomplete"), "r+");
+      await fetchAll();
+      await handle.truncate(0);
+      await handle.close();
+      expect(ranges()).toEqual([undefined]);
+      expect(await faultsIn(folder)).toEqual([]);
+      expect(await listing(folder)).toEqual(expectedListing(files, hub.commit));
+    });
+  });
+
+  it("what another process took over is not put in place", async () => {
+    const replaced = (event: DownloadEvent) => {
+      if (
+        event.status === "progress" &&
+        event.file === "model.safetensors" &&
+        event.loaded === weights.length
+      ) {
+        rmSync(blob(".incomplete"));
+        writeFileSync(blob(".incomplete"), "of another process");
+      }
+    };
+    await expect(fetchAll({ onProgress: replaced })).rejects.toEqual(
+      florenceError("download_failed", "took the download over"),
+    );
+    expect(existsSync(blob())).toBe(false);
     await fetchAll();
-    expect(await listing(folder)).toEqual(expectedListing(files, hub.commit));
+    expect(await faultsIn(folder)).toEqual([]);
   });
 });
 
@@ -392,7 +430,7 @@ describe("a folder that takes nothing", () => {
 
 describe("access", () => {
   const TOKEN = "hf_secret";
-  const open = (token?: string) => contentOf(cacheIn(folder, hub, { token }), "config.json");
+  const fetchWith = (token?: string) => contentOf(cacheIn(folder, hub, { token }), "config.json");
 
   it("goes by a token, which no other host gets to see", async () => {
     hub.access = { token: TOKEN, isGated: false };
@@ -405,16 +443,18 @@ describe("access", () => {
 
   it("is refused with what to do about it", async () => {
     hub.access = { token: TOKEN, isGated: false };
-    await expect(open()).rejects.toEqual(
+    await expect(fetchWith()).rejects.toEqual(
       florenceError("repository_not_found", "no folder", "HF_TOKEN", REPOSITORY),
     );
-    await expect(open("hf_other")).rejects.toEqual(florenceError("repository_not_found", "token in use"));
+    await expect(fetchWith("hf_other")).rejects.toEqual(
+      florenceError("repository_not_found", "token in use"),
+    );
     hub.access = { token: TOKEN, isGated: true };
-    await expect(open()).rejects.toEqual(
+    await expect(fetchWith()).rejects.toEqual(
       florenceError("access_denied", "accept its terms", `${hub.url}/${REPOSITORY}`),
     );
     hub.faults = [status(401, { "x-error-message": "Invalid credentials in Authorization header" })];
-    const error = await open("hf_other").catch((reason: Error) => reason);
+    const error = await fetchWith("hf_other").catch((reason: Error) => reason);
     expect(error).toEqual(florenceError("access_denied", "settings/tokens", "HF_TOKEN"));
     expect(String(error)).not.toContain("hf_other");
     expect(() => cacheIn(folder, hub, { token: "two words" })).toThrow(
