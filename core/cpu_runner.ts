@@ -72,10 +72,12 @@ export class CpuRunner implements Runner {
     const blocks = plan.blocks.map((elements) => this.#count(new ArrayBuffer(elements * BYTES_PER_ELEMENT)));
     for (const [storage, block] of plan.blockOf) this.#memory.set(storage, blocks[block]!);
     return {
-      run: async (signal) => {
+      run: async (signal, times = 1) => {
         let resumed = performance.now();
-        for (const dispatch of recording.dispatches) {
+        for (const dispatch of Array.from({ length: times }, () => recording.dispatches).flat()) {
           signal?.throwIfAborted();
+          const counter = recording.counterOf(dispatch);
+          if (counter && this.#array(counter)[0] === 0) continue;
           this.#runDispatch(dispatch);
           // Twins take their time: let timers and aborts through now and then.
           if (performance.now() - resumed < YIELD_MS) continue;

@@ -160,6 +160,7 @@ export class GpuRunner implements Runner {
       recording.dispatches.map((dispatch, i) => {
         const { pipeline, tensorLayout, paramsLayout } = compiled[i]!;
         const { kernel, variant, tensors, params, constants } = dispatch;
+        const counter = recording.counterOf(dispatch);
         return {
           pipeline,
           groups: variant.groups(params, constants),
@@ -172,15 +173,26 @@ export class GpuRunner implements Runner {
           params: this.device.createBindGroup({
             label: `${kernel.name} params`,
             layout: paramsLayout,
-            entries: [{ binding: 0, resource: { buffer: arena, size: paramsBytes(dispatch) } }],
+            entries: [
+              { binding: 0, resource: { buffer: arena, size: paramsBytes(dispatch) } },
+              {
+                binding: 1,
+                resource: { buffer: counter ? this.#bufferOf(counter) : arena, size: BYTES_PER_ELEMENT },
+              },
+            ],
           }),
         };
       }),
     );
     await this.#settleErrors();
 
+    const onDevice = bound.slice(onCpu);
     const program: Program = {
-      run: async (signal) => {
+      run: async (signal, times = 1) => {
+        if (onCpu > 0 && times > 1) {
+          for (let time = 0; time < times; time++) await program.run(signal);
+          return;
+        }
         signal?.throwIfAborted();
         this.#checkUsable();
         if (this.#debug) this.#poison(recording, blocks);
@@ -188,11 +200,13 @@ export class GpuRunner implements Runner {
         this.#guarded("running a recording", () => {
           const encoder = this.device.createCommandEncoder();
           const pass = encoder.beginComputePass();
-          for (const { pipeline, tensors, params, offset, groups } of bound.slice(onCpu)) {
-            pass.setPipeline(pipeline);
-            pass.setBindGroup(0, tensors);
-            pass.setBindGroup(1, params, [offset]);
-            pass.dispatchWorkgroups(...groups);
+          for (let time = 0; time < times; time++) {
+            for (const { pipeline, tensors, params, offset, groups } of onDevice) {
+              pass.setPipeline(pipeline);
+              pass.setBindGroup(0, tensors);
+              pass.setBindGroup(1, params, [offset]);
+              pass.dispatchWorkgroups(...groups);
+            }
           }
           pass.end();
           this.device.queue.submit([encoder.finish()]);
@@ -232,7 +246,9 @@ export class GpuRunner implements Runner {
 
   #newBlock(label: string, elements: number): GPUBuffer {
     const size = (elements + (this.#debug ? GUARD_WORDS : 0)) * BYTES_PER_ELEMENT;
-    return this.#newBuffer(label, size, USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST);
+    // As a uniform, because a recording's counter is read as one.
+    const usage = USAGE.STORAGE | USAGE.UNIFORM | USAGE.COPY_SRC | USAGE.COPY_DST;
+    return this.#newBuffer(label, size, usage);
   }
 
   #newBuffer(label: string, size: number, usage: number): GPUBuffer {
@@ -263,16 +279,20 @@ export class GpuRunner implements Runner {
     return { buffer, offset, size };
   }
 
-  /** All params of a recording in one uniform buffer, each at an offset that can be bound. */
+  /**
+   * All params of a recording in one uniform buffer, each at an offset that can be bound. Its first word
+   * is 1: the counter of dispatches that always work.
+   */
   #uploadParams(dispatches: readonly Dispatch[]): { arena: GPUBuffer; offsets: number[] } {
     const alignment = this.device.limits.minUniformBufferOffsetAlignment;
     const offsets: number[] = [];
-    let size = 0;
+    let size = alignment;
     for (const dispatch of dispatches) {
       offsets.push(size);
       size += Math.ceil(paramsBytes(dispatch) / alignment) * alignment;
     }
     const data = new DataView(new ArrayBuffer(size));
+    data.setUint32(0, 1, true);
     for (const [i, { kernel, params }] of dispatches.entries())
       packParams(data, offsets[i]!, kernel.params, params);
     const arena = this.#newBuffer("params", size, USAGE.UNIFORM | USAGE.COPY_DST);

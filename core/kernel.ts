@@ -12,8 +12,10 @@ export interface Binding {
 export const read = { access: "read", dtype: "f32" } as const;
 export const readU32 = { access: "read", dtype: "u32" } as const;
 export const write = { access: "write", dtype: "f32" } as const;
+export const writeU32 = { access: "write", dtype: "u32" } as const;
 /** In place: the kernel may leave elements as they were. */
 export const update = { access: "readwrite", dtype: "f32" } as const;
+export const updateU32 = { access: "readwrite", dtype: "u32" } as const;
 
 type Bindings = Readonly<Record<string, Binding>>;
 type Fields = Readonly<Record<string, "u32" | "f32">>;

@@ -35,6 +35,7 @@ export class PipelineCache {
       label: "params",
       entries: [
         { binding: 0, visibility: COMPUTE_STAGE, buffer: { type: "uniform", hasDynamicOffset: true } },
+        { binding: 1, visibility: COMPUTE_STAGE, buffer: { type: "uniform" } },
       ],
     });
   }

@@ -67,6 +67,7 @@ export class Recording {
   readonly profile: DeviceProfile;
   readonly #options: RecordingOptions;
   #scope = "";
+  #counter: Tensor | undefined;
 
   constructor(options: RecordingOptions = {}) {
     this.profile = options.profile ?? PORTABLE_PROFILE;
@@ -102,6 +103,19 @@ export class Recording {
     } finally {
       this.#scope = outer;
     }
+  }
+
+  /**
+   * Lets the recording work only while this owned u32 (1) is not 0, so that it can be run more often than
+   * needed at little cost: a dispatch then does nothing, unless it is one that writes the counter.
+   */
+  runWhile(counter: Tensor): void {
+    this.#counter = counter;
+  }
+
+  /** What decides whether a dispatch does anything; `undefined` if it always does. */
+  counterOf({ tensors }: Dispatch): Tensor | undefined {
+    return tensors.some(({ storage }) => storage === this.#counter?.storage) ? undefined : this.#counter;
   }
 
   dispatch<B extends Kernel["bindings"], P extends Kernel["params"], C extends Kernel["constants"]>(

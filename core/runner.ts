@@ -39,8 +39,8 @@ export interface Runner {
 }
 
 export interface Program {
-  /** Runs all dispatches, in order. Rejects with whatever went wrong on the device. */
-  run(signal?: AbortSignal): Promise<void>;
+  /** Runs all dispatches, in order, `times` times over. Rejects with whatever went wrong on the device. */
+  run(signal?: AbortSignal, times?: number): Promise<void>;
   /** Gives the program's memory back. Kept tensors can't be read any more. */
   dispose(): void;
 }

@@ -1,8 +1,11 @@
 import { Recording, type RecordingOptions } from "../core/recording.ts";
 import type { Program, Runner } from "../core/runner.ts";
 import { reshape, rows, type Tensor, type TensorData } from "../core/tensor.ts";
+import type { TraceRow } from "../kernels/shared/search_trace.ts";
 import { crossKeysValues, type DecoderState, decodeStep, encode, type TextWeights } from "./bart.ts";
 import type { TextConfig } from "./config.ts";
+import type { GenerationSettings } from "./generation/options.ts";
+import { Search } from "./generation/search.ts";
 
 /** One picture (tokens I, d) and the prompt that asks about it. */
 export interface Question {
@@ -14,25 +17,27 @@ export interface Question {
 const SOURCE_MULTIPLE = 64;
 /** Steps that the caches hold at first; doubled as the answer grows. */
 const FIRST_CAPACITY = 64;
+/** Steps that are submitted at a time, and then read back together. */
+const STEPS_PER_SUBMIT = 8;
 
 /**
  * Answers being decoded: the caches of some questions and their beams, and the recorded step that runs
- * once for each token. Rows are pictures times beams, a picture's beams side by side.
+ * once for each token. Rows are pictures times beams, a picture's beams side by side. A session either
+ * searches (`advance`) or is fed tokens from outside (`feed`).
  */
 export class DecodingSession {
   readonly #runner: Runner;
   readonly #weights: TextWeights;
   readonly #config: TextConfig;
   readonly #recording: RecordingOptions;
-  readonly #beams: number;
-  readonly #pictures: number;
-  #state: DecoderState;
+  readonly #search: Search;
+  readonly #lengths: Tensor;
+  #layers: DecoderState["layers"];
   #capacity = 0;
+  #position = 0;
   #program: Program | undefined;
   #logits: Tensor | undefined;
   #taps: ReadonlyMap<string, { readonly tensor: Tensor }> = new Map();
-  /** By row and step: see `DecoderState.ancestry`. */
-  #ancestry: Uint32Array;
 
   /** Encodes the questions, each at its own length, and computes what all steps read of them. */
   static async open(
@@ -40,13 +45,12 @@ export class DecodingSession {
     weights: TextWeights,
     config: TextConfig,
     questions: readonly Question[],
-    beams: number,
+    settings: GenerationSettings,
     recording: RecordingOptions = {},
-    signal?: AbortSignal,
   ): Promise<DecodingSession> {
-    const session = new DecodingSession(runner, weights, config, questions, beams, recording);
+    const session = new DecodingSession(runner, weights, config, questions, settings, recording);
     try {
-      for (const [p, question] of questions.entries()) await session.#encode(p, question, signal);
+      for (const [p, question] of questions.entries()) await session.#encode(p, question);
       return session;
     } catch (error) {
       session.dispose();
@@ -59,81 +63,64 @@ export class DecodingSession {
     weights: TextWeights,
     config: TextConfig,
     questions: readonly Question[],
-    beams: number,
+    settings: GenerationSettings,
     recording: RecordingOptions,
   ) {
     this.#runner = runner;
     this.#weights = weights;
     this.#config = config;
     this.#recording = { ...recording, profile: runner.profile };
-    this.#beams = beams;
-    this.#pictures = questions.length;
+    this.#search = new Search(runner, questions.length, settings);
     const lengths = Uint32Array.from(questions, ({ image, promptIds }) => image.shape[0]! + promptIds.length);
     const source = Math.ceil(Math.max(...lengths) / SOURCE_MULTIPLE) * SOURCE_MULTIPLE;
-    this.#ancestry = new Uint32Array();
-    this.#state = {
-      tokens: runner.zeros("decoder tokens", [this.rows], "u32"),
-      position: runner.zeros("decoder position", [1], "u32"),
-      lengths: runner.upload("source lengths", [this.#pictures], lengths),
-      ancestry: runner.zeros("ancestry", [1], "u32"),
-      layers: weights.decoder.layers.map((_, i) => ({
-        keys: runner.zeros(`layer ${i} keys`, [1]),
-        values: runner.zeros(`layer ${i} values`, [1]),
-        cross: runner.zeros(`layer ${i} cross keys and values`, [this.#pictures, source, 2 * config.dModel]),
-      })),
-    };
-  }
-
-  get rows(): number {
-    return this.#pictures * this.#beams;
+    this.#lengths = runner.upload("source lengths", [questions.length], lengths);
+    this.#layers = weights.decoder.layers.map((_, i) => ({
+      keys: runner.zeros(`layer ${i} keys`, [1]),
+      values: runner.zeros(`layer ${i} values`, [1]),
+      cross: runner.zeros(`layer ${i} cross keys and values`, [questions.length, source, 2 * config.dModel]),
+    }));
   }
 
   /** Stages of the last encoding and the last step that were asked for, by name. */
   readonly tapped = new Map<string, TensorData>();
 
-  /**
-   * Feeds one token to each row and returns the logits (R, V) that follow.
-   *
-   * @param tokens the newest token of each row
-   * @param parents the row of the previous step whose history each row continues
-   * @param position how many tokens came before
-   */
-  async step(
-    tokens: Uint32Array,
-    parents: Uint32Array,
-    position: number,
-    signal?: AbortSignal,
-  ): Promise<Float32Array> {
-    if (position >= this.#capacity) await this.#grow(position + 1);
-    const T = this.#capacity;
-    const ancestry = new Uint32Array(this.#ancestry.length);
-    for (const [row, parent] of parents.entries()) {
-      ancestry.set(this.#ancestry.subarray(parent * T, parent * T + position), row * T);
-      ancestry[row * T + position] = row;
-    }
-    this.#ancestry = ancestry;
-    this.#runner.write(this.#state.tokens, tokens);
-    this.#runner.write(this.#state.position, Uint32Array.of(position));
-    this.#runner.write(this.#state.ancestry, ancestry);
-    await this.#program!.run(signal);
+  /** Takes the next steps of the search in one go and returns what each decided, by step and row. */
+  async advance(): Promise<TraceRow[][]> {
+    const { maxNewTokens, signal } = this.#search.settings;
+    const steps = Math.min(STEPS_PER_SUBMIT, maxNewTokens - this.#position);
+    await this.#makeRoom(steps, (rec, logits) => this.#search.record(rec, logits));
+    await this.#program!.run(signal, steps);
+    this.#position += steps;
+    return this.#search.read(steps);
+  }
+
+  /** Feeds the next token of each row from outside and returns the logits (R, V) that follow. */
+  async feed(tokens: Uint32Array): Promise<Float32Array> {
+    await this.#makeRoom(1, (rec, logits) => {
+      this.#logits = rec.keep(logits);
+    });
+    this.#runner.write(this.#search.tokens, tokens);
+    this.#runner.write(this.#search.position, Uint32Array.of(this.#position));
+    await this.#program!.run();
+    this.#position++;
     for (const [name, { tensor }] of this.#taps) this.tapped.set(name, await this.#runner.read(tensor));
     return (await this.#runner.read(this.#logits!)) as Float32Array;
   }
 
   dispose(): void {
     this.#program?.dispose();
-    const { tokens, position, ancestry, lengths, layers } = this.#state;
-    const caches = layers.flatMap(({ keys, values, cross }) => [keys, values, cross]);
-    for (const tensor of [tokens, position, ancestry, lengths, ...caches]) this.#runner.free(tensor);
+    this.#search.dispose();
+    const caches = this.#layers.flatMap(({ keys, values, cross }) => [keys, values, cross]);
+    for (const tensor of [this.#lengths, ...caches]) this.#runner.free(tensor);
   }
 
-  async #encode(picture: number, { image, promptIds }: Question, signal?: AbortSignal): Promise<void> {
+  async #encode(picture: number, { image, promptIds }: Question): Promise<void> {
     const runner = this.#runner;
     const prompt = runner.upload("prompt", [promptIds.length], Uint32Array.from(promptIds));
     const start = runner.zeros("start", [1], "u32");
     const rec = new Recording(this.#recording);
     const encoded = encode(rec, this.#weights, image, prompt, start, this.#config);
-    const slots = this.#state.layers.map(({ cross }) => {
+    const slots = this.#layers.map(({ cross }) => {
       const [pictures, source, columns] = cross.shape as [number, number, number];
       const flat = reshape(cross, [pictures * source, columns]);
       return rows(flat, picture * source, picture * source + encoded.shape[0]!);
@@ -141,7 +128,7 @@ export class DecodingSession {
     crossKeysValues(rec, this.#weights, encoded, slots);
     const program = await runner.prepare(rec);
     try {
-      await program.run(signal);
+      await program.run(this.#search.settings.signal);
       for (const [name, { tensor }] of rec.taps) this.tapped.set(name, await runner.read(tensor));
     } finally {
       program.dispose();
@@ -150,37 +137,42 @@ export class DecodingSession {
     }
   }
 
-  /** Makes room for `steps` steps, keeping the past, and records the step anew around the larger caches. */
-  async #grow(steps: number): Promise<void> {
+  /**
+   * Makes sure that the next `steps` steps fit, and the place of the token after them, keeping the past;
+   * larger caches have the step recorded anew around them.
+   *
+   * @param use what is done with the logits of the step
+   */
+  async #makeRoom(steps: number, use: (rec: Recording, logits: Tensor) => void): Promise<void> {
     const runner = this.#runner;
     const past = this.#capacity;
-    const doubled = Math.max(FIRST_CAPACITY, 2 * past, steps);
-    this.#capacity = Math.max(steps, Math.min(doubled, this.#config.maxPositionEmbeddings));
+    const { maxNewTokens } = this.#search.settings;
+    const needed = Math.min(this.#position + steps + 1, maxNewTokens);
+    if (needed <= past) return;
+    this.#capacity = Math.min(Math.max(FIRST_CAPACITY, 2 * past, needed), maxNewTokens);
     const enlarge = (cache: Tensor): Tensor => {
-      const larger = runner.zeros(cache.storage.label, [this.#capacity, this.rows, this.#config.dModel]);
+      const larger = runner.zeros(cache.storage.label, [
+        this.#capacity,
+        this.#search.rows,
+        this.#config.dModel,
+      ]);
       if (past > 0) runner.copy(cache, rows(larger, 0, past));
       runner.free(cache);
       return larger;
     };
-    const ancestry = new Uint32Array(this.rows * this.#capacity);
-    for (let row = 0; row < this.rows; row++) {
-      ancestry.set(this.#ancestry.subarray(row * past, (row + 1) * past), row * this.#capacity);
-    }
-    this.#ancestry = ancestry;
-    runner.free(this.#state.ancestry);
-    this.#state = {
-      ...this.#state,
-      ancestry: runner.zeros("ancestry", [this.rows, this.#capacity], "u32"),
-      layers: this.#state.layers.map(({ keys, values, cross }) => ({
-        keys: enlarge(keys),
-        values: enlarge(values),
-        cross,
-      })),
-    };
+    this.#layers = this.#layers.map(({ keys, values, cross }) => ({
+      keys: enlarge(keys),
+      values: enlarge(values),
+      cross,
+    }));
+    this.#search.reserve(this.#capacity);
     this.#program?.dispose();
     const rec = new Recording(this.#recording);
-    this.#logits = rec.keep(decodeStep(rec, this.#weights, this.#state, this.#config));
+    const { tokens, position, ancestry } = this.#search;
+    const state = { tokens, position, ancestry, lengths: this.#lengths, layers: this.#layers };
+    const logits = decodeStep(rec, this.#weights, state, this.#config);
     this.#taps = rec.taps;
+    use(rec, logits);
     this.#program = await runner.prepare(rec);
   }
 }

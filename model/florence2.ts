@@ -18,7 +18,7 @@ import {
 import { DecodingSession, type Question } from "./decoding_session.ts";
 import { generate, stream } from "./generation/generate.ts";
 import { type GenerationOptions, type GenerationSettings, generationSettings } from "./generation/options.ts";
-import type { GeneratedSequence } from "./generation/search.ts";
+import type { GeneratedSequence } from "./generation/report.ts";
 import type { ImageInput, LoadImageOptions } from "./image/load.ts";
 import { preprocessImage } from "./image/preprocess.ts";
 import {
@@ -270,7 +270,7 @@ export class Florence2 {
       session = await this.#open([asked], settings);
       const decoder = this.tokenizer.decodeStream();
       const quiet = new Set([this.tokenizer.bosId, this.tokenizer.eosId, this.tokenizer.padId]);
-      const steps = stream(this.#stepOf(session, settings), 1, settings);
+      const steps = stream(session, 1, settings);
       for (;;) {
         const { done, value } = await steps.next();
         if (done) {
@@ -393,11 +393,11 @@ export class Florence2 {
         text,
         this.config.text,
         [{ image, promptIds }],
-        1,
+        this.#settings({ numBeams: 1, maxNewTokens: decoderIds.length }),
         recording,
       );
       for (const [t, id] of decoderIds.entries()) {
-        onLogits(t, await session.step(Uint32Array.of(id), Uint32Array.of(0), t));
+        onLogits(t, await session.feed(Uint32Array.of(id)));
         for (const [name, data] of session.tapped) collect(stages, name, data, t, decoderIds.length);
       }
       for (const [name, data] of vision.tapped) stages.set(name, data as Float32Array);
@@ -429,7 +429,7 @@ export class Florence2 {
     try {
       for (const item of items) asked.push(await this.#ask(item, options));
       session = await this.#open(asked, settings);
-      const answers = await generate(this.#stepOf(session, settings), items.length, settings);
+      const answers = await generate(session, items.length, settings);
       return answers.map((sequences, i) => this.#result<T>(asked[i]!, sequences, options));
     } finally {
       session?.dispose();
@@ -467,20 +467,7 @@ export class Florence2 {
   #open(asked: readonly Asked[], settings: GenerationSettings): Promise<DecodingSession> {
     const questions: Question[] = asked.map(({ features, promptIds }) => ({ image: features, promptIds }));
     const { text } = this.#weights;
-    return DecodingSession.open(
-      this.#runner,
-      text,
-      this.config.text,
-      questions,
-      settings.rowsPerPicture,
-      {},
-      settings.signal,
-    );
-  }
-
-  #stepOf(session: DecodingSession, { signal }: GenerationSettings) {
-    return (tokens: Uint32Array, parents: Uint32Array, position: number) =>
-      session.step(tokens, parents, position, signal);
+    return DecodingSession.open(this.#runner, text, this.config.text, questions, settings);
   }
 
   /** Runs the vision tower and the projector; the features are the caller's. */

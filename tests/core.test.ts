@@ -8,7 +8,7 @@ import { planMemory } from "../core/plan.ts";
 import { Recording } from "../core/recording.ts";
 import type { Runner } from "../core/runner.ts";
 import { newTensor, rows, type Tensor } from "../core/tensor.ts";
-import { double, doubleKernel } from "./support/double_kernel.ts";
+import { countDown, double, doubleKernel } from "./support/double_kernel.ts";
 import { gpuMissing, openTestGpu } from "./support/gpu.ts";
 
 const input = (...shape: number[]) => newTensor("input", shape, "f32", "owned");
@@ -134,6 +134,23 @@ for (const [name, missing, open] of runners) {
       expect(await runner.read(last)).toEqual(Float32Array.of(-16, 0, 16));
       program.dispose();
       runner.free(x);
+    });
+
+    it("runs a program several times in one go, and does nothing once its counter is 0", async () => {
+      const counter = runner.upload("counter", [1], Uint32Array.of(3));
+      const x = runner.upload("x", [2], Float32Array.of(1, -1));
+      const rec = new Recording({ profile: runner.profile });
+      rec.runWhile(counter);
+      double(rec, doubleKernel(), double(rec, doubleKernel(), x), x);
+      countDown(rec, counter);
+      const program = await runner.prepare(rec);
+      await program.run(undefined, 2);
+      expect(await runner.read(x)).toEqual(Float32Array.of(16, -16));
+      await program.run(undefined, 3);
+      expect(await runner.read(x)).toEqual(Float32Array.of(64, -64));
+      expect(await runner.read(counter)).toEqual(Uint32Array.of(0));
+      program.dispose();
+      for (const tensor of [counter, x]) runner.free(tensor);
     });
 
     it("copies between tensors and their rows", async () => {

@@ -90,15 +90,9 @@ for (const [name, missing, open, chosen] of runners) {
           promptIds: one.input_ids,
         }));
         const { text } = parity.weights;
-        const session = await DecodingSession.open(
-          runner,
-          text,
-          parity.config.text,
-          questions,
-          settings.rowsPerPicture,
-        );
+        const session = await DecodingSession.open(runner, text, parity.config.text, questions, settings);
         try {
-          return await generate((...step) => session.step(...step), questions.length, settings);
+          return await generate(session, questions.length, settings);
         } finally {
           session.dispose();
         }

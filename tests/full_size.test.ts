@@ -118,9 +118,9 @@ for (const [name, missing] of sizes) {
               weights.text,
               config.text,
               [{ image, promptIds }],
-              numBeams,
+              settings,
             );
-            const [[sequence] = []] = await generate((...step) => session.step(...step), 1, settings);
+            const [[sequence] = []] = await generate(session, 1, settings);
             session.dispose();
             expect(sequence!.tokens).toEqual(expected.ids);
             if ("score" in expected)

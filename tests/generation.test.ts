@@ -1,9 +1,9 @@
 import { describe, expect, test, vi } from "vitest";
 import { Florence2Error } from "../core/errors.ts";
-import { generate, stream } from "../model/generation/generate.ts";
 import { type GenerationOptions, generationSettings } from "../model/generation/options.ts";
-import type { DecidedTokens, DecoderStep, StepReport } from "../model/generation/search.ts";
-import { type MadeUpDecoder, madeUpStep } from "./support/made_up_decoder.ts";
+import type { DecidedTokens, StepReport } from "../model/generation/report.ts";
+import { type DecoderStep, type MadeUpDecoder, madeUpStep } from "./support/made_up_decoder.ts";
+import { generate, stream } from "./support/search_from_step.ts";
 
 const EOS = 2;
 const decoder: MadeUpDecoder = { key: 11, vocab: 50, context: 2, spread: 3, eosBias: 64 };

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { generate } from "../model/generation/generate.ts";
 import { type GenerationOptions, generationSettings } from "../model/generation/options.ts";
 import { type MadeUpDecoder, madeUpStep } from "./support/made_up_decoder.ts";
+import { generate } from "./support/search_from_step.ts";
 
 /** Every case of tests/reference/decoding.py: transformers' `generate` against ours. */
 

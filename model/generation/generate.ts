@@ -1,15 +1,16 @@
-import { Florence2Error } from "../../core/errors.ts";
-import { BeamSearch } from "./beam_search.ts";
-import { type GenerationSettings, integer } from "./options.ts";
-import { checkFinite } from "./scores.ts";
-import type { DecidedTokens, DecoderStep, GeneratedSequence, StepReport } from "./search.ts";
-import { SingleBeam } from "./single_beam.ts";
+import type { TraceRow } from "../../kernels/shared/search_trace.ts";
+import { Answers } from "./answers.ts";
+import type { GenerationSettings } from "./options.ts";
+import type { DecidedTokens, GeneratedSequence, StepReport } from "./report.ts";
+
+/** What runs the decoder and its searches: takes some steps at a time, and says what each decided, by row. */
+export interface Decoding {
+  advance(): Promise<readonly (readonly TraceRow[])[]>;
+}
 
 /**
  * Decodes answers to a batch of pictures with the semantics of `transformers.GenerationMixin.generate`.
- *
- * The decoder runs `batch * settings.rowsPerPicture` rows from the first step to the last; picture p has
- * the rows from p * rowsPerPicture on. What the decoder returns for complete answers is ignored.
+ * Picture p has the rows from p * rowsPerPicture on.
  *
  * @param batch number of pictures
  * @returns per picture its answers, best first: `settings.numReturnSequences` of them, fewer only if
@@ -18,11 +19,11 @@ import { SingleBeam } from "./single_beam.ts";
  *   the options leave no token to continue with; the signal's reason if it aborts
  */
 export async function generate(
-  step: DecoderStep,
+  decoding: Decoding,
   batch: number,
   settings: GenerationSettings,
 ): Promise<GeneratedSequence[][]> {
-  const steps = stream(step, batch, settings);
+  const steps = stream(decoding, batch, settings);
   for (;;) {
     const { done, value } = await steps.next();
     if (done) return value;
@@ -36,58 +37,43 @@ export async function generate(
  * best come then, in one piece.
  */
 export async function* stream(
-  step: DecoderStep,
+  decoding: Decoding,
   batch: number,
   settings: GenerationSettings,
 ): AsyncGenerator<StepReport, GeneratedSequence[][], undefined> {
-  const { rowsPerPicture, numBeams, numReturnSequences, maxNewTokens, model, signal } = settings;
-  const pictures = Array.from({ length: integer("batch", batch, 1, Number.MAX_SAFE_INTEGER) }, () => ({
-    search: numBeams > 1 ? new BeamSearch(settings) : new SingleBeam(settings),
+  const { rowsPerPicture, numBeams, numReturnSequences, maxNewTokens, signal } = settings;
+  const searches = rowsPerPicture / numBeams;
+  const pictures = Array.from({ length: batch }, (_, picture) => ({
+    answers: Array.from(
+      { length: searches },
+      (_, search) => new Answers(settings, picture * rowsPerPicture + search * numBeams),
+    ),
     reported: new Uint32Array(numReturnSequences),
   }));
-  const rows = batch * rowsPerPicture;
-  const tokens = new Uint32Array(rows);
-  const parents = new Uint32Array(rows);
 
-  for (let position = 0; pictures.some(({ search }) => !search.done); position++) {
+  let running = batch;
+  for (let step = 0; running > 0; ) {
     signal?.throwIfAborted();
-    for (const [picture, { search }] of pictures.entries()) {
-      const firstRow = picture * rowsPerPicture;
-      tokens.set(search.tokens, firstRow);
-      parents.set(
-        search.parents.map((row) => firstRow + row),
-        firstRow,
-      );
-    }
-    const logits = await step(tokens, parents, position);
-    checkSize(logits, rows, model.vocabSize);
-
-    const decided: DecidedTokens[] = [];
-    for (const [picture, { search, reported }] of pictures.entries()) {
-      if (search.done) continue;
-      const size = rowsPerPicture * model.vocabSize;
-      const own = logits.subarray(picture * size, (picture + 1) * size);
-      checkFinite(own, position, picture);
-      search.advance(own);
-      for (const [sequence, certain] of search.certain().entries()) {
-        const news = certain.slice(reported[sequence]);
-        if (news.length > 0) decided.push({ picture, sequence, tokens: news });
-        reported[sequence] = certain.length;
+    for (const rows of await decoding.advance()) {
+      signal?.throwIfAborted();
+      const decided: DecidedTokens[] = [];
+      for (const [picture, { answers, reported }] of pictures.entries()) {
+        if (answers.every(({ done }) => done)) continue;
+        for (const own of answers) if (!own.done) own.append(rows);
+        for (const [sequence, certain] of answers.flatMap((own) => own.certain()).entries()) {
+          const news = certain.slice(reported[sequence]);
+          if (news.length > 0) decided.push({ picture, sequence, tokens: news });
+          reported[sequence] = certain.length;
+        }
       }
+      running = pictures.filter(({ answers }) => answers.some(({ done }) => !done)).length;
+      const report = { step, maxSteps: maxNewTokens, running, decided };
+      await settings.onStep?.(report);
+      yield report;
+      step++;
+      // What the device ran after the last answer was complete repeats it.
+      if (running === 0) break;
     }
-    const running = pictures.filter(({ search }) => !search.done).length;
-    const report = { step: position, maxSteps: maxNewTokens, running, decided };
-    await settings.onStep?.(report);
-    yield report;
   }
-  return pictures.map(({ search }) => search.sequences());
-}
-
-function checkSize(logits: Float32Array, rows: number, vocabSize: number): void {
-  if (logits.length === rows * vocabSize) return;
-  throw new Florence2Error(
-    "shape_mismatch",
-    `the decoder step returned ${logits.length} logits, expected ${rows} rows of ${vocabSize}`,
-    { found: logits.length, rows, vocabSize },
-  );
+  return pictures.map(({ answers }) => answers.flatMap((own) => own.sequences()));
 }

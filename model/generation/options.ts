@@ -1,5 +1,5 @@
 import { Florence2Error } from "../../core/errors.ts";
-import type { StepReport } from "./search.ts";
+import type { StepReport } from "./report.ts";
 
 /**
  * How to decode. The names and meanings are those of `transformers.GenerationConfig`; whatever is left

@@ -1,68 +1,159 @@
-/** What the decoding loop, the model and the searches hand each other. */
+import { ceilDiv } from "../../core/kernel.ts";
+import type { Recording } from "../../core/recording.ts";
+import type { Runner } from "../../core/runner.ts";
+import { expectShape, reshape, rows, type Tensor } from "../../core/tensor.ts";
+import { logSumExp } from "../../kernels/log_sum_exp/log_sum_exp.ts";
+import { narrowScores } from "../../kernels/narrow_scores/narrow_scores.ts";
+import { NO_RULES, nextTokens } from "../../kernels/next_tokens/next_tokens.ts";
+import { type SearchState, searchStep } from "../../kernels/search_step/search_step.ts";
+import { readTraceRow, TRACE_ROW, type TraceRow } from "../../kernels/shared/search_trace.ts";
+import { SLICE } from "../../kernels/shared/vocabulary.ts";
+import { type GenerationSettings, integer } from "./options.ts";
 
 /**
- * One step of the decoder for all rows, a row being one running answer of one picture. Row r of this step
- * continues row `parents[r]` of the previous step, so its cached keys and values must follow it.
- *
- * @param tokens [rows] the last token of each row
- * @param parents [rows] r itself in the first step
- * @param position of `tokens` in the answer, 0 for the start token
- * @returns logits [rows, vocab], valid until the next call
+ * Greedy search, beam search or sampling for a batch of pictures, on the device of the decoder: what the
+ * searches keep from step to step, and the kernel calls that take one step. Rows are pictures times beams,
+ * or times answers where there is one beam; each answer then is a search of its own.
  */
-export type DecoderStep = (
-  tokens: Uint32Array,
-  parents: Uint32Array,
-  position: number,
-) => Promise<Float32Array>;
+export class Search {
+  readonly settings: GenerationSettings;
+  readonly rows: number;
+  readonly #runner: Runner;
+  #state: SearchState;
+  #stepsRead = 0;
 
-export interface GeneratedSequence {
-  /** The answer with its start token and, if it has one, its end token; no padding. */
-  tokens: readonly number[];
-  /**
-   * Sum of `logProbs` divided by (number of new tokens)^lengthPenalty: `sequences_scores` of the
-   * reference, which has it for beam search only.
-   */
-  score: number;
-  /**
-   * Per new token, the natural logarithm of its probability; 0 for forced tokens. These are the numbers of
-   * `compute_transition_scores`: for greedy search and sampling after all rules and normalised
-   * (normalize_logits=True), for beam search log-softmax first and then the rules (normalize_logits=False).
-   */
-  logProbs: readonly number[];
-  /** "stop" if the model ended the answer, "length" if `maxNewTokens` did, with or without a forced end token. */
-  finishReason: "stop" | "length";
-}
+  /** @param batch number of pictures */
+  constructor(runner: Runner, batch: number, settings: GenerationSettings) {
+    const { rowsPerPicture, numBeams, maxNewTokens, lengthPenalty, model } = settings;
+    const R = integer("batch", batch, 1, Number.MAX_SAFE_INTEGER) * rowsPerPicture;
+    this.settings = settings;
+    this.rows = R;
+    this.#runner = runner;
+    this.#state = {
+      positions: runner.zeros("positions", [R / numBeams], "u32"),
+      trace: runner.zeros("trace", [0, R, TRACE_ROW], "u32"),
+      tokens: runner.upload("tokens", [R], new Uint32Array(R).fill(model.decoderStartTokenId)),
+      ancestry: runner.zeros("ancestry", [R, 0], "u32"),
+      running: runner.upload("running", [1], Uint32Array.of(R / numBeams)),
+      lengths: runner.upload(
+        "lengths",
+        [maxNewTokens + 1],
+        Float32Array.from({ length: maxNewTokens + 1 }, (_, generated) => generated ** lengthPenalty),
+      ),
+    };
+  }
 
-/** Tokens that no later step can change. */
-export interface DecidedTokens {
-  picture: number;
-  /** Which of the picture's answers, best first. */
-  sequence: number;
-  /** They follow the tokens decided before; the start token is not among them. */
-  tokens: readonly number[];
-}
+  /** u32 (R): what the decoder is fed next. */
+  get tokens(): Tensor {
+    return this.#state.tokens;
+  }
 
-export interface StepReport {
-  /** Counts from 0; step n looks for the new token n. */
-  step: number;
-  /** Steps that the run takes at most. */
-  maxSteps: number;
-  /** Pictures whose answers are not complete yet. */
-  running: number;
-  decided: DecidedTokens[];
-}
+  /** u32 (1): how many tokens came before. */
+  get position(): Tensor {
+    return rows(this.#state.positions, 0, 1);
+  }
 
-/** The search for the answers to one picture. Its rows do not depend on other pictures. */
-export interface Search {
-  readonly done: boolean;
-  /** [rows] what to feed the decoder next. */
-  readonly tokens: Uint32Array;
-  /** [rows] the picture's row that each continues. */
-  readonly parents: Uint32Array;
-  /** Takes in the logits [rows, vocab] of the last step, all finite. */
-  advance(logits: Float32Array): void;
-  /** Per answer, best first, the new tokens that are certain; once done, those of all answers. */
-  certain(): readonly (readonly number[])[];
-  /** The answers, best first, once done. */
-  sequences(): GeneratedSequence[];
+  /** u32 (R, T): the row that was fed each token of this row's answer. */
+  get ancestry(): Tensor {
+    return this.#state.ancestry;
+  }
+
+  /** Makes room for `capacity` steps, keeping the past. What was recorded has to be recorded anew. */
+  reserve(capacity: number): void {
+    const runner = this.#runner;
+    const { trace, ancestry } = this.#state;
+    const past = ancestry.shape[1]!;
+    const histories = new Uint32Array(this.rows * capacity);
+    for (let row = 0; row < this.rows; row++) histories[row * capacity] = row;
+    const larger = {
+      trace: runner.zeros("trace", [capacity, this.rows, TRACE_ROW], "u32"),
+      ancestry: runner.upload("ancestry", [this.rows, capacity], histories),
+    };
+    if (past > 0) {
+      runner.copy(trace, rows(larger.trace, 0, past));
+      const [from, to] = [ancestry, larger.ancestry].map((table) =>
+        reshape(table, [table.shape[0]! * table.shape[1]!]),
+      ) as [Tensor, Tensor];
+      for (let row = 0; row < this.rows; row++) {
+        runner.copy(
+          rows(from, row * past, (row + 1) * past),
+          rows(to, row * capacity, row * capacity + past),
+        );
+      }
+    }
+    for (const tensor of [trace, ancestry]) runner.free(tensor);
+    this.#state = { ...this.#state, ...larger };
+  }
+
+  /** One step for all rows, given the logits (R, V) that follow their tokens; the logits are not kept. */
+  record(rec: Recording, logits: Tensor): void {
+    const { numBeams, rowsPerPicture, doSample, maxNewTokens, earlyStopping, lengthPenalty, model } =
+      this.settings;
+    const state = { ...this.#state, position: this.position };
+    const { eosTokenId: endToken, vocabSize } = model;
+    expectShape(logits, [this.rows, vocabSize], "logits of a search");
+    rec.runWhile(state.running);
+
+    const sums = rec.temp([this.rows, ceilDiv(vocabSize, SLICE), 4]);
+    const beams = numBeams > 1;
+    const next = {
+      width: numBeams,
+      // At most numBeams candidates end, so twice as many leave enough to go on with.
+      best: beams ? 2 * numBeams : 1,
+      startToken: model.decoderStartTokenId,
+      endToken,
+    };
+    // Beams are compared by log-probabilities before the rules, answers without beams by scores after them.
+    if (beams) logSumExp(rec, logits, sums);
+    let candidates = nextTokens(rec, logits, sums, state, {
+      ...next,
+      normalize: beams,
+      rules: {
+        ngram: Math.min(this.settings.noRepeatNgramSize, maxNewTokens + 1),
+        penalty: this.settings.repetitionPenalty,
+        minimum: this.settings.minNewTokens,
+        maximum: maxNewTokens,
+        forcedFirst: this.settings.forcedBosTokenId,
+        forcedLast: this.settings.forcedEosTokenId,
+      },
+    });
+    if (doSample) {
+      const { temperature, topK, topP, seed } = this.settings;
+      // Beam search needs a second token, so that a beam can go on when its likeliest token is the end.
+      narrowScores(rec, logits, { temperature, topK, topP, least: beams ? 2 : 1 });
+      const noise = { seed, rowsPerPicture };
+      candidates = nextTokens(rec, logits, sums, state, {
+        ...next,
+        normalize: false,
+        rules: NO_RULES,
+        noise,
+      });
+    }
+    if (!beams) logSumExp(rec, logits, sums);
+    searchStep(rec, candidates, sums, state, {
+      normalized: beams,
+      endToken,
+      maximum: maxNewTokens,
+      stop:
+        earlyStopping === true
+          ? true
+          : earlyStopping === "never" && lengthPenalty > 0
+            ? "at most"
+            : "at length so far",
+    });
+  }
+
+  /** What the next steps decided, by step and row; they have to have run. */
+  async read(steps: number): Promise<TraceRow[][]> {
+    const from = this.#stepsRead;
+    this.#stepsRead += steps;
+    const words = (await this.#runner.read(rows(this.#state.trace, from, from + steps))) as Uint32Array;
+    return Array.from({ length: steps }, (_, step) =>
+      Array.from({ length: this.rows }, (_, row) => readTraceRow(words, step * this.rows + row)),
+    );
+  }
+
+  dispose(): void {
+    for (const tensor of Object.values(this.#state)) this.#runner.free(tensor);
+  }
 }

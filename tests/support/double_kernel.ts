@@ -1,4 +1,4 @@
-import { type Arrays, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
+import { type Arrays, defineKernel, linearGroups, read, updateU32, write } from "../../core/kernel.ts";
 import { kernelCases } from "../../core/kernel_cases.ts";
 import type { Recording } from "../../core/recording.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -18,8 +18,12 @@ export function doubleKernel({ statement = "out[i] = 2.0 * x[i];", twin = (x) =>
     @group(0) @binding(1) var<storage, read_write> out: array<f32>;
     @group(1) @binding(0) var<uniform> params: Params;
     @compute @workgroup_size(64)
-    fn main(@builtin(global_invocation_id) id: vec3u) {
-      let i = id.x;
+    fn main(
+      @builtin(workgroup_id) group: vec3u,
+      @builtin(num_workgroups) groups: vec3u,
+      @builtin(local_invocation_index) lane: u32,
+    ) {
+      let i = linear_workgroup(group, groups) * 64u + lane;
       if (i < params.count) { ${statement} }
     }`;
   const bindings = { x: read, out: write };
@@ -32,6 +36,7 @@ export function doubleKernel({ statement = "out[i] = 2.0 * x[i];", twin = (x) =>
       {
         label: "only",
         source: new URL(`data:text/plain,${encodeURIComponent(source)}`),
+        includes: [new URL("../../kernels/shared/grid.wgsl", import.meta.url)],
         groups: ({ count }) => linearGroups(Math.ceil(count / 64)),
       },
     ],
@@ -41,9 +46,41 @@ export function doubleKernel({ statement = "out[i] = 2.0 * x[i];", twin = (x) =>
   });
 }
 
+const countDownKernel = defineKernel({
+  name: "count_down",
+  bindings: { counter: updateU32 },
+  params: { by: "u32" },
+  constants: {},
+  variants: [
+    {
+      label: "only",
+      source: new URL(
+        `data:text/plain,${encodeURIComponent(`
+          struct Params { by: u32 }
+          @group(0) @binding(0) var<storage, read_write> counter: array<u32>;
+          @group(1) @binding(0) var<uniform> params: Params;
+          @compute @workgroup_size(1) fn main() { counter[0] -= min(counter[0], params.by); }`)}`,
+      ),
+      groups: () => [1, 1, 1],
+    },
+  ],
+  twin: ({ counter }: { readonly counter: Uint32Array }, { by }) => {
+    counter[0]! -= Math.min(counter[0]!, by);
+  },
+});
+
+/** Takes one from a counter, if there is one left. */
+export function countDown(rec: Recording, counter: Tensor): void {
+  rec.dispatch(countDownKernel, { counter }, { by: 1 }, {});
+}
+
 /** Records `kernel` over all elements of x. */
-export function double(rec: Recording, kernel: ReturnType<typeof doubleKernel>, x: Tensor): Tensor {
-  const out = rec.temp(x.shape);
+export function double(
+  rec: Recording,
+  kernel: ReturnType<typeof doubleKernel>,
+  x: Tensor,
+  out = rec.temp(x.shape),
+): Tensor {
   rec.dispatch(kernel, { x, out }, { count: x.shape.reduce((a, b) => a * b, 1) }, {});
   return out;
 }

@@ -1,5 +1,18 @@
-import type { DecoderStep } from "../../model/generation/search.ts";
 import { mix } from "./random.ts";
+
+/**
+ * One step of a decoder for all rows: row r continues row `parents[r]` of the step before.
+ *
+ * @param tokens [rows] the last token of each row
+ * @param parents [rows] r itself in the first step
+ * @param position of `tokens` in the answer, 0 for the start token
+ * @returns logits [rows, vocab]
+ */
+export type DecoderStep = (
+  tokens: Uint32Array,
+  parents: Uint32Array,
+  position: number,
+) => Promise<Float32Array>;
 
 /** What tests/reference/decoding.py calls the made-up decoder. */
 export interface MadeUpDecoder {

@@ -1,0 +1,155 @@
+// What sampling draws from: scores / temperature, of which the topK highest, of which the likeliest that
+// together have the probability topP. What is dropped becomes LOWEST.
+//
+// One workgroup per row; a lane reads and writes columns of its own. Both thresholds are found bit by bit: the bits of a score, put so that they rise
+// with it, are compared with a prefix, and all lanes together count what reaches it.
+
+struct Params {
+  rows: u32,
+  columns: u32,
+  temperature: f32,
+  topK: u32,
+  droppable: f32,
+  least: u32,
+}
+
+@group(0) @binding(0) var<storage, read_write> scores: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+const LANES = 256u;
+var<workgroup> partial: array<f32, LANES>;
+
+fn sum_over_lanes(value: f32, lane: u32) -> f32 {
+  partial[lane] = value;
+  workgroupBarrier();
+  for (var width = LANES / 2u; width > 0u; width /= 2u) {
+    if (lane < width) {
+      partial[lane] += partial[lane + width];
+    }
+    workgroupBarrier();
+  }
+  let total = workgroupUniformLoad(&partial[0]);
+  workgroupBarrier();
+  return total;
+}
+
+fn max_over_lanes(value: f32, lane: u32) -> f32 {
+  partial[lane] = value;
+  workgroupBarrier();
+  for (var width = LANES / 2u; width > 0u; width /= 2u) {
+    if (lane < width) {
+      partial[lane] = max(partial[lane], partial[lane + width]);
+    }
+    workgroupBarrier();
+  }
+  let largest = workgroupUniformLoad(&partial[0]);
+  workgroupBarrier();
+  return largest;
+}
+
+// Unsigned numbers in the order of the scores.
+fn rank_bits(score: f32) -> u32 {
+  let bits = bitcast<u32>(score);
+  return bits ^ select(0x80000000u, 0xffffffffu, bits >= 0x80000000u);
+}
+
+// How many scores of the row rank at least as high.
+fn count_from(start: u32, threshold: u32, lane: u32) -> f32 {
+  var count = 0.0;
+  for (var column = lane; column < params.columns; column += LANES) {
+    let score = scores[start + column];
+    count += select(0.0, 1.0, score > LOWEST && rank_bits(score) >= threshold);
+  }
+  return sum_over_lanes(count, lane);
+}
+
+// The weight, exp(score - largest), of all scores of the row that rank lower.
+fn weight_below(start: u32, threshold: u32, largest: f32, lane: u32) -> f32 {
+  var weight = 0.0;
+  for (var column = lane; column < params.columns; column += LANES) {
+    let score = scores[start + column];
+    if (score > LOWEST && rank_bits(score) < threshold) {
+      weight += exp(score - largest);
+    }
+  }
+  return sum_over_lanes(weight, lane);
+}
+
+// The rank of the k-th highest score, 0 if there are fewer.
+fn rank_of_highest(start: u32, k: u32, lane: u32) -> u32 {
+  var rank = 0u;
+  for (var bit = 0x80000000u; bit > 0u; bit /= 2u) {
+    if (count_from(start, rank | bit, lane) >= f32(k)) {
+      rank |= bit;
+    }
+  }
+  return rank;
+}
+
+// Drops the scores below a rank and the first `equals` of that rank.
+fn drop_below(start: u32, rank: u32, equals: u32, lane: u32) {
+  // The column before which so many of that rank stand.
+  var end = 0u;
+  for (var bit = 0x80000000u >> countLeadingZeros(params.columns); bit > 0u && equals > 0u; bit /= 2u) {
+    var count = 0.0;
+    for (var column = lane; column < min(end | bit, params.columns); column += LANES) {
+      count += select(0.0, 1.0, rank_bits(scores[start + column]) == rank);
+    }
+    if (sum_over_lanes(count, lane) <= f32(equals)) {
+      end |= bit;
+    }
+  }
+  for (var column = lane; column < params.columns; column += LANES) {
+    let own = rank_bits(scores[start + column]);
+    if (own < rank || (own == rank && column < end)) {
+      scores[start + column] = LOWEST;
+    }
+  }
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = linear_workgroup(group, groups);
+  if (row >= params.rows) {
+    return;
+  }
+  let start = row * params.columns;
+  var own_largest = LOWEST;
+  for (var column = lane; column < params.columns; column += LANES) {
+    if (scores[start + column] > LOWEST) {
+      scores[start + column] /= params.temperature;
+    }
+    own_largest = max(own_largest, scores[start + column]);
+  }
+  let largest = max_over_lanes(own_largest, lane);
+
+  if (params.topK > 0u) {
+    drop_below(start, rank_of_highest(start, params.topK, lane), 0u, lane);
+  }
+  if (params.droppable > 0.0) {
+    let total = weight_below(start, 0xffffffffu, largest, lane);
+    // The highest rank below which no more than `droppable` lies, but at least `least` scores from it on.
+    var rank = 0u;
+    for (var bit = 0x80000000u; bit > 0u; bit /= 2u) {
+      let below = weight_below(start, rank | bit, largest, lane);
+      let left = count_from(start, rank | bit, lane);
+      if (below / total <= params.droppable && left >= f32(params.least)) {
+        rank |= bit;
+      }
+    }
+    // Of the scores of just this rank, as many as fit in as well.
+    let room = params.droppable * total - weight_below(start, rank, largest, lane);
+    let spare = count_from(start, rank, lane) - f32(params.least);
+    drop_below(start, rank, u32(max(0.0, min(floor(room / weight_of(rank, largest)), spare))), lane);
+  }
+}
+
+// The weight of a score of this rank.
+fn weight_of(rank: u32, largest: f32) -> f32 {
+  let score = bitcast<f32>(rank ^ select(0xffffffffu, 0x80000000u, rank >= 0x80000000u));
+  return exp(score - largest);
+}

@@ -1,0 +1,186 @@
+// The scores of the tokens that may come next, after the rules of generation, and the best of each slice.
+//
+// One workgroup per slice of the vocabulary and row. The tokens of the row's answer that lie in the slice
+// are marked in bit sets first; then lane l scores columns l, l + 64, ... of the slice; then the best are
+// taken one after the other, each from the lane that has it.
+
+struct Params {
+  rows: u32,
+  columns: u32,
+  width: u32,
+  rowsPerPicture: u32,
+  capacity: u32,
+  best: u32,
+  normalize: u32,
+  startToken: u32,
+  endToken: u32,
+  ngram: u32,
+  penalty: f32,
+  minimum: u32,
+  maximum: u32,
+  forcedFirst: u32,
+  forcedLast: u32,
+  noise: u32,
+  seedLow: u32,
+  seedHigh: u32,
+}
+
+@group(0) @binding(0) var<storage, read_write> scores: array<f32>;
+@group(0) @binding(1) var<storage, read> sums: array<vec4f>;
+@group(0) @binding(2) var<storage, read> trace: array<TraceRow>;
+@group(0) @binding(3) var<storage, read> ancestry: array<u32>;
+@group(0) @binding(4) var<storage, read> position: array<u32>;
+@group(0) @binding(5) var<storage, read_write> candidates: array<Candidate>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+// Stands for no token.
+const NONE = 0xffffffffu;
+
+var<workgroup> keys: array<f32, SLICE>;
+var<workgroup> used: array<atomic<u32>, SLICE / 32u>;
+var<workgroup> banned: array<atomic<u32>, SLICE / 32u>;
+var<workgroup> normalizer: vec2f;
+
+// Token `place` of the row's answer; 0 is the start token.
+fn token_at(row: u32, place: u32) -> u32 {
+  if (place == 0u) {
+    return params.startToken;
+  }
+  return trace[(place - 1u) * params.rows + ancestry[row * params.capacity + place]].token;
+}
+
+// Marks in `used` what the answer contains, and in `banned` what would complete a run of `ngram` tokens that
+// it contains.
+fn mark_answer(row: u32, generated: u32, first: u32, lane: u32) {
+  let length = generated + 1u;
+  for (var place = lane; place < length; place += LANES) {
+    let token = token_at(row, place);
+    let bit = token - first;
+    if (bit >= SLICE) {
+      continue;
+    }
+    atomicOr(&used[bit / 32u], 1u << (bit % 32u));
+    if (params.ngram == 0u || place + 1u < params.ngram) {
+      continue;
+    }
+    // The tokens before this one against the last ones of the answer.
+    var matched = 1u;
+    while (matched < params.ngram && token_at(row, place - matched) == token_at(row, length - matched)) {
+      matched++;
+    }
+    if (matched == params.ngram) {
+      atomicOr(&banned[bit / 32u], 1u << (bit % 32u));
+    }
+  }
+}
+
+fn is_marked(word: u32, bit: u32) -> bool {
+  return ((word >> (bit % 32u)) & 1u) != 0u;
+}
+
+// The score of a token after the rules, in the order of transformers' logits processors.
+fn ruled(unruled: f32, token: u32, bit: u32, generated: u32) -> f32 {
+  var score = unruled;
+  if (params.penalty != 1.0 && is_marked(atomicLoad(&used[bit / 32u]), bit)) {
+    score = select(score / params.penalty, score * params.penalty, score < 0.0);
+  }
+  if (is_marked(atomicLoad(&banned[bit / 32u]), bit)) {
+    score = LOWEST;
+  }
+  if (token == params.endToken && generated < params.minimum) {
+    score = LOWEST;
+  }
+  if (generated == 0u && params.forcedFirst != NONE) {
+    score = select(LOWEST, 0.0, token == params.forcedFirst);
+  }
+  if (generated == params.maximum - 1u && params.forcedLast != NONE) {
+    score = select(LOWEST, 0.0, token == params.forcedLast);
+  }
+  return score;
+}
+
+// What the scores of the row's beam have added up to.
+fn beam_score(row: u32, generated: u32) -> f32 {
+  if (generated == 0u) {
+    // One beam to begin with: several equal ones would find the same answer several times.
+    return select(LOWEST, 0.0, row % params.width == 0u);
+  }
+  return trace[(generated - 1u) * params.rows + row].score;
+}
+
+fn best_of_lane(lane: u32) -> Best {
+  var best = Best(keys[lane], lane);
+  for (var i = lane + LANES; i < SLICE; i += LANES) {
+    if (keys[i] > best.key) {
+      best = Best(keys[i], i);
+    }
+  }
+  return best;
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let slices = (params.columns + SLICE - 1u) / SLICE;
+  let number = linear_workgroup(group, groups);
+  let row = number / slices;
+  if (row >= params.rows) {
+    return;
+  }
+  let first = number % slices * SLICE;
+  let generated = position[0];
+
+  mark_answer(row, generated, first, lane);
+  if (lane == 0u && params.normalize != 0u) {
+    normalizer = log_normalizer(row, slices);
+  }
+  workgroupBarrier();
+
+  let sum = beam_score(row, generated);
+  for (var i = lane; i < SLICE; i += LANES) {
+    let token = first + i;
+    keys[i] = LOWEST;
+    if (token >= params.columns) {
+      continue;
+    }
+    let place = row * params.columns + token;
+    var score = scores[place];
+    // What is not finite is left for log_sum_exp to find.
+    if (score == LOWEST || !is_finite(score)) {
+      continue;
+    }
+    if (params.normalize != 0u) {
+      score = (score - normalizer.x) - normalizer.y;
+    }
+    score = ruled(score, token, i, generated);
+    scores[place] = score;
+    if (score == LOWEST || sum == LOWEST) {
+      continue;
+    }
+    keys[i] = score;
+    if (params.width > 1u) {
+      keys[i] += sum;
+    }
+    if (params.noise != 0u) {
+      keys[i] += gumbel_noise(token, row % params.rowsPerPicture, generated);
+    }
+  }
+
+  var own = best_of_lane(lane);
+  for (var i = 0u; i < params.best; i++) {
+    let best = best_of_lanes(own, lane);
+    if (best.index % LANES == lane) {
+      var candidate = Candidate(LOWEST, 0u, LOWEST);
+      if (best.key > LOWEST) {
+        let token = first + best.index;
+        candidate = Candidate(best.key, token, scores[row * params.columns + token]);
+      }
+      candidates[number * params.best + i] = candidate;
+      keys[best.index] = LOWEST;
+      own = best_of_lane(lane);
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import { ceilDiv, defineKernel, linearGroups, read, readU32, updateU32 } from "../../core/kernel.ts";
+import type { Recording } from "../../core/recording.ts";
+import { expectShape, type Tensor } from "../../core/tensor.ts";
+import { CANDIDATE, TRACE_ROW } from "../shared/search_trace.ts";
+import { searchStepTwin } from "./search_step.twin.ts";
+
+const include = (name: string) => new URL(`../shared/${name}.wgsl`, import.meta.url);
+
+export const searchStepKernel = defineKernel({
+  name: "search_step",
+  bindings: {
+    candidates: readU32,
+    sums: read,
+    lengths: read,
+    positions: updateU32,
+    trace: updateU32,
+    tokens: updateU32,
+    ancestry: updateU32,
+    running: updateU32,
+  },
+  params: {
+    rows: "u32",
+    width: "u32",
+    slices: "u32",
+    best: "u32",
+    capacity: "u32",
+    normalized: "u32",
+    endToken: "u32",
+    maximum: "u32",
+    stopEarly: "u32",
+    bound: "u32",
+  },
+  constants: {},
+  variants: [
+    {
+      label: "portable",
+      source: new URL("./search_step.wgsl", import.meta.url),
+      includes: ["grid", "vocabulary", "best_of_lanes", "log_normalizer", "search_trace"].map(include),
+      groups: ({ rows, width }) => linearGroups(ceilDiv(rows, width)),
+    },
+  ],
+  twin: searchStepTwin,
+});
+
+/** What a search keeps from step to step. S searches of R / S rows each, T steps of capacity. */
+export interface SearchState {
+  /** u32 (S), all alike: how many tokens each search has chosen. */
+  readonly positions: Tensor;
+  /** u32 (T, R, words): see `TraceRow`. */
+  readonly trace: Tensor;
+  /** u32 (R): the newest token of each row. */
+  readonly tokens: Tensor;
+  /** u32 (R, T): the row that was fed each token of this row's answer. */
+  readonly ancestry: Tensor;
+  /** u32 (1): searches that are not done. */
+  readonly running: Tensor;
+  /** (tokens + 1): by what sums of log-probabilities are divided, by number of new tokens. */
+  readonly lengths: Tensor;
+}
+
+export interface SearchStepOptions {
+  /** Whether the candidates' scores are log-probabilities; otherwise `sums` make them so. */
+  readonly normalized: boolean;
+  readonly endToken: number;
+  /** The most new tokens; an answer that reaches them ends. */
+  readonly maximum: number;
+  /**
+   * When a search with as many ended answers as beams is done: `true` at once; else when the best beam,
+   * its score divided by that of its length, or of the longest, falls behind them.
+   */
+  readonly stop: true | "at length so far" | "at most";
+}
+
+/**
+ * One step of greedy or beam search with the outcome of `transformers.GenerationMixin._beam_search` from
+ * 4.50 on, which always computes all beams and pushes what is ruled out down by 1e9; here it is not there
+ * at all. Ties go to the lower row, then to the lower token. A search whose logits were not finite is done.
+ *
+ * @param candidates u32 (R, slices, best, 3) of `nextTokens`: twice as many as beams where there are
+ *   several, because as many as beams may end; 64 at most
+ * @param sums (R, slices, 4) of `logSumExp`
+ */
+export function searchStep(
+  rec: Recording,
+  candidates: Tensor,
+  sums: Tensor,
+  state: SearchState,
+  { normalized, endToken, maximum, stop }: SearchStepOptions,
+): void {
+  const [rows = 0, slices = 0, best = 0] = candidates.shape;
+  const [searches = 0] = state.positions.shape;
+  const [, capacity = 0] = state.ancestry.shape;
+  expectShape(candidates, [rows, slices, best, CANDIDATE], "search_step candidates");
+  expectShape(sums, [rows, slices, 4], "search_step sums");
+  expectShape(state.trace, [capacity, rows, TRACE_ROW], "search_step trace");
+  expectShape(state.tokens, [rows], "search_step tokens");
+  expectShape(state.ancestry, [rows, capacity], "search_step ancestry");
+  expectShape(state.running, [1], "search_step running");
+  expectShape(state.lengths, [maximum + 1], "search_step lengths");
+  const params = {
+    rows,
+    width: rows / searches,
+    slices,
+    best,
+    capacity,
+    normalized: normalized ? 1 : 0,
+    endToken,
+    maximum,
+    stopEarly: stop === true ? 1 : 0,
+    bound: stop === "at most" ? maximum : 0,
+  };
+  rec.dispatch(searchStepKernel, { candidates, sums, ...state }, params, {});
+}

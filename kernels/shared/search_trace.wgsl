@@ -1,0 +1,28 @@
+// What the kernels of a search hand each other; see search_trace.ts.
+
+// A token that may come next: what candidates are ranked by, and the score of the token alone.
+struct Candidate {
+  key: f32,
+  token: u32,
+  score: f32,
+}
+
+// An answer that ended: the row of the step before that it continued, and its last token.
+struct Ended {
+  step: u32,
+  parent: u32,
+  token: u32,
+  log_prob: f32,
+  score: f32,
+}
+
+struct TraceRow {
+  token: u32,
+  parent: u32,
+  log_prob: f32,
+  score: f32,
+  ended: Ended,
+  done: u32,
+  broken_token: f32,
+  broken_logit: f32,
+}
