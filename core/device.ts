@@ -9,7 +9,7 @@ import type { Runner } from "./runner.ts";
 export type DeviceOption = "auto" | "gpu" | "cpu" | GPUDevice;
 
 /** Ours to WebGPU's names: the only place that knows both. */
-const FEATURE_NAMES: Readonly<Record<Feature, GPUFeatureName>> = {
+const FEATURE_NAMES: Readonly<Record<Exclude<Feature, "software">, GPUFeatureName>> = {
   f16: "shader-f16",
   subgroups: "subgroups" as GPUFeatureName,
   timestamps: "timestamp-query",
@@ -47,7 +47,7 @@ export async function openRunner(
   if (typeof device === "object" && device !== null) {
     return new GpuRunner(device, {
       name: "a device of the caller",
-      features: featuresOf(device),
+      features: featuresOf(device.features, device.adapterInfo),
       owned: false,
       ...options,
     });
@@ -93,20 +93,23 @@ async function openGpu(options: DeviceOptions): Promise<GpuRunner> {
       );
     }
   }
-  const features = (Object.keys(FEATURE_NAMES) as Feature[]).filter((name) =>
-    adapter.features.has(FEATURE_NAMES[name]),
-  );
+  const features = featuresOf(adapter.features, adapter.info);
   const device = await adapter.requestDevice({
     label: "florence2-webgpu",
-    requiredFeatures: features.map((name) => FEATURE_NAMES[name]),
+    requiredFeatures: [...features].flatMap((name) => (name === "software" ? [] : FEATURE_NAMES[name])),
     requiredLimits: Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]])),
   });
   const { vendor, architecture, description } = adapter.info;
   const name = description || [vendor, architecture].filter(Boolean).join(" ") || "a WebGPU adapter";
-  return new GpuRunner(device, { name, features: new Set(features), owned: true, adapter, ...options });
+  return new GpuRunner(device, { name, features, owned: true, adapter, ...options });
 }
 
-function featuresOf(device: GPUDevice): ReadonlySet<Feature> {
-  const names = Object.keys(FEATURE_NAMES) as Feature[];
-  return new Set(names.filter((name) => device.features.has(FEATURE_NAMES[name])));
+function featuresOf(found: GPUSupportedFeatures, info: GPUAdapterInfo): ReadonlySet<Feature> {
+  const names = (Object.keys(FEATURE_NAMES) as (keyof typeof FEATURE_NAMES)[]).filter((name) =>
+    found.has(FEATURE_NAMES[name]),
+  );
+  const features = new Set<Feature>(names);
+  if (!(info.subgroupMinSize >= 8)) features.delete("subgroups");
+  if (info.isFallbackAdapter) features.add("software");
+  return features;
 }

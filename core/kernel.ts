@@ -1,8 +1,11 @@
 import { Florence2Error } from "./errors.ts";
 import type { Dtype } from "./tensor.ts";
 
-/** Optional device features by our own short names; `device.ts` alone knows what WebGPU calls them. */
-export type Feature = "f16" | "subgroups" | "timestamps";
+/**
+ * Optional device features by our own short names; `device.ts` alone knows what WebGPU calls them. Subgroups
+ * have 8 lanes at least; `software` is a device that computes on the CPU.
+ */
+export type Feature = "f16" | "subgroups" | "timestamps" | "software";
 
 export interface Binding {
   readonly access: "read" | "write" | "readwrite";

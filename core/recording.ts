@@ -85,13 +85,18 @@ export class Recording {
     return tensor;
   }
 
-  /** Names a stage of the model. Costs nothing unless the caller of the recording asked for it. */
-  tap(name: string, tensor: Tensor): Tensor {
+  /**
+   * Names a stage of the model. Costs nothing unless the caller of the recording asked for it; a stage that
+   * is in no tensor of its own is given as what records one.
+   */
+  tap<T extends Tensor | (() => Tensor)>(name: string, stage: T): T {
     if (this.#options.taps?.(name)) {
+      const given: Tensor | (() => Tensor) = stage;
+      const tensor = typeof given === "function" ? given() : given;
       this.taps.set(name, { tensor, dispatches: this.dispatches.length });
       this.keep(tensor);
     }
-    return tensor;
+    return stage;
   }
 
   /** Everything recorded inside `body` carries this name in errors and profiles. */

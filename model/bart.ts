@@ -6,16 +6,31 @@
  * picture and beam), T decoding steps that the caches hold, V vocabulary, d model width.
  */
 import type { Recording } from "../core/recording.ts";
-import { columnsOf, reshape, rows, rowsOf, type Tensor } from "../core/tensor.ts";
+import {
+  BYTES_PER_ELEMENT,
+  columnsOf,
+  reshape,
+  rowAlignment,
+  rows,
+  rowsOf,
+  type Tensor,
+} from "../core/tensor.ts";
 import { addRows } from "../kernels/add_rows/add_rows.ts";
-import { appendCache } from "../kernels/append_cache/append_cache.ts";
 import { cachedAttention } from "../kernels/cached_attention/cached_attention.ts";
 import { crossAttention } from "../kernels/cross_attention/cross_attention.ts";
 import { embedTokens } from "../kernels/embed_tokens/embed_tokens.ts";
 import { encoderAttention } from "../kernels/encoder_attention/encoder_attention.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
 import type { TextConfig } from "./config.ts";
-import { type Affine, type FeedForward, feedForward, type Linear, layerNorm, linear } from "./layers.ts";
+import {
+  type Affine,
+  type FeedForward,
+  feedForward,
+  type Linear,
+  layerNorm,
+  linear,
+  type Normed,
+} from "./layers.ts";
 
 /** BART's position tables begin with two rows that are never used. */
 const POSITION_OFFSET = 2;
@@ -30,8 +45,6 @@ export interface EncoderLayerWeights extends FeedForward {
 
 export interface DecoderLayerWeights extends EncoderLayerWeights {
   readonly crossQuery: Linear;
-  /** k and v stacked: (2d, d). */
-  readonly crossKeysValues: Linear;
   readonly crossOut: Linear;
   readonly crossAttentionNorm: Affine;
 }
@@ -44,7 +57,10 @@ export interface TextWeights {
   /** (V); absent where the checkpoint has none. */
   readonly headBias: Tensor | undefined;
   readonly encoder: Coder<EncoderLayerWeights>;
-  readonly decoder: Coder<DecoderLayerWeights>;
+  readonly decoder: Coder<DecoderLayerWeights> & {
+    /** k and v of each layer's cross-attention, stacked: (layers * 2d, d). */
+    readonly crossKeysValues: Linear;
+  };
 }
 
 interface Coder<Layer> {
@@ -54,7 +70,10 @@ interface Coder<Layer> {
   readonly layers: readonly Layer[];
 }
 
-/** Encodes picture tokens (I, d) followed by a prompt of u32 ids (n): (S, d) with S = I + n. */
+/**
+ * Encodes picture tokens (I, d) followed by a prompt of u32 ids (n): (S, d) with S = I + n. BART normalises
+ * after each part; here every product that reads such rows does it on the way, and no normalised copy exists.
+ */
 export function encode(
   rec: Recording,
   w: TextWeights,
@@ -63,7 +82,7 @@ export function encode(
   /** u32 (1) holding 0: positions count from the first picture token. */
   start: Tensor,
   config: TextConfig,
-): Tensor {
+): Normed {
   const [I, d] = [rowsOf(image), columnsOf(image)];
   const { positions, embeddingNorm, layers } = w.encoder;
   const embedded = rec.temp([I + prompt.shape[0]!, d]);
@@ -74,29 +93,40 @@ export function encode(
     out: embedded,
     outRow: I,
   });
-  let h = rec.tap("encoder.embed", layerNorm(rec, embedded, embeddingNorm));
+  let h: Normed = { rows: embedded, norm: embeddingNorm };
+  rec.tap("encoder.embed", () => layerNorm(rec, h));
   for (const [i, layer] of layers.entries()) {
     h = rec.scope(`encoder.layer${i}`, () => encoderLayer(rec, layer, h, config.encoderAttentionHeads));
-    rec.tap(`encoder.layer${i}`, h);
+    rec.tap(`encoder.layer${i}`, () => layerNorm(rec, h));
   }
   return h;
 }
 
-function encoderLayer(rec: Recording, w: EncoderLayerWeights, h: Tensor, heads: number): Tensor {
+function encoderLayer(rec: Recording, w: EncoderLayerWeights, h: Normed, heads: number): Normed {
   const attended = encoderAttention(rec, linear(rec, h, w.qkv), heads);
-  h = layerNorm(rec, linear(rec, attended, w.out, { residual: h }), w.selfAttentionNorm);
-  return layerNorm(rec, feedForward(rec, h, w, h), w.finalNorm);
+  h = { rows: linear(rec, attended, w.out, { residual: h }), norm: w.selfAttentionNorm };
+  return { rows: feedForward(rec, h, w, h), norm: w.finalNorm };
 }
 
-/** What every decoding step reads of a picture and its prompt, for each decoder layer: computed once. */
+/**
+ * What every decoding step reads of a picture and its prompt, computed once: the keys and values of all layers,
+ * into rows of `out` (layers, pictures * S, 2d) from row `firstRow` on.
+ */
 export function crossKeysValues(
   rec: Recording,
-  w: TextWeights,
-  encoded: Tensor,
-  out: readonly Tensor[],
+  { decoder: { crossKeysValues } }: TextWeights,
+  encoded: Normed,
+  out: Tensor,
+  firstRow: number,
 ): void {
-  for (const [i, layer] of w.decoder.layers.entries()) {
-    linear(rec, encoded, layer.crossKeysValues, { out: out[i]! });
+  const { weight, bias } = crossKeysValues;
+  const columns = columnsOf(out);
+  for (const { from, to, tensor } of rec.bands(out, undefined, rowAlignment(columns * BYTES_PER_ELEMENT))) {
+    const part = {
+      weight: rows(weight, from * columns, to * columns),
+      bias: rows(bias, from * columns, to * columns),
+    };
+    linear(rec, encoded, part, { out: tensor, outRow: firstRow });
   }
 }
 
@@ -126,12 +156,13 @@ export function decodeStep(rec: Recording, w: TextWeights, state: DecoderState, 
     firstPosition: POSITION_OFFSET,
     advance: 0,
   });
-  let h = rec.tap("decoder.embed", layerNorm(rec, embedded, embeddingNorm));
+  let h: Normed = { rows: embedded, norm: embeddingNorm };
+  rec.tap("decoder.embed", () => layerNorm(rec, h));
   for (const [i, layer] of layers.entries()) {
     h = rec.scope(`decoder.layer${i}`, () =>
       decoderLayer(rec, layer, h, state, i, config.decoderAttentionHeads),
     );
-    rec.tap(`decoder.layer${i}`, h);
+    rec.tap(`decoder.layer${i}`, () => layerNorm(rec, h));
   }
   return rec.tap(
     "logits",
@@ -142,26 +173,22 @@ export function decodeStep(rec: Recording, w: TextWeights, state: DecoderState, 
 function decoderLayer(
   rec: Recording,
   w: DecoderLayerWeights,
-  h: Tensor,
+  h: Normed,
   { position, ancestry, lengths, layers }: DecoderState,
   index: number,
   heads: number,
-): Tensor {
-  const d = columnsOf(h);
+): Normed {
   const { keys, values, cross } = layers[index]!;
-  const qkv = linear(rec, h, w.qkv);
-  appendCache(rec, qkv, d, keys, position);
-  appendCache(rec, qkv, 2 * d, values, position);
-  const attended = cachedAttention(rec, qkv, keys, values, ancestry, position, heads);
-  h = layerNorm(rec, linear(rec, attended, w.out, { residual: h }), w.selfAttentionNorm);
-  const crossed = crossAttention(rec, linear(rec, h, w.crossQuery), cross, lengths, heads);
-  h = layerNorm(rec, linear(rec, crossed, w.crossOut, { residual: h }), w.crossAttentionNorm);
-  return layerNorm(rec, feedForward(rec, h, w, h), w.finalNorm);
+  const attended = cachedAttention(rec, linear(rec, h, w.qkv), keys, values, ancestry, position, heads);
+  h = { rows: linear(rec, attended, w.out, { residual: h }), norm: w.selfAttentionNorm };
+  const crossed = crossAttention(rec, h, w.crossQuery, cross, lengths, heads);
+  h = { rows: linear(rec, crossed, w.crossOut, { residual: h }), norm: w.crossAttentionNorm };
+  return { rows: feedForward(rec, h, w, h), norm: w.finalNorm };
 }
 
 /** h·Wᵀ + bias, in slices of the vocabulary: in f32 the whole table outgrows a portable binding. */
-function languageHead(rec: Recording, { head, headBias }: TextWeights, h: Tensor): Tensor {
-  const logits = rec.temp([rowsOf(h), head.shape[0]!]);
+function languageHead(rec: Recording, { head, headBias }: TextWeights, h: Normed): Tensor {
+  const logits = rec.temp([rowsOf(h.rows), head.shape[0]!]);
   // 64 biases begin where a binding may.
   for (const { from, to, tensor } of rec.bands(head, undefined, 64)) {
     const bias = headBias && rows(reshape(headBias, [head.shape[0]!]), from, to);

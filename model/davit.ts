@@ -5,9 +5,8 @@
  */
 import type { Recording } from "../core/recording.ts";
 import { BYTES_PER_ELEMENT, columnsOf, rows, rowsOf, type Tensor } from "../core/tensor.ts";
-import { channelMix } from "../kernels/channel_mix/channel_mix.ts";
-import { channelScores, chunksOf } from "../kernels/channel_scores/channel_scores.ts";
-import { channelSoftmax } from "../kernels/channel_softmax/channel_softmax.ts";
+import { channelScores } from "../kernels/channel_scores/channel_scores.ts";
+import { channelWeights } from "../kernels/channel_weights/channel_weights.ts";
 import { conv2d } from "../kernels/conv2d/conv2d.ts";
 import { depthwiseConv } from "../kernels/depthwise_conv/depthwise_conv.ts";
 import { windowAttention } from "../kernels/window_attention/window_attention.ts";
@@ -77,7 +76,7 @@ function convEmbed(
     (of) => of[stage]!,
   );
   const prenorm = config.patchPrenorm[stage]!;
-  const y = conv2d(rec, prenorm ? layerNorm(rec, x, norm) : x, conv, {
+  const y = conv2d(rec, prenorm ? { rows: x, norm } : x, conv, {
     height,
     width,
     kernel: kernel!,
@@ -86,67 +85,48 @@ function convEmbed(
     layout: stage === 0 ? "planes" : "tokens",
   });
   const shorten = (side: number) => Math.floor((side + 2 * padding! - kernel!) / stride!) + 1;
-  return { x: prenorm ? y : layerNorm(rec, y, norm), height: shorten(height), width: shorten(width) };
+  return {
+    x: prenorm ? y : layerNorm(rec, { rows: y, norm }),
+    height: shorten(height),
+    width: shorten(width),
+  };
 }
 
 function spatialBlock(rec: Recording, w: BlockWeights, map: FeatureMap, config: VisionConfig, stage: number) {
   let x = depthwiseConv(rec, map.x, w.conv1, map);
-  const y = windowAttend(
-    rec,
-    w,
-    { ...map, x: layerNorm(rec, x, w.norm1) },
-    config.numHeads[stage]!,
-    config.windowSize,
-  );
+  const y = windowAttend(rec, w, { ...map, x }, config.numHeads[stage]!, config.windowSize);
   x = linear(rec, y, w.proj, { residual: x });
   x = depthwiseConv(rec, x, w.conv2, map);
-  return { ...map, x: feedForward(rec, layerNorm(rec, x, w.norm2), w, x) };
+  return { ...map, x: feedForward(rec, { rows: x, norm: w.norm2 }, w, x) };
 }
 
 function channelBlock(rec: Recording, w: BlockWeights, map: FeatureMap, config: VisionConfig, stage: number) {
   let x = depthwiseConv(rec, map.x, w.conv1, map);
-  const y = channelAttend(rec, w, layerNorm(rec, x, w.norm1), config.numGroups[stage]!);
-  x = linear(rec, y, w.proj, { residual: x });
+  const normed = { rows: x, norm: w.norm1 };
+  const scores = channelScores(rec, normed, w.qkv, config.numGroups[stage]!);
+  x = linear(rec, normed, channelWeights(rec, scores, w, rowsOf(x)), { residual: x });
   x = depthwiseConv(rec, x, w.conv2, map);
-  return { ...map, x: feedForward(rec, layerNorm(rec, x, w.norm2), w, x) };
+  return { ...map, x: feedForward(rec, { rows: x, norm: w.norm2 }, w, x) };
 }
 
 /** Attention between the tokens of each window; whole rows of windows at a time where memory is short. */
 function windowAttend(
   rec: Recording,
-  { qkv }: BlockWeights,
-  map: FeatureMap,
+  { qkv, norm1 }: BlockWeights,
+  { x, width }: FeatureMap,
   heads: number,
   window: number,
 ): Tensor {
-  const out = rec.temp(map.x.shape);
-  for (const band of rec.bands(map.x, bytesOfQkv(map.x), window * map.width)) {
-    windowAttention(rec, linear(rec, band.tensor, qkv), qkv.bias, {
-      height: (band.to - band.from) / map.width,
-      width: map.width,
+  const out = rec.temp(x.shape);
+  const qkvBytes = 3 * columnsOf(x) * BYTES_PER_ELEMENT;
+  for (const { from, to, tensor } of rec.bands(x, qkvBytes, window * width)) {
+    windowAttention(rec, linear(rec, { rows: tensor, norm: norm1 }, qkv), qkv.bias, {
+      height: (to - from) / width,
+      width,
       heads,
       window,
-      out: rows(out, band.from, band.to),
+      out: rows(out, from, to),
     });
   }
   return out;
 }
-
-/** Attention between the channels of each group, whose scores are sums over all tokens. */
-function channelAttend(rec: Recording, { qkv }: BlockWeights, x: Tensor, groups: number): Tensor {
-  const [N, C] = [rowsOf(x), columnsOf(x)];
-  const bands = rec.bands(x, bytesOfQkv(x)).map((band) => ({ ...band, qkv: linear(rec, band.tensor, qkv) }));
-  const chunks = bands.map(({ from, to }) => chunksOf(to - from));
-  const partials = rec.temp([chunks.reduce((a, b) => a + b), groups, C / groups, C / groups]);
-  let firstChunk = 0;
-  for (const [i, band] of bands.entries()) {
-    channelScores(rec, band.qkv, groups, { partials, firstChunk });
-    firstChunk += chunks[i]!;
-  }
-  const attention = channelSoftmax(rec, partials, N);
-  const out = rec.temp(x.shape);
-  for (const { from, to, qkv } of bands) channelMix(rec, qkv, attention, rows(out, from, to));
-  return out;
-}
-
-const bytesOfQkv = (x: Tensor) => 3 * columnsOf(x) * BYTES_PER_ELEMENT;

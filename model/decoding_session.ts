@@ -32,6 +32,8 @@ export class DecodingSession {
   readonly #recording: RecordingOptions;
   readonly #search: Search;
   readonly #lengths: Tensor;
+  /** (layers, pictures * S, 2d). */
+  readonly #cross: Tensor;
   #layers: DecoderState["layers"];
   #capacity = 0;
   #position = 0;
@@ -74,10 +76,13 @@ export class DecodingSession {
     const lengths = Uint32Array.from(questions, ({ image, promptIds }) => image.shape[0]! + promptIds.length);
     const source = Math.ceil(Math.max(...lengths) / SOURCE_MULTIPLE) * SOURCE_MULTIPLE;
     this.#lengths = runner.upload("source lengths", [questions.length], lengths);
-    this.#layers = weights.decoder.layers.map((_, i) => ({
+    const { layers } = weights.decoder;
+    const columns = 2 * config.dModel;
+    this.#cross = runner.zeros("cross keys and values", [layers.length, questions.length * source, columns]);
+    this.#layers = layers.map((_, i) => ({
       keys: runner.zeros(`layer ${i} keys`, [1]),
       values: runner.zeros(`layer ${i} values`, [1]),
-      cross: runner.zeros(`layer ${i} cross keys and values`, [questions.length, source, 2 * config.dModel]),
+      cross: reshape(rows(this.#cross, i, i + 1), [questions.length, source, columns]),
     }));
   }
 
@@ -110,8 +115,8 @@ export class DecodingSession {
   dispose(): void {
     this.#program?.dispose();
     this.#search.dispose();
-    const caches = this.#layers.flatMap(({ keys, values, cross }) => [keys, values, cross]);
-    for (const tensor of [this.#lengths, ...caches]) this.#runner.free(tensor);
+    const caches = this.#layers.flatMap(({ keys, values }) => [keys, values]);
+    for (const tensor of [this.#lengths, this.#cross, ...caches]) this.#runner.free(tensor);
   }
 
   async #encode(picture: number, { image, promptIds }: Question): Promise<void> {
@@ -120,12 +125,8 @@ export class DecodingSession {
     const start = runner.zeros("start", [1], "u32");
     const rec = new Recording(this.#recording);
     const encoded = encode(rec, this.#weights, image, prompt, start, this.#config);
-    const slots = this.#layers.map(({ cross }) => {
-      const [pictures, source, columns] = cross.shape as [number, number, number];
-      const flat = reshape(cross, [pictures * source, columns]);
-      return rows(flat, picture * source, picture * source + encoded.shape[0]!);
-    });
-    crossKeysValues(rec, this.#weights, encoded, slots);
+    const source = this.#cross.shape[1]! / this.#lengths.shape[0]!;
+    crossKeysValues(rec, this.#weights, encoded, this.#cross, picture * source);
     const program = await runner.prepare(rec);
     try {
       await program.run(this.#search.settings.signal);

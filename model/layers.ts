@@ -1,7 +1,8 @@
 import type { Recording } from "../core/recording.ts";
 import { BYTES_PER_ELEMENT, rows, type Tensor } from "../core/tensor.ts";
-import { type Affine, layerNorm } from "../kernels/layer_norm/layer_norm.ts";
+import { layerNorm } from "../kernels/layer_norm/layer_norm.ts";
 import { type MatmulOptions, matmul } from "../kernels/matmul/matmul.ts";
+import type { Affine, Normed } from "../kernels/shared/norm.ts";
 
 /** The weights of y = x·Wᵀ + b: W is (out, in), as stored. */
 export interface Linear {
@@ -17,7 +18,7 @@ export interface FeedForward {
 
 export function linear(
   rec: Recording,
-  x: Tensor,
+  x: Tensor | Normed,
   { weight, bias }: Linear,
   options: Omit<MatmulOptions, "bias"> = {},
 ): Tensor {
@@ -25,17 +26,25 @@ export function linear(
 }
 
 /** fc2(gelu(fc1(x))) + residual. The hidden rows are made in bands where they would outgrow a binding. */
-export function feedForward(rec: Recording, x: Tensor, { fc1, fc2 }: FeedForward, residual: Tensor): Tensor {
-  const out = rec.temp(x.shape);
+export function feedForward(
+  rec: Recording,
+  x: Normed,
+  { fc1, fc2 }: FeedForward,
+  residual: Tensor | Normed,
+): Tensor {
+  const out = rec.temp(x.rows.shape);
   const hiddenBytes = fc1.weight.shape[0]! * BYTES_PER_ELEMENT;
-  for (const band of rec.bands(x, hiddenBytes)) {
-    const hidden = linear(rec, band.tensor, fc1, { activation: "gelu" });
+  for (const { from, to, tensor } of rec.bands(x.rows, hiddenBytes)) {
+    const hidden = linear(rec, { ...x, rows: tensor }, fc1, { activation: "gelu" });
     linear(rec, hidden, fc2, {
-      residual: rows(residual, band.from, band.to),
-      out: rows(out, band.from, band.to),
+      residual: band(residual, from, to),
+      out: rows(out, from, to),
     });
   }
   return out;
 }
 
-export { type Affine, layerNorm };
+const band = (x: Tensor | Normed, from: number, to: number) =>
+  "norm" in x ? { ...x, rows: rows(x.rows, from, to) } : rows(x, from, to);
+
+export { type Affine, layerNorm, type Normed };

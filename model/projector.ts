@@ -4,9 +4,8 @@
  */
 import type { Recording } from "../core/recording.ts";
 import { columnsOf, rowsOf, type Tensor } from "../core/tensor.ts";
-import { addImagePositions } from "../kernels/add_image_positions/add_image_positions.ts";
+import { imageTokens } from "../kernels/image_tokens/image_tokens.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
-import { meanRows } from "../kernels/mean_rows/mean_rows.ts";
 import type { ImageFeatureSource } from "./config.ts";
 import type { FeatureMap } from "./davit.ts";
 import { type Affine, layerNorm } from "./layers.ts";
@@ -36,13 +35,10 @@ export function projectImage(
   const counts = sources.map((source) => (source === "spatial_avg_pool" ? 1 : N));
   const starts = counts.map((_, i) => counts.slice(0, i).reduce((a, b) => a + b, 0));
   const tokens = rec.temp([counts.reduce((a, b) => a + b), C]);
+  const mean = sources.indexOf("spatial_avg_pool");
   for (const [i, source] of sources.entries()) {
-    if (source !== "spatial_avg_pool")
-      addImagePositions(rec, x, w, { height, width, out: tokens, outRow: starts[i]! });
+    if (source === "spatial_avg_pool") continue;
+    imageTokens(rec, x, w, { height, width, out: tokens, outRow: starts[i]!, meanRow: starts[mean] });
   }
-  const all = starts[sources.findIndex((source) => source !== "spatial_avg_pool")]!;
-  for (const [i, source] of sources.entries()) {
-    if (source === "spatial_avg_pool") meanRows(rec, tokens, { from: all, to: all + N, outRow: starts[i]! });
-  }
-  return rec.tap("projector", layerNorm(rec, matmul(rec, tokens, w.projection), w.norm));
+  return rec.tap("projector", layerNorm(rec, { rows: matmul(rec, tokens, w.projection), norm: w.norm }));
 }

@@ -32,7 +32,8 @@ const PIECE_BYTES = 32 * 2 ** 20;
 
 /**
  * Uploads a checkpoint, tensor by tensor in pieces, under the checkpoint's own names. Attention's
- * q, k and v are stacked, so that one matrix product makes all three.
+ * q, k and v are stacked, so that one matrix product makes all three; so are the k and v of all decoder
+ * layers' cross-attention.
  */
 export async function loadWeights(
   checkpoint: FlorenceCheckpoint,
@@ -108,7 +109,13 @@ async function text(load: Loader, config: Florence2Config): Promise<TextWeights>
     head,
     headBias,
     encoder: await coder("encoder", encoderLayers),
-    decoder: await coder("decoder", decoderLayers),
+    decoder: {
+      ...(await coder("decoder", decoderLayers)),
+      crossKeysValues: await load.stacked(
+        `${prefix}.decoder.layers`,
+        decoderLayers.flatMap((_, i) => ["k_proj", "v_proj"].map((part) => `${i}.encoder_attn.${part}`)),
+      ),
+    },
   };
 }
 
@@ -127,7 +134,6 @@ async function decoderLayer(load: Loader, prefix: string): Promise<DecoderLayerW
   return {
     ...(await encoderLayer(load, prefix)),
     crossQuery: await load.linear(`${prefix}.encoder_attn.q_proj`),
-    crossKeysValues: await load.stacked(`${prefix}.encoder_attn`, ["k_proj", "v_proj"]),
     crossOut: await load.linear(`${prefix}.encoder_attn.out_proj`),
     crossAttentionNorm: await load.linear(`${prefix}.encoder_attn_layer_norm`),
   };

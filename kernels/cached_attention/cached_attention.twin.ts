@@ -1,25 +1,29 @@
 interface Arrays {
-  readonly q: Float32Array;
-  readonly keys: Float32Array;
-  readonly values: Float32Array;
+  readonly qkv: Float32Array;
   readonly ancestry: Uint32Array;
   readonly position: Uint32Array;
+  readonly keys: Float32Array;
+  readonly values: Float32Array;
   readonly out: Float32Array;
 }
 
 interface Params {
   readonly rows: number;
-  readonly columns: number;
   readonly steps: number;
 }
 
 export function cachedAttentionTwin(
-  { q, keys, values, ancestry, position, out }: Arrays,
-  { rows, columns, steps }: Params,
+  { qkv, ancestry, position, keys, values, out }: Arrays,
+  { rows, steps }: Params,
   { D, H }: { readonly D: number; readonly H: number },
 ): void {
   const d = D * H;
   const seen = position[0]! + 1;
+  for (let r = 0; r < rows; r++) {
+    const start = (position[0]! * rows + r) * d;
+    keys.set(qkv.subarray((3 * r + 1) * d, (3 * r + 2) * d), start);
+    values.set(qkv.subarray((3 * r + 2) * d, (3 * r + 3) * d), start);
+  }
   const scores = new Float64Array(seen);
   for (let r = 0; r < rows; r++) {
     for (let h = 0; h < H; h++) {
@@ -27,7 +31,7 @@ export function cachedAttentionTwin(
       for (let t = 0; t < seen; t++) {
         const key = (t * rows + ancestry[r * steps + t]!) * d + h * D;
         let score = 0;
-        for (let c = 0; c < D; c++) score += q[r * columns + h * D + c]! * keys[key + c]!;
+        for (let c = 0; c < D; c++) score += qkv[r * 3 * d + h * D + c]! * keys[key + c]!;
         scores[t] = score / Math.sqrt(D);
         largest = Math.max(largest, scores[t]!);
       }

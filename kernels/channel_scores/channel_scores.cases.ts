@@ -1,28 +1,39 @@
 import { kernelCases } from "../../core/kernel_cases.ts";
-import { channelScores, channelScoresKernel, chunksOf } from "./channel_scores.ts";
+import { channelScores, channelScoresKernel } from "./channel_scores.ts";
 
 export default kernelCases(channelScoresKernel, {
   cases: [
-    { name: "stage 1 of base", N: 36864, G: 4, D: 32 },
-    { name: "stage 3 of base", N: 2304, G: 16, D: 32 },
-    { name: "stage 4 of large", N: 576, G: 64, D: 32 },
-    { name: "ragged", N: 333, G: 3, D: 37 },
-    { name: "widest head, second band", N: 130, G: 2, D: 64, firstChunk: 3 },
-    { name: "one token, one channel", N: 1, G: 1, D: 1 },
+    { name: "stage 1 of base, a quarter", N: 9216, G: 4, D: 32 },
+    { name: "stage 3 of base, a quarter", N: 576, G: 16, D: 32 },
+    { name: "stage 4 of large, a row", N: 24, G: 64, D: 32 },
+    { name: "ragged", N: 333, G: 3, D: 20 },
+    { name: "narrow groups", N: 70, G: 9, D: 4 },
+    { name: "one token, one group", N: 1, G: 1, D: 4 },
   ],
-  inputs: ({ N, G, D, firstChunk = 0 }, random) => ({
-    qkv: random.normal(N, 3 * G * D),
-    partials: random.normal(firstChunk + chunksOf(N), G, D, D),
-  }),
-  record: (rec, { qkv, partials }, { G, firstChunk }) => ({
+  inputs: ({ N, G, D }, random) => {
+    const C = G * D;
+    const weight = random.normal(3 * C, C);
+    return {
+      x: random.normal(N, C),
+      normWeight: random.normal(C),
+      normBias: random.normal(C),
+      // Of such a size that queries and keys are about 1, as in a trained model.
+      weight: { ...weight, data: weight.data.map((value) => value * (2 * C) ** -0.5) },
+      bias: random.normal(3 * C),
+    };
+  },
+  record: (rec, { x, normWeight, normBias, weight, bias }, { G }) => ({
     partials: channelScores(
       rec,
-      qkv!,
+      { rows: x!, norm: { weight: normWeight!, bias: normBias! } },
+      { weight: weight!, bias: bias! },
       G,
-      firstChunk === undefined ? undefined : { partials: partials!, firstChunk },
     ),
   }),
-  work: ({ N, G, D }) => ({ bytes: 4 * (2 * N + chunksOf(N) * D) * G * D, operations: 2 * N * G * D * D }),
-  // 128 products of either sign: their rounding errors stay where the sum cancels.
-  tolerance: 3e-5,
+  work: ({ N, G, D }) => ({
+    bytes: 4 * G * D * (N + 2 * G * D),
+    operations: N * G * D * (4 * G * D + 2 * D),
+  }),
+  // Up to some hundred products of either sign, of sums over all channels: errors stay where they cancel.
+  tolerance: 1e-4,
 });

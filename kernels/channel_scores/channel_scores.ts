@@ -1,64 +1,95 @@
 import { Florence2Error } from "../../core/errors.ts";
-import { ceilDiv, defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
+import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
-import { CHUNK, channelScoresTwin } from "./channel_scores.twin.ts";
+import { expectNormed, type Normed } from "../shared/norm.ts";
+import { channelScoresTwin } from "./channel_scores.twin.ts";
+
+/** Tokens that a workgroup projects at a time, and its channels at most: as in the shader. */
+const TOKENS = 16;
+const CHANNELS = 64;
+const MAX_GROUP_WIDTH = 32;
+
+const includes = [
+  new URL("../shared/grid.wgsl", import.meta.url),
+  new URL("../shared/row_statistics.wgsl", import.meta.url),
+  new URL("./channel_scores.tokens.wgsl", import.meta.url),
+];
+
+interface Size {
+  readonly tokens: number;
+  readonly chunk: number;
+  readonly groups: number;
+}
+
+const groups = ({ tokens, chunk, groups }: Size, { D }: { readonly D: number }) =>
+  linearGroups(ceilDiv(tokens, chunk) * ceilDiv(groups, Math.floor(CHANNELS / D)));
 
 export const channelScoresKernel = defineKernel({
   name: "channel_scores",
-  bindings: { qkv: read, partials: update },
-  params: { tokens: "u32", first_chunk: "u32", groups: "u32" },
+  bindings: { normed: read, norm_weight: read, norm_bias: read, weight: read, bias: read, partials: write },
+  params: { tokens: "u32", chunk: "u32", groups: "u32" },
   constants: { D: "u32" },
   variants: [
     {
-      label: "portable",
-      source: new URL("./channel_scores.wgsl", import.meta.url),
-      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
-      groups: ({ tokens, groups }) => linearGroups(chunksOf(tokens) * groups),
+      // As with matrix products.
+      label: "subgroups",
+      source: new URL("./channel_scores.subgroups.wgsl", import.meta.url),
+      includes,
+      needs: ["software", "subgroups"],
+      groups,
     },
+    { label: "slab", source: new URL("./channel_scores.slab.wgsl", import.meta.url), includes, groups },
   ],
   twin: channelScoresTwin,
 });
 
-/** The workgroup of a head holds a quarter of its width squared: 256 invocations at this one. */
-const MAX_HEAD_WIDTH = 64;
+/** Workgroups of a call: enough for a large GPU, and few enough partial sums for whoever adds them up. */
+const WORKGROUPS = 128;
 
-/** How many partial sums `channelScores` makes of so many tokens. */
-export function chunksOf(tokens: number): number {
-  return ceilDiv(tokens, CHUNK);
-}
-
-/** Partial sums (chunks of all bands, G, D, D), and which of them a band fills first. */
-export interface ScoreTarget {
-  readonly partials: Tensor;
-  readonly firstChunk: number;
+/** Tokens whose products one workgroup sums. */
+function chunkOf(tokens: number, channels: number): number {
+  const chunks = ceilDiv(WORKGROUPS * CHANNELS, channels);
+  return ceilDiv(ceilDiv(tokens, chunks), TOKENS) * TOKENS;
 }
 
 /**
- * The products QᵀK of channel attention, per group of D channels, over the tokens of qkv (N, 3C):
- * not yet scaled, and summed over chunks of tokens only, (chunks, G, D, D). The sum over all tokens
- * is the longest of the model; in two steps it keeps its accuracy, and the tokens can come in bands.
+ * The products QᵀK of channel attention, per group of D channels, over the tokens x (N, C): not yet scaled, and
+ * summed over chunks of tokens only, (chunks, G, D, D). Queries and keys are projections of the tokens by the
+ * first two thirds of qkv, (3C, C) and (3C), and are kept nowhere. The sum over all tokens is the longest of the
+ * model; in two steps it keeps its accuracy. Microsoft's `channel_attn.fn`.
  */
-export function channelScores(rec: Recording, qkv: Tensor, groups: number, out?: ScoreTarget): Tensor {
-  const tokens = rowsOf(qkv);
-  const D = columnsOf(qkv) / 3 / groups;
-  if (!Number.isInteger(D) || D > MAX_HEAD_WIDTH) {
+export function channelScores(
+  rec: Recording,
+  x: Normed,
+  qkv: { readonly weight: Tensor; readonly bias: Tensor },
+  groups: number,
+): Tensor {
+  const [tokens, C] = [rowsOf(x.rows), columnsOf(x.rows)];
+  expectNormed(x, "channel_scores x");
+  expectShape(qkv.weight, [3 * C, C], "channel_scores qkv weight");
+  expectShape(qkv.bias, [3 * C], "channel_scores qkv bias");
+  const D = C / groups;
+  if (D % 4 !== 0 || D > MAX_GROUP_WIDTH) {
     throw new Florence2Error(
       "shape_mismatch",
-      `channel_scores: qkv [${qkv.shape}] for ${groups} groups: a group has ${D} channels, ` +
-        `expected a whole number up to ${MAX_HEAD_WIDTH}`,
+      `channel_scores: ${C} channels in ${groups} groups, expected a multiple of four up to ${MAX_GROUP_WIDTH} each`,
     );
   }
-  const partials = out?.partials ?? rec.temp([chunksOf(tokens), groups, D, D]);
-  const firstChunk = out?.firstChunk ?? 0;
-  const chunks = partials.shape[0] ?? 0;
-  expectShape(partials, [chunks, groups, D, D], "channel_scores partials");
-  if (firstChunk + chunksOf(tokens) > chunks) {
-    throw new Florence2Error(
-      "shape_mismatch",
-      `channel_scores: ${chunksOf(tokens)} chunks from chunk ${firstChunk} do not fit partials [${partials.shape}]`,
-    );
-  }
-  rec.dispatch(channelScoresKernel, { qkv, partials }, { tokens, first_chunk: firstChunk, groups }, { D });
+  const chunk = chunkOf(tokens, C);
+  const partials = rec.temp([ceilDiv(tokens, chunk), groups, D, D]);
+  rec.dispatch(
+    channelScoresKernel,
+    {
+      normed: x.rows,
+      norm_weight: x.norm.weight,
+      norm_bias: x.norm.bias,
+      weight: qkv.weight,
+      bias: qkv.bias,
+      partials,
+    },
+    { tokens, chunk, groups },
+    { D },
+  );
   return partials;
 }

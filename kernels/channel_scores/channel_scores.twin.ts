@@ -1,33 +1,40 @@
+import { normalizeRows } from "../shared/norm.ts";
+
 interface Arrays {
-  readonly qkv: Float32Array;
+  readonly normed: Float32Array;
+  readonly norm_weight: Float32Array;
+  readonly norm_bias: Float32Array;
+  readonly weight: Float32Array;
+  readonly bias: Float32Array;
   readonly partials: Float32Array;
 }
 
-/** Tokens whose products are summed into one partial result, here and in the shader. */
-export const CHUNK = 128;
+interface Params {
+  readonly tokens: number;
+  readonly chunk: number;
+  readonly groups: number;
+}
 
 export function channelScoresTwin(
-  { qkv, partials }: Arrays,
-  {
-    tokens,
-    first_chunk,
-    groups,
-  }: { readonly tokens: number; readonly first_chunk: number; readonly groups: number },
+  { normed, norm_weight, norm_bias, weight, bias, partials }: Arrays,
+  { tokens, chunk, groups }: Params,
   { D }: { readonly D: number },
 ): void {
   const C = groups * D;
-  for (let chunk = 0; chunk * CHUNK < tokens; chunk++) {
-    const end = Math.min((chunk + 1) * CHUNK, tokens);
-    for (let g = 0; g < groups; g++) {
-      for (let c = 0; c < D; c++) {
-        for (let d = 0; d < D; d++) {
-          let sum = 0;
-          for (let n = chunk * CHUNK; n < end; n++) {
-            sum += qkv[n * 3 * C + g * D + c]! * qkv[n * 3 * C + C + g * D + d]!;
-          }
-          partials[(((first_chunk + chunk) * groups + g) * D + c) * D + d] = sum;
-        }
-      }
+  const x = normalizeRows(normed, norm_weight, norm_bias);
+  const queriesKeys = new Float64Array(2 * C);
+  partials.fill(0);
+  for (let t = 0; t < tokens; t++) {
+    for (let n = 0; n < 2 * C; n++) {
+      let sum = bias[n]!;
+      for (let c = 0; c < C; c++) sum += weight[n * C + c]! * x[t * C + c]!;
+      queriesKeys[n] = sum;
+    }
+    const first = Math.floor(t / chunk) * C * D;
+    for (let c = 0; c < C; c++) {
+      const group = c - (c % D);
+      for (let d = 0; d < D; d++)
+        partials[first + c * D + d]! += queriesKeys[c]! * queriesKeys[C + group + d]!;
     }
   }
 }

@@ -5,6 +5,8 @@ interface Case extends ConvGeometry {
   readonly name: string;
   readonly C: number;
   readonly O: number;
+  /** Whether tokens are read through their layer norm. */
+  readonly norm?: boolean;
 }
 
 /** The two kinds of patch embedding in released models. */
@@ -13,10 +15,11 @@ const later = { kernel: 3, stride: 2, padding: 1, layout: "tokens" } as const;
 
 const cases: readonly Case[] = [
   { name: "stage 1 of base, an eighth", ...first, height: 96, width: 768, C: 3, O: 128 },
-  { name: "stage 2 of base, an eighth", ...later, height: 24, width: 192, C: 128, O: 256 },
-  { name: "stage 4 of base, a quarter", ...later, height: 12, width: 48, C: 512, O: 1024 },
+  { name: "stage 2 of base, an eighth", ...later, height: 24, width: 192, C: 128, O: 256, norm: true },
+  { name: "stage 4 of base, a quarter", ...later, height: 12, width: 48, C: 512, O: 1024, norm: true },
   { name: "ragged picture", ...first, height: 13, width: 30, C: 3, O: 5 },
   { name: "ragged map", ...later, height: 7, width: 9, C: 37, O: 71 },
+  { name: "ragged map, normalised", ...later, height: 7, width: 9, C: 36, O: 71, norm: true },
   { name: "patches that overlap fully", ...later, stride: 1, height: 5, width: 13, C: 17, O: 65 },
   { name: "wide padding, even filter", ...later, kernel: 4, padding: 3, height: 4, width: 3, C: 2, O: 3 },
   { name: "one pixel, one channel", ...later, height: 1, width: 1, C: 1, O: 1 },
@@ -27,7 +30,7 @@ const outSide = (side: number, { kernel, stride, padding }: Case) =>
 
 export default kernelCases(conv2dKernel, {
   cases,
-  inputs: ({ height, width, kernel, layout, C, O }, random) => {
+  inputs: ({ height, width, kernel, layout, C, O, norm }, random) => {
     const weight = random.normal(O, C, kernel, kernel);
     // Of such a size that outputs are about 1, as in a trained model.
     const scale = (C * kernel * kernel) ** -0.5;
@@ -35,11 +38,13 @@ export default kernelCases(conv2dKernel, {
       x: layout === "planes" ? random.normal(C, height, width) : random.normal(height * width, C),
       weight: { ...weight, data: weight.data.map((value) => value * scale) },
       bias: random.normal(O),
+      ...(norm && { normWeight: random.normal(C), normBias: random.normal(C) }),
     };
   },
-  record: (rec, { x, weight, bias }, testCase) => ({
-    out: conv2d(rec, x!, { weight: weight!, bias: bias! }, testCase),
-  }),
+  record: (rec, { x, weight, bias, normWeight, normBias }, testCase) => {
+    const source = testCase.norm ? { rows: x!, norm: { weight: normWeight!, bias: normBias! } } : x!;
+    return { out: conv2d(rec, source, { weight: weight!, bias: bias! }, testCase) };
+  },
   work: (testCase) => {
     const { height, width, kernel, C, O } = testCase;
     const outputs = outSide(height, testCase) * outSide(width, testCase) * O;

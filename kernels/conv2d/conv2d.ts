@@ -2,6 +2,7 @@ import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
+import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
 import { conv2dTwin } from "./conv2d.twin.ts";
 
 /** Pixels and outputs of a workgroup, as in the shader. */
@@ -9,7 +10,7 @@ const TILE = 64;
 
 export const conv2dKernel = defineKernel({
   name: "conv2d",
-  bindings: { x: read, weight: read, bias: read, out: write },
+  bindings: { x: read, norm_weight: read, norm_bias: read, weight: read, bias: read, out: write },
   params: {
     height: "u32",
     width: "u32",
@@ -18,7 +19,7 @@ export const conv2dKernel = defineKernel({
     channels: "u32",
     outputs: "u32",
   },
-  constants: { KERNEL: "u32", STRIDE: "u32", PADDING: "u32", PLANES: "u32" },
+  constants: { KERNEL: "u32", STRIDE: "u32", PADDING: "u32", PLANES: "u32", HAS_NORM: "u32" },
   variants: [
     {
       label: "portable",
@@ -43,19 +44,21 @@ export interface ConvGeometry {
 
 /**
  * A convolution with square filters (O, C, k, k), bias (O), and zeros around the map; as in PyTorch,
- * filters are not flipped. Gives tokens (outH outW, O), with outH = floor((H + 2 padding - k) / stride) + 1:
- * DaViT's patch embedding, `convs.*.proj`.
+ * filters are not flipped. Tokens may be read through their layer norm, before the zeros come. Gives tokens
+ * (outH outW, O), with outH = floor((H + 2 padding - k) / stride) + 1: DaViT's patch embedding, `convs.*.proj`.
  */
 export function conv2d(
   rec: Recording,
-  x: Tensor,
+  x: Tensor | Normed,
   { weight, bias }: { readonly weight: Tensor; readonly bias: Tensor },
   { height, width, kernel, stride, padding, layout }: ConvGeometry,
 ): Tensor {
   const [O = 0, C = 0] = weight.shape;
   expectShape(weight, [O, C, kernel, kernel], "conv2d weight");
   expectShape(bias, [O], "conv2d bias");
-  expectShape(x, layout === "planes" ? [C, height, width] : [height * width, C], "conv2d x");
+  const { rows: source, norm } = unwrap(x);
+  expectShape(source, layout === "planes" ? [C, height, width] : [height * width, C], "conv2d x");
+  if (norm) expectNormed({ rows: source, norm }, "conv2d x");
   const outHeight = Math.floor((height + 2 * padding - kernel) / stride) + 1;
   const outWidth = Math.floor((width + 2 * padding - kernel) / stride) + 1;
   if (outHeight < 1 || outWidth < 1) {
@@ -68,9 +71,16 @@ export function conv2d(
   const out = rec.temp([outHeight * outWidth, O]);
   rec.dispatch(
     conv2dKernel,
-    { x, weight, bias, out },
+    // What is absent is bound to something that is there, and not read.
+    { x: source, norm_weight: norm?.weight ?? bias, norm_bias: norm?.bias ?? bias, weight, bias, out },
     { height, width, out_height: outHeight, out_width: outWidth, channels: C, outputs: O },
-    { KERNEL: kernel, STRIDE: stride, PADDING: padding, PLANES: layout === "planes" ? 1 : 0 },
+    {
+      KERNEL: kernel,
+      STRIDE: stride,
+      PADDING: padding,
+      PLANES: layout === "planes" ? 1 : 0,
+      HAS_NORM: norm ? 1 : 0,
+    },
   );
   return out;
 }

@@ -1,5 +1,9 @@
+import { normalizeRows } from "../shared/norm.ts";
+
 interface Arrays {
   readonly x: Float32Array;
+  readonly norm_weight: Float32Array;
+  readonly norm_bias: Float32Array;
   readonly weight: Float32Array;
   readonly bias: Float32Array;
   readonly out: Float32Array;
@@ -19,13 +23,15 @@ interface Constants {
   readonly STRIDE: number;
   readonly PADDING: number;
   readonly PLANES: number;
+  readonly HAS_NORM: number;
 }
 
 export function conv2dTwin(
-  { x, weight, bias, out }: Arrays,
+  { x, norm_weight, norm_bias, weight, bias, out }: Arrays,
   { height, width, out_height, out_width, channels, outputs }: Params,
-  { KERNEL, STRIDE, PADDING, PLANES }: Constants,
+  { KERNEL, STRIDE, PADDING, PLANES, HAS_NORM }: Constants,
 ): void {
+  if (HAS_NORM) x = normalizeRows(x, norm_weight, norm_bias);
   const taps = KERNEL * KERNEL;
   // From one channel to the next, and from one pixel to the next.
   const channelStep = PLANES ? height * width : 1;

@@ -1,11 +1,12 @@
 // out[h, w, o] = bias[o] + sum over c, i, j of weight[o, c, i, j]
-//   * x[h * STRIDE + i - PADDING, w * STRIDE + j - PADDING, c], where x is 0 outside of the map
+//   * x[h * STRIDE + i - PADDING, w * STRIDE + j - PADDING, c], where x is 0 outside of the map and may be the
+// layer norm of what is bound
 //
 // A matrix product of patches and filters. One workgroup of 8 x 8 per 64 pixels and 64 outputs;
 // invocation (u, v) computes pixels 4v..4v+3 and 32+4v..32+4v+3 of outputs 4u..4u+3 and 32+4u..32+4u+3.
-// The sum runs over slabs of 16 products: 16 channels of one tap (i, j), or, where x is in planes, 16
-// neighbours in the order of the weights. Lane 16q + k brings element k of every fourth group of four
-// pixels, and of four filters, into workgroup memory.
+// The sum runs over slabs of 16 products: 16 channels of one tap (i, j), tap after tap, or, where x is in planes,
+// 16 neighbours in the order of the weights. Lane 16q + k brings element k of every fourth group of four pixels,
+// and of four filters, into workgroup memory. For the norm, lane l looks at the pixel that a tap reads of patch l.
 
 struct Params {
   height: u32,
@@ -20,11 +21,14 @@ override KERNEL: u32 = 1;
 override STRIDE: u32 = 1;
 override PADDING: u32 = 0;
 override PLANES: u32 = 0;
+override HAS_NORM: u32 = 0;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(1) var<storage, read> norm_weight: array<f32>;
+@group(0) @binding(2) var<storage, read> norm_bias: array<f32>;
+@group(0) @binding(3) var<storage, read> weight: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 const TILE = 64u;
@@ -33,16 +37,23 @@ override TAPS: u32 = KERNEL * KERNEL;
 
 // Where the patches of the pixels begin.
 var<workgroup> corners: array<vec2u, TILE>;
+// Of the pixels that a tap reads of the patches: mean and 1 / standard deviation.
+const EPSILON = 1e-5;
+var<workgroup> statistics: array<vec2f, TILE>;
 // Rows of 16 vectors, four pixels or four filters each; the 17th keeps lanes off each other's banks.
 const PITCH = 17u;
 var<workgroup> patches: array<vec4f, SLAB * PITCH>;
 var<workgroup> filters: array<vec4f, SLAB * PITCH>;
 
+fn slabs_per_tap() -> u32 {
+  return (params.channels + SLAB - 1u) / SLAB;
+}
+
 fn slab_count() -> u32 {
   if (PLANES == 1u) {
     return (params.channels * TAPS + SLAB - 1u) / SLAB;
   }
-  return (params.channels + SLAB - 1u) / SLAB * TAPS;
+  return slabs_per_tap() * TAPS;
 }
 
 // Channel and tap of element k of a slab.
@@ -51,18 +62,40 @@ fn channel_and_tap(slab: u32, k: u32) -> vec2u {
     let i = slab * SLAB + k;
     return vec2u(i / TAPS, i % TAPS);
   }
-  return vec2u(slab / TAPS * SLAB + k, slab % TAPS);
+  return vec2u(slab % slabs_per_tap() * SLAB + k, slab / slabs_per_tap());
+}
+
+fn find_statistics(place: vec2u, number: u32) {
+  if (place.x >= params.width || place.y >= params.height) {
+    return;
+  }
+  let start = (place.y * params.width + place.x) * params.channels;
+  var mean = 0.0;
+  for (var c = 0u; c < params.channels; c++) {
+    mean += x[start + c];
+  }
+  mean /= f32(params.channels);
+  var variance = 0.0;
+  for (var c = 0u; c < params.channels; c++) {
+    let difference = x[start + c] - mean;
+    variance += difference * difference;
+  }
+  statistics[number] = vec2f(mean, inverseSqrt(variance / f32(params.channels) + EPSILON));
 }
 
 // One element of the map, zero outside of it; also where a negative place has wrapped around.
-fn element(place: vec2u, channel: u32) -> f32 {
+fn element(place: vec2u, channel: u32, number: u32) -> f32 {
   if (place.x >= params.width || place.y >= params.height || channel >= params.channels) {
     return 0.0;
   }
   if (PLANES == 1u) {
     return x[(channel * params.height + place.y) * params.width + place.x];
   }
-  return x[(place.y * params.width + place.x) * params.channels + channel];
+  let value = x[(place.y * params.width + place.x) * params.channels + channel];
+  if (HAS_NORM == 1u) {
+    return (value - statistics[number].x) * statistics[number].y * norm_weight[channel] + norm_bias[channel];
+  }
+  return value;
 }
 
 fn filter_element(output: u32, channel: u32, tap: u32) -> f32 {
@@ -107,13 +140,17 @@ fn main(
     let channel = source.x;
     let tap = source.y;
     let shift = vec2u(tap % KERNEL, tap / KERNEL);
+    if (HAS_NORM == 1u && slab % slabs_per_tap() == 0u) {
+      find_statistics(corners[lane] + shift, lane);
+      workgroupBarrier();
+    }
     for (var j = 0u; j < 4u; j++) {
       let four = j * 4u + lane / SLAB;
       patches[k * PITCH + four] = vec4f(
-        element(corners[four * 4u] + shift, channel),
-        element(corners[four * 4u + 1u] + shift, channel),
-        element(corners[four * 4u + 2u] + shift, channel),
-        element(corners[four * 4u + 3u] + shift, channel),
+        element(corners[four * 4u] + shift, channel, four * 4u),
+        element(corners[four * 4u + 1u] + shift, channel, four * 4u + 1u),
+        element(corners[four * 4u + 2u] + shift, channel, four * 4u + 2u),
+        element(corners[four * 4u + 3u] + shift, channel, four * 4u + 3u),
       );
       let output = first_output + four * 4u;
       filters[k * PITCH + four] = vec4f(

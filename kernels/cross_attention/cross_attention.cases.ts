@@ -5,16 +5,35 @@ export default kernelCases(crossAttentionKernel, {
   cases: [
     { name: "base, 3 beams", R: 3, lengths: [587], S: 640, H: 12, D: 64 },
     { name: "large, 2 pictures of 3 beams", R: 6, lengths: [587, 595], S: 640, H: 16, D: 64 },
-    { name: "ragged", R: 4, lengths: [1, 65], S: 70, H: 3, D: 7 },
+    { name: "ragged", R: 4, lengths: [1, 65], S: 70, H: 3, D: 20 },
+    { name: "wide head", R: 1, lengths: [9], S: 12, H: 1, D: 260 },
   ],
-  inputs: ({ R, lengths, S, H, D }, random) => ({
-    q: random.normal(R, H * D),
-    keysValues: random.normal(lengths.length, S, 2 * H * D),
-    lengths: { shape: [lengths.length], data: Uint32Array.from(lengths) },
+  inputs: ({ R, lengths, S, H, D }, random) => {
+    const query = random.normal(H * D, H * D);
+    return {
+      x: random.normal(R, H * D),
+      normWeight: random.normal(H * D),
+      normBias: random.normal(H * D),
+      // Of such a size that queries are about 1, as in a trained model.
+      queryWeight: { ...query, data: query.data.map((value) => value * (H * D) ** -0.5) },
+      queryBias: random.normal(H * D),
+      keysValues: random.normal(lengths.length, S, 2 * H * D),
+      lengths: { shape: [lengths.length], data: Uint32Array.from(lengths) },
+    };
+  },
+  record: (rec, { x, normWeight, normBias, queryWeight, queryBias, keysValues, lengths }, { H }) => ({
+    out: crossAttention(
+      rec,
+      { rows: x!, norm: { weight: normWeight!, bias: normBias! } },
+      { weight: queryWeight!, bias: queryBias! },
+      keysValues!,
+      lengths!,
+      H,
+    ),
   }),
-  record: (rec, { q, keysValues, lengths }, { H }) => ({
-    out: crossAttention(rec, q!, keysValues!, lengths!, H),
+  work: ({ R, lengths, S, H, D }) => ({
+    bytes: 4 * (2 * lengths.length * S + H * D) * H * D,
+    operations: (4 * S + 2 * H * D) * R * H * D,
   }),
-  work: ({ R, S, H, D }) => ({ bytes: 4 * 2 * S * H * D, operations: 4 * R * S * H * D }),
   tolerance: 1e-5,
 });

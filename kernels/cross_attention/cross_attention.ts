@@ -2,11 +2,21 @@ import { Florence2Error } from "../../core/errors.ts";
 import { defineKernel, linearGroups, read, readU32, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
+import { expectNormed, type Normed } from "../shared/norm.ts";
 import { crossAttentionTwin } from "./cross_attention.twin.ts";
 
 export const crossAttentionKernel = defineKernel({
   name: "cross_attention",
-  bindings: { q: read, keysValues: read, lengths: readU32, out: write },
+  bindings: {
+    normed: read,
+    norm_weight: read,
+    norm_bias: read,
+    query_weight: read,
+    query_bias: read,
+    keysValues: read,
+    lengths: readU32,
+    out: write,
+  },
   params: { rows: "u32", rowsPerPicture: "u32", source: "u32" },
   constants: { D: "u32", H: "u32" },
   variants: [
@@ -15,6 +25,7 @@ export const crossAttentionKernel = defineKernel({
       source: new URL("./cross_attention.wgsl", import.meta.url),
       includes: [
         new URL("../shared/grid.wgsl", import.meta.url),
+        new URL("../shared/row_statistics.wgsl", import.meta.url),
         new URL("../shared/query_attention.wgsl", import.meta.url),
       ],
       groups: ({ rows }, { H }) => linearGroups(rows * H),
@@ -23,34 +34,40 @@ export const crossAttentionKernel = defineKernel({
   twin: crossAttentionTwin,
 });
 
-/** As in the shader. */
-const MAX_HEAD_WIDTH = 128;
+/** Each vector of four of a head has a lane of its own. */
+const MAX_HEAD_WIDTH = 1024;
 
 /**
- * softmax(q·kᵀ / √D)·v of decoder rows over what the encoder made of their picture and prompt (BART
- * decoder, transformers `BartAttention`). The R rows belong to P pictures, R / P neighbours to each.
+ * softmax(q·kᵀ / √D)·v of decoder rows over what the encoder made of their picture and prompt, from the
+ * projection of the query on (BART decoder, transformers `BartAttention`). The R rows belong to P pictures,
+ * R / P neighbours to each.
  *
- * @param q (R, d)
+ * @param x (R, d)
+ * @param query weight (d, d) and bias (d) of the query's projection
  * @param keysValues (P, S, 2d): keys and values side by side
  * @param lengths u32 (P): how many of the S source tokens are real
  * @returns (R, d)
  */
 export function crossAttention(
   rec: Recording,
-  q: Tensor,
+  x: Normed,
+  query: { readonly weight: Tensor; readonly bias: Tensor },
   keysValues: Tensor,
   lengths: Tensor,
   heads: number,
 ): Tensor {
-  const [R = 0, d = 0] = q.shape;
+  const [R = 0, d = 0] = x.rows.shape;
   const [P = 0, S = 0] = keysValues.shape;
+  expectNormed(x, "cross_attention x");
+  expectShape(query.weight, [d, d], "cross_attention query weight");
+  expectShape(query.bias, [d], "cross_attention query bias");
   expectShape(keysValues, [P, S, 2 * d], "cross_attention keys and values");
   expectShape(lengths, [P], "cross_attention lengths");
   const D = d / heads;
-  if (!Number.isInteger(D) || D > MAX_HEAD_WIDTH) {
+  if (D % 4 !== 0 || D > MAX_HEAD_WIDTH) {
     throw new Florence2Error(
       "shape_mismatch",
-      `cross_attention: ${d} columns in ${heads} heads, expected at most ${MAX_HEAD_WIDTH} whole columns each`,
+      `cross_attention: ${d} columns in ${heads} heads, expected a multiple of four up to ${MAX_HEAD_WIDTH} each`,
     );
   }
   if (R % P !== 0) {
@@ -60,7 +77,20 @@ export function crossAttention(
     );
   }
   const out = rec.temp([R, d]);
-  const params = { rows: R, rowsPerPicture: R / P, source: S };
-  rec.dispatch(crossAttentionKernel, { q, keysValues, lengths, out }, params, { D, H: heads });
+  rec.dispatch(
+    crossAttentionKernel,
+    {
+      normed: x.rows,
+      norm_weight: x.norm.weight,
+      norm_bias: x.norm.bias,
+      query_weight: query.weight,
+      query_bias: query.bias,
+      keysValues,
+      lengths,
+      out,
+    },
+    { rows: R, rowsPerPicture: R / P, source: S },
+    { D, H: heads },
+  );
   return out;
 }

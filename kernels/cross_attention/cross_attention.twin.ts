@@ -1,5 +1,11 @@
+import { normalizeRows } from "../shared/norm.ts";
+
 interface Arrays {
-  readonly q: Float32Array;
+  readonly normed: Float32Array;
+  readonly norm_weight: Float32Array;
+  readonly norm_bias: Float32Array;
+  readonly query_weight: Float32Array;
+  readonly query_bias: Float32Array;
   readonly keysValues: Float32Array;
   readonly lengths: Uint32Array;
   readonly out: Float32Array;
@@ -12,21 +18,27 @@ interface Params {
 }
 
 export function crossAttentionTwin(
-  { q, keysValues, lengths, out }: Arrays,
+  { normed, norm_weight, norm_bias, query_weight, query_bias, keysValues, lengths, out }: Arrays,
   { rows, rowsPerPicture, source }: Params,
   { D, H }: { readonly D: number; readonly H: number },
 ): void {
   const d = D * H;
+  const x = normalizeRows(normed, norm_weight, norm_bias);
+  const q = new Float64Array(D);
   const scores = new Float64Array(source);
   for (let r = 0; r < rows; r++) {
     const picture = Math.floor(r / rowsPerPicture);
     const length = lengths[picture]!;
     for (let h = 0; h < H; h++) {
+      for (let c = 0; c < D; c++) {
+        q[c] = query_bias[h * D + c]!;
+        for (let k = 0; k < d; k++) q[c]! += query_weight[(h * D + c) * d + k]! * x[r * d + k]!;
+      }
       let largest = -Infinity;
       for (let s = 0; s < length; s++) {
         const key = (picture * source + s) * 2 * d + h * D;
         let score = 0;
-        for (let c = 0; c < D; c++) score += q[r * d + h * D + c]! * keysValues[key + c]!;
+        for (let c = 0; c < D; c++) score += q[c]! * keysValues[key + c]!;
         scores[s] = score / Math.sqrt(D);
         largest = Math.max(largest, scores[s]!);
       }

@@ -1,6 +1,8 @@
-// out[r, h] = softmax over s of (q[r, h] · k[p, s, h] / sqrt(D)) · v[p, s, h], p the picture of row r
+// out[r, h] = softmax over s of (q[r, h] · k[p, s, h] / sqrt(D)) · v[p, s, h], p the picture of row r, where
+// q[r] = query_weight x[r] + query_bias and x[r] is the layer norm of normed[r]
 //
-// One workgroup per row and head; source tokens are taken LANES at a time (see query_attention.wgsl).
+// One workgroup per row and head makes its part of the query, four lanes to each channel, and then takes the
+// source tokens LANES at a time (see query_attention.wgsl).
 
 struct Params {
   rows: u32,
@@ -8,14 +10,53 @@ struct Params {
   source: u32,
 }
 
-override D: u32 = 1;
+override D: u32 = 4;
 override H: u32 = 1;
 
-@group(0) @binding(0) var<storage, read> q: array<f32>;
-@group(0) @binding(1) var<storage, read> keysValues: array<f32>;
-@group(0) @binding(2) var<storage, read> lengths: array<u32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(0) var<storage, read> normed: array<vec4f>;
+@group(0) @binding(1) var<storage, read> norm_weight: array<vec4f>;
+@group(0) @binding(2) var<storage, read> norm_bias: array<vec4f>;
+@group(0) @binding(3) var<storage, read> query_weight: array<vec4f>;
+@group(0) @binding(4) var<storage, read> query_bias: array<f32>;
+@group(0) @binding(5) var<storage, read> keysValues: array<vec4f>;
+@group(0) @binding(6) var<storage, read> lengths: array<u32>;
+@group(0) @binding(7) var<storage, read_write> out: array<vec4f>;
 @group(1) @binding(0) var<uniform> params: Params;
+
+const LANES = 256u;
+// Of the layer norm.
+const ROWS = 1u;
+override QUADS: u32 = D / 4u;
+// Of a row of x.
+override VECTORS: u32 = D * H / 4u;
+var<workgroup> x: array<vec4f, VECTORS>;
+var<workgroup> query: array<f32, D>;
+var<private> values: u32;
+
+fn value(token: u32, quad: u32) -> vec4f {
+  return keysValues[values + token * 2u * VECTORS + quad];
+}
+
+fn make_query(row: u32, head: u32, lane: u32) {
+  find_statistics(row, row, VECTORS, LANES, lane);
+  for (var v = lane; v < VECTORS; v += LANES) {
+    x[v] = (normed[row * VECTORS + v] - statistics[0].x) * statistics[0].y * norm_weight[v] + norm_bias[v];
+  }
+  workgroupBarrier();
+  for (var first = 0u; first < D; first += LANES / 4u) {
+    let channel = first + lane / 4u;
+    let column = head * D + min(channel, D - 1u);
+    var product = 0.0;
+    for (var v = lane % 4u; v < VECTORS; v += 4u) {
+      product += dot(x[v], query_weight[column * VECTORS + v]);
+    }
+    let all = sum_over_row(product, 4u, lane);
+    if (channel < D && lane % 4u == 0u) {
+      query[channel] = (all + query_bias[column]) * inverseSqrt(f32(D));
+    }
+  }
+  workgroupBarrier();
+}
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -27,36 +68,27 @@ fn main(
   if (index >= params.rows * H) {
     return;
   }
-  let picture = index / H / params.rowsPerPicture;
-  let stride = 2u * H * D;
-  let keys = picture * params.source * stride + index % H * D;
-  let values = keys + H * D;
-  let query = index * D;
-  let length = lengths[picture];
+  let row = index / H;
+  let head = index % H;
+  make_query(row, head, lane);
 
-  begin_attention(lane);
+  let picture = row / params.rowsPerPicture;
+  let length = lengths[picture];
+  let keys = picture * params.source * 2u * VECTORS + head * QUADS;
+  values = keys + VECTORS;
   for (var first = 0u; first < length; first += LANES) {
-    let token = first + lane;
-    var score = NOTHING;
-    if (token < length) {
-      score = 0.0;
-      for (var c = 0u; c < D; c++) {
-        score += q[query + c] * keysValues[keys + token * stride + c];
+    let key = keys + (first + lane) * 2u * VECTORS;
+    var score = 0.0;
+    if (first + lane < length) {
+      for (var quad = 0u; quad < QUADS; quad++) {
+        let c = quad * 4u;
+        score += dot(vec4f(query[c], query[c + 1u], query[c + 2u], query[c + 3u]), keysValues[key + quad]);
       }
-      score *= inverseSqrt(f32(D));
     }
-    let count = min(LANES, length - first);
-    let rescale = weigh(score, lane);
-    for (var c = lane; c < D; c += LANES) {
-      var sum = rescale * weighted[c];
-      for (var i = 0u; i < count; i++) {
-        sum += weight[i] * keysValues[values + (first + i) * stride + c];
-      }
-      weighted[c] = sum;
-    }
-    workgroupBarrier();
+    attend(first, min(LANES, length - first), score, lane);
   }
-  for (var c = lane; c < D; c += LANES) {
-    out[query + c] = weighted[c] / total;
+  let mean = attended(lane);
+  if (lane < QUADS) {
+    out[index * QUADS + lane] = mean;
   }
 }

@@ -1,22 +1,37 @@
 import { type InputArray, kernelCases } from "../../core/kernel_cases.ts";
+import type { Tensor } from "../../core/tensor.ts";
 import { matmul, matmulKernel } from "./matmul.ts";
 
 export default kernelCases(matmulKernel, {
   cases: [
-    { name: "vision stage 3 of base, 1st FFN layer", M: 300, K: 512, N: 2048, gelu: true },
+    { name: "vision stage 3 of base, 1st FFN layer", M: 300, K: 512, N: 2048, gelu: true, norm: "x" },
     { name: "vision stage 4 of base, 2nd FFN layer", M: 70, K: 4096, N: 1024, residual: true },
-    { name: "encoder of large, out", M: 587, K: 1024, N: 128, residual: true },
+    { name: "encoder of large, out", M: 187, K: 1024, N: 1024, norm: "residual" },
     { name: "projection, no bias", M: 130, K: 1024, N: 768, bias: false },
-    { name: "decoder step of base, 3 beams", M: 3, K: 768, N: 3072, gelu: true },
-    { name: "decoder step of large, 1 row", M: 1, K: 4096, N: 1024, residual: true },
+    { name: "decoder step of base, 3 beams", M: 3, K: 768, N: 3072, gelu: true, norm: "x" },
+    { name: "decoder step of large, 1 row", M: 1, K: 4096, N: 1024, norm: "residual" },
     { name: "decoder step of base, 8 pictures of 3 beams", M: 24, K: 768, N: 768, residual: true },
-    { name: "slice of the head", M: 3, K: 768, N: 5000, outColumns: 7000, outColumn: 1500 },
-    { name: "slice, many rows", M: 17, K: 4, N: 65, outColumns: 91, outColumn: 13 },
+    { name: "slice of the head", M: 3, K: 768, N: 5000, out: [3, 7000], outColumn: 1500 },
+    { name: "slice, many rows", M: 17, K: 4, N: 65, out: [17, 91], outColumn: 13 },
+    {
+      name: "blocks: keys and values of layers",
+      M: 37,
+      K: 24,
+      N: 144,
+      out: [3, 64, 48],
+      outRow: 20,
+      norm: "x",
+    },
+    { name: "blocks, few rows", M: 2, K: 24, N: 30, out: [4, 5, 9], outRow: 3, outColumn: 4 },
+    { name: "ragged, fours, norm of x", M: 83, K: 52, N: 131, gelu: true, residual: true, norm: "x" },
+    { name: "ragged, fours, norm of the residual", M: 83, K: 52, N: 132, gelu: true, norm: "residual" },
+    { name: "ragged, few rows, norm of x", M: 6, K: 148, N: 9, residual: true, norm: "x" },
+    { name: "two rows, norm of the residual", M: 2, K: 148, N: 68, norm: "residual" },
     { name: "ragged, fours", M: 83, K: 52, N: 131, gelu: true, residual: true },
-    { name: "ragged", M: 67, K: 27, N: 69, gelu: true, residual: true },
-    { name: "ragged, few rows", M: 5, K: 147, N: 7, gelu: true, residual: true },
+    { name: "ragged", M: 67, K: 28, N: 69, gelu: true, residual: true },
+    { name: "ragged, few rows", M: 5, K: 148, N: 7, gelu: true, residual: true },
     { name: "one column", M: 70, K: 20, N: 1 },
-    { name: "one by one", M: 1, K: 1, N: 1 },
+    { name: "one by one", M: 1, K: 4, N: 1 },
   ] as {
     name: string;
     M: number;
@@ -25,25 +40,40 @@ export default kernelCases(matmulKernel, {
     bias?: boolean;
     gelu?: boolean;
     residual?: boolean;
-    outColumns?: number;
+    /** Which rows are read through a layer norm. */
+    norm?: "x" | "residual";
+    out?: readonly number[];
+    outRow?: number;
     outColumn?: number;
   }[],
-  inputs: ({ M, K, N, bias = true, residual, outColumns = N }, random) => ({
+  inputs: ({ M, K, N, bias = true, residual, norm, out }, random) => ({
     x: random.normal(M, K),
     weight: scaled(random.normal(N, K), 1 / Math.sqrt(K)),
     ...(bias && { bias: random.normal(N) }),
-    ...(residual && { residual: random.normal(M, N) }),
-    ...(outColumns !== N && { out: random.normal(M, outColumns) }),
-  }),
-  record: (rec, { x, weight, bias, residual, out }, { gelu, outColumn }) => ({
-    out: matmul(rec, x!, weight!, {
-      ...(bias && { bias }),
-      ...(residual && { residual }),
-      ...(out && { out }),
-      activation: gelu ? "gelu" : "none",
-      outColumn,
+    ...((residual || norm === "residual") && { residual: random.normal(M, N) }),
+    ...(norm && {
+      normWeight: random.normal(norm === "x" ? K : N),
+      normBias: random.normal(norm === "x" ? K : N),
     }),
+    ...(out && { out: random.normal(...out) }),
   }),
+  record: (
+    rec,
+    { x, weight, bias, residual, normWeight, normBias, out },
+    { gelu, norm, outRow, outColumn },
+  ) => {
+    const normed = (rows: Tensor) => ({ rows, norm: { weight: normWeight!, bias: normBias! } });
+    return {
+      out: matmul(rec, norm === "x" ? normed(x!) : x!, weight!, {
+        ...(bias && { bias }),
+        ...(residual && { residual: norm === "residual" ? normed(residual) : residual }),
+        ...(out && { out }),
+        activation: gelu ? "gelu" : "none",
+        outRow,
+        outColumn,
+      }),
+    };
+  },
   work: ({ M, K, N }) => ({ bytes: 4 * (M * K + N * K + M * N), operations: 2 * M * K * N }),
   tolerance: 1e-5,
 });

@@ -1,49 +1,40 @@
-// out[m, outColumn + n] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[m, outColumn + n]
+// out[place(m, n)] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[place(m, n)], where the rows of
+// x or those of the residual are normalised as they are read (see matmul.store.wgsl)
 //
-// One workgroup of 64 lanes per 4 rows and 4 columns. Lane l sums the products of k = l, l + 64, ...; then
-// lane 4m + n adds up what all lanes found for row m and column n.
+// One workgroup of 64 lanes per 4 rows and 8 columns. Lane l sums the products of vectors l, l + 64, ...; then
+// lane 8m + n adds up what all lanes found for row m and column n.
 
 struct Params {
   M: u32,
   N: u32,
   K: u32,
+  outRows: u32,
   outColumns: u32,
+  outRow: u32,
   outColumn: u32,
 }
 
 override HAS_BIAS: u32 = 0;
 override HAS_RESIDUAL: u32 = 0;
 override HAS_GELU: u32 = 0;
+override NORM: u32 = 0;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read> normed: array<vec4f>;
+@group(0) @binding(5) var<storage, read> norm_weight: array<vec4f>;
+@group(0) @binding(6) var<storage, read> norm_bias: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 const LANES = 64u;
-// 16 sums of a lane; the 17th keeps lanes off each other's banks.
-const PITCH = 17u;
+const ROWS = 4u;
+const COLUMNS = 8u;
+// 32 sums of a lane; the 33rd keeps lanes off each other's banks.
+const PITCH = 33u;
 var<workgroup> partial: array<f32, LANES * PITCH>;
-
-fn store(row: u32, column: u32, product: f32) {
-  if (row >= params.M || column >= params.N) {
-    return;
-  }
-  var value = product;
-  if (HAS_BIAS != 0u) {
-    value += bias[column];
-  }
-  if (HAS_GELU != 0u) {
-    value = gelu(value);
-  }
-  let place = row * params.outColumns + params.outColumn + column;
-  if (HAS_RESIDUAL != 0u) {
-    value += residual[place];
-  }
-  out[place] = value;
-}
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -52,42 +43,49 @@ fn main(
   @builtin(local_invocation_id) local: vec3u,
 ) {
   let lane = local.x;
-  let column_tiles = (params.N + 3u) / 4u;
+  let column_tiles = (params.N + COLUMNS - 1u) / COLUMNS;
   let number = linear_workgroup(group, groups);
-  let first_row = number / column_tiles * 4u;
-  let first_column = number % column_tiles * 4u;
+  let first_row = number / column_tiles * ROWS;
+  let first_column = number % column_tiles * COLUMNS;
   if (first_row >= params.M) {
     return;
   }
+  let rows = min(params.M - first_row, ROWS);
+  prepare_norm(first_row, select(LANES / ROWS, LANES / rows, rows < 3u), lane);
 
-  let rows = min(vec4u(first_row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.M - 1u)) * params.K;
-  let columns = min(vec4u(first_column) + vec4u(0u, 1u, 2u, 3u), vec4u(params.N - 1u)) * params.K;
-  var sums: array<vec4f, 4>;
-  for (var k = lane; k < params.K; k += LANES) {
-    let weights = vec4f(
-      weight[columns.x + k],
-      weight[columns.y + k],
-      weight[columns.z + k],
-      weight[columns.w + k],
-    );
-    for (var i = 0u; i < 4u; i++) {
-      if (first_row + i < params.M) {
-        sums[i] += x[rows[i] + k] * weights;
+  let vectors = params.K / 4u;
+  var sums: array<array<f32, COLUMNS>, ROWS>;
+  for (var k = lane; k < vectors; k += LANES) {
+    var fours: array<vec4f, ROWS>;
+    for (var i = 0u; i < ROWS; i++) {
+      if (i < rows) {
+        fours[i] = x[(first_row + i) * vectors + k];
+        if (NORM == NORM_OF_X) {
+          fours[i] = normalized(fours[i], statistics[i], k);
+        }
+      }
+    }
+    for (var j = 0u; j < COLUMNS; j++) {
+      let weights = weight[min(first_column + j, params.N - 1u) * vectors + k];
+      for (var i = 0u; i < ROWS; i++) {
+        if (i < rows) {
+          sums[i][j] += dot(fours[i], weights);
+        }
       }
     }
   }
-  for (var i = 0u; i < 4u; i++) {
-    for (var j = 0u; j < 4u; j++) {
-      partial[lane * PITCH + i * 4u + j] = sums[i][j];
+  for (var i = 0u; i < ROWS; i++) {
+    for (var j = 0u; j < COLUMNS; j++) {
+      partial[lane * PITCH + i * COLUMNS + j] = sums[i][j];
     }
   }
   workgroupBarrier();
 
-  if (lane < 16u) {
+  if (lane < rows * COLUMNS) {
     var sum = 0.0;
     for (var i = 0u; i < LANES; i++) {
       sum += partial[i * PITCH + lane];
     }
-    store(first_row + lane / 4u, first_column + lane % 4u, sum);
+    store(first_row, first_row + lane / COLUMNS, first_column + lane % COLUMNS, sum);
   }
 }

@@ -1,4 +1,5 @@
-// out[m, outColumn + n] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[m, outColumn + n]
+// out[place(m, n)] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[place(m, n)], where the rows of
+// x or those of the residual are normalised as they are read (see matmul.store.wgsl)
 //
 // One workgroup of 64 invocations per 16 x 128 outputs; lane l computes 16 rows of columns l and l + 64. Every
 // lane reads the weights of its columns itself; of x, lane s of a subgroup reads rows s % 8 and 8 + s % 8 and
@@ -7,42 +8,30 @@
 struct Params {
   M: u32,
   N: u32,
-  K: u32, // a multiple of four here
+  K: u32,
+  outRows: u32,
   outColumns: u32,
+  outRow: u32,
   outColumn: u32,
 }
 
 override HAS_BIAS: u32 = 0;
 override HAS_RESIDUAL: u32 = 0;
 override HAS_GELU: u32 = 0;
+override NORM: u32 = 0;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read> normed: array<vec4f>;
+@group(0) @binding(5) var<storage, read> norm_weight: array<vec4f>;
+@group(0) @binding(6) var<storage, read> norm_bias: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 const ROWS = 16u;
 const LANES = 64u;
-
-fn store(row: u32, column: u32, product: f32) {
-  if (row >= params.M || column >= params.N) {
-    return;
-  }
-  var value = product;
-  if (HAS_BIAS != 0u) {
-    value += bias[column];
-  }
-  if (HAS_GELU != 0u) {
-    value = gelu(value);
-  }
-  let place = row * params.outColumns + params.outColumn + column;
-  if (HAS_RESIDUAL != 0u) {
-    value += residual[place];
-  }
-  out[place] = value;
-}
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -59,17 +48,25 @@ fn main(
     return;
   }
 
+  prepare_norm(first_row, LANES / ROWS, local.x);
+
   let vectors = params.K / 4u;
   let last_row = params.M - 1u;
   let last_column = params.N - 1u;
   let upper_row = min(first_row + subgroup_lane % 8u, last_row) * vectors;
   let lower_row = min(first_row + 8u + subgroup_lane % 8u, last_row) * vectors;
+  let upper_statistics = statistics[subgroup_lane % 8u];
+  let lower_statistics = statistics[8u + subgroup_lane % 8u];
   let left_column = min(column, last_column) * vectors;
   let right_column = min(column + LANES, last_column) * vectors;
   var sums: array<vec2f, ROWS>;
   for (var k = 0u; k < vectors; k++) {
-    let upper = x[upper_row + k];
-    let lower = x[lower_row + k];
+    var upper = x[upper_row + k];
+    var lower = x[lower_row + k];
+    if (NORM == NORM_OF_X) {
+      upper = normalized(upper, upper_statistics, k);
+      lower = normalized(lower, lower_statistics, k);
+    }
     let left = weight[left_column + k];
     let right = weight[right_column + k];
     for (var j = 0u; j < 4u; j++) {
@@ -96,8 +93,8 @@ fn main(
   // Rows move up as they are stored: without an index that varies, all stay in registers, and compilers
   // that do not unroll this are quick about it.
   for (var row = first_row; row < first_row + ROWS; row++) {
-    store(row, column, sums[0].x);
-    store(row, column + LANES, sums[0].y);
+    store(first_row, row, column, sums[0].x);
+    store(first_row, row, column + LANES, sums[0].y);
     for (var i = 1u; i < ROWS; i++) {
       sums[i - 1u] = sums[i];
     }

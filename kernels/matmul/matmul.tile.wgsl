@@ -1,4 +1,5 @@
-// out[m, outColumn + n] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[m, outColumn + n]
+// out[place(m, n)] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[place(m, n)], where the rows of
+// x or those of the residual are normalised as they are read (see matmul.store.wgsl)
 //
 // One workgroup of 16 x 8 per 64 x 64 outputs; invocation (u, v) computes rows v, v + 8, ... v + 56 of columns
 // u, u + 16, u + 32, u + 48. The sum runs over slabs of 16 products that pass through workgroup memory, four
@@ -7,46 +8,36 @@
 struct Params {
   M: u32,
   N: u32,
-  K: u32, // a multiple of four here
+  K: u32,
+  outRows: u32,
   outColumns: u32,
+  outRow: u32,
   outColumn: u32,
 }
 
 override HAS_BIAS: u32 = 0;
 override HAS_RESIDUAL: u32 = 0;
 override HAS_GELU: u32 = 0;
+override NORM: u32 = 0;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read> normed: array<vec4f>;
+@group(0) @binding(5) var<storage, read> norm_weight: array<vec4f>;
+@group(0) @binding(6) var<storage, read> norm_bias: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 const TILE = 64u;
+const ROWS = TILE;
+const LANES = 128u;
 const SLAB = 4u;
 // Four vectors of a row; the fifth keeps lanes off each other's banks.
 const PITCH = 5u;
 var<workgroup> x_tile: array<vec4f, TILE * PITCH>;
 var<workgroup> weight_tile: array<vec4f, TILE * PITCH>;
-
-fn store(row: u32, column: u32, product: f32) {
-  if (row >= params.M || column >= params.N) {
-    return;
-  }
-  var value = product;
-  if (HAS_BIAS != 0u) {
-    value += bias[column];
-  }
-  if (HAS_GELU != 0u) {
-    value = gelu(value);
-  }
-  let place = row * params.outColumns + params.outColumn + column;
-  if (HAS_RESIDUAL != 0u) {
-    value += residual[place];
-  }
-  out[place] = value;
-}
 
 @compute @workgroup_size(16, 8)
 fn main(
@@ -63,6 +54,8 @@ fn main(
     return;
   }
 
+  prepare_norm(first_row, LANES / ROWS, lane);
+
   let vectors = params.K / 4u;
   let r = lane / SLAB;
   let q = lane % SLAB;
@@ -75,6 +68,9 @@ fn main(
       var from_weight = vec4f(0.0);
       if (start + q < vectors && row < params.M) {
         from_x = x[row * vectors + start + q];
+        if (NORM == NORM_OF_X) {
+          from_x = normalized(from_x, statistics[part + r], start + q);
+        }
       }
       if (start + q < vectors && column < params.N) {
         from_weight = weight[column * vectors + start + q];
@@ -106,10 +102,10 @@ fn main(
   // that do not unroll this are quick about it.
   let column = first_column + local.x;
   for (var row = first_row + local.y; row < first_row + TILE; row += 8u) {
-    store(row, column, sums[0].x);
-    store(row, column + 16u, sums[0].y);
-    store(row, column + 32u, sums[0].z);
-    store(row, column + 48u, sums[0].w);
+    store(first_row, row, column, sums[0].x);
+    store(first_row, row, column + 16u, sums[0].y);
+    store(first_row, row, column + 32u, sums[0].z);
+    store(first_row, row, column + 48u, sums[0].w);
     for (var i = 1u; i < 8u; i++) {
       sums[i - 1u] = sums[i];
     }

@@ -2,7 +2,8 @@ import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
-import { matmulTwin } from "./matmul.twin.ts";
+import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
+import { matmulTwin, NORM } from "./matmul.twin.ts";
 
 /** Up to this many rows of x, a tile would be mostly empty. */
 const FEW_ROWS = 16;
@@ -10,18 +11,45 @@ const FEW_ROWS = 16;
 const includes = [
   new URL("../shared/grid.wgsl", import.meta.url),
   new URL("../shared/gelu.wgsl", import.meta.url),
+  new URL("../shared/row_statistics.wgsl", import.meta.url),
+  new URL("./matmul.store.wgsl", import.meta.url),
 ];
 
-/** Whether tiles pay, and rows of x and of the weights are whole vectors of four. */
-const fitsTiles = ({ M, K }: { readonly M: number; readonly K: number }) => M > FEW_ROWS && K % 4 === 0;
+const fitsTiles = ({ M }: { readonly M: number }) => M > FEW_ROWS;
 
 export const matmulKernel = defineKernel({
   name: "matmul",
-  bindings: { x: read, weight: read, bias: read, residual: read, out: update },
+  bindings: {
+    x: read,
+    weight: read,
+    bias: read,
+    residual: read,
+    normed: read,
+    norm_weight: read,
+    norm_bias: read,
+    out: update,
+  },
   // All sizes are parameters: a model has dozens of them, and a pipeline each would take long to compile.
-  params: { M: "u32", N: "u32", K: "u32", outColumns: "u32", outColumn: "u32" },
-  constants: { HAS_BIAS: "u32", HAS_RESIDUAL: "u32", HAS_GELU: "u32" },
+  params: {
+    M: "u32",
+    N: "u32",
+    K: "u32",
+    outRows: "u32",
+    outColumns: "u32",
+    outRow: "u32",
+    outColumn: "u32",
+  },
+  constants: { HAS_BIAS: "u32", HAS_RESIDUAL: "u32", HAS_GELU: "u32", NORM: "u32" },
   variants: [
+    {
+      // Where workgroup memory costs as much as any other: four times as fast as tiles on lavapipe.
+      label: "subgroups",
+      source: new URL("./matmul.subgroups.wgsl", import.meta.url),
+      includes,
+      needs: ["software", "subgroups"],
+      when: fitsTiles,
+      groups: ({ M, N }) => linearGroups(ceilDiv(M, 16) * ceilDiv(N, 128)),
+    },
     {
       label: "tile",
       source: new URL("./matmul.tile.wgsl", import.meta.url),
@@ -30,19 +58,10 @@ export const matmulKernel = defineKernel({
       groups: ({ M, N }) => linearGroups(ceilDiv(M, 64) * ceilDiv(N, 64)),
     },
     {
-      // Four times as fast as tiles on lavapipe, where workgroup memory costs as much as any other.
-      label: "subgroups",
-      source: new URL("./matmul.subgroups.wgsl", import.meta.url),
-      includes,
-      needs: ["subgroups"],
-      when: fitsTiles,
-      groups: ({ M, N }) => linearGroups(ceilDiv(M, 16) * ceilDiv(N, 128)),
-    },
-    {
       label: "rows",
       source: new URL("./matmul.rows.wgsl", import.meta.url),
       includes,
-      groups: ({ M, N }) => linearGroups(ceilDiv(M, 4) * ceilDiv(N, 4)),
+      groups: ({ M, N }) => linearGroups(ceilDiv(M, 4) * ceilDiv(N, 8)),
     },
   ],
   twin: matmulTwin,
@@ -53,38 +72,80 @@ export interface MatmulOptions {
   readonly bias?: Tensor;
   readonly activation?: "none" | "gelu";
   /** Of the shape of out. */
-  readonly residual?: Tensor;
-  /** (M, at least outColumn + N): where the result goes. Default: a new (M, N). */
+  readonly residual?: Tensor | Normed;
+  /**
+   * (rows, columns) or (blocks, rows, columns): where the result goes, columns beyond those of a block into the
+   * next block. Default: a new (M, N).
+   */
   readonly out?: Tensor;
-  /** The first column of out that is written. Default 0. */
+  /** The first row and column of out that are written. Default 0. */
+  readonly outRow?: number;
   readonly outColumn?: number;
 }
 
 /**
  * out = activation(x·Wᵀ + bias) + residual: a linear layer and what rides on it. x (..., K) has M rows,
- * weight is (N, K) as stored.
+ * weight is (N, K) as stored. Either x or a residual of N columns may be read through its layer norm.
  */
-export function matmul(rec: Recording, x: Tensor, weight: Tensor, options: MatmulOptions = {}): Tensor {
-  const { bias, activation = "none", residual, outColumn = 0 } = options;
-  const [M, K] = [rowsOf(x), columnsOf(x)];
+export function matmul(
+  rec: Recording,
+  x: Tensor | Normed,
+  weight: Tensor,
+  options: MatmulOptions = {},
+): Tensor {
+  const { bias, activation = "none", outRow = 0, outColumn = 0 } = options;
+  const { rows, norm } = unwrap(x);
+  const { rows: residual, norm: residualNorm } = options.residual ? unwrap(options.residual) : {};
+  const [M, K] = [rowsOf(rows), columnsOf(rows)];
   const N = weight.shape[0]!;
-  expectShape(weight, [N, K], "matmul weight");
-  if (bias) expectShape(bias, [N], "matmul bias");
-  const out = options.out ?? rec.temp([...x.shape.slice(0, -1), N]);
-  const outColumns = columnsOf(out);
-  if (rowsOf(out) !== M || outColumn + N > outColumns) {
+  if (K % 4 !== 0) {
     throw new Florence2Error(
       "shape_mismatch",
-      `matmul: ${M} rows of columns ${outColumn} to ${outColumn + N} do not fit into out [${out.shape}]`,
+      `matmul: x [${rows.shape}], expected a multiple of four columns`,
+    );
+  }
+  expectShape(weight, [N, K], "matmul weight");
+  if (bias) expectShape(bias, [N], "matmul bias");
+  const out = options.out ?? rec.temp([...rows.shape.slice(0, -1), N]);
+  const outColumns = columnsOf(out);
+  const outRows = out.shape[out.shape.length - 2] ?? 1;
+  const blocks = rowsOf(out) / outRows;
+  if (outRow + M > outRows || outColumn + N > blocks * outColumns) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `matmul: rows ${outRow} to ${outRow + M} of columns ${outColumn} to ${outColumn + N} do not fit into out [${out.shape}]`,
     );
   }
   if (residual) expectShape(residual, out.shape, "matmul residual");
+  if (norm) expectNormed({ rows, norm }, "matmul x");
+  if (residual && residualNorm) expectNormed({ rows: residual, norm: residualNorm }, "matmul residual");
+  if (residualNorm && (norm || outColumns !== N || outRows !== M)) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `matmul: a residual is normalised only beside an x that is not, and of the result's own shape [${M},${N}], not [${out.shape}]`,
+    );
+  }
+  const affine = norm ?? residualNorm;
   rec.dispatch(
     matmulKernel,
     // What is absent is bound to something that is there, and not read.
-    { x, weight, bias: bias ?? weight, residual: residual ?? x, out },
-    { M, N, K, outColumns, outColumn },
-    { HAS_BIAS: bias ? 1 : 0, HAS_RESIDUAL: residual ? 1 : 0, HAS_GELU: activation === "gelu" ? 1 : 0 },
+    {
+      x: rows,
+      weight,
+      bias: bias ?? weight,
+      residual: residual ?? rows,
+      normed: (residualNorm && residual) ?? rows,
+      norm_weight: affine?.weight ?? weight,
+      norm_bias: affine?.bias ?? weight,
+      out,
+    },
+    { M, N, K, outRows, outColumns, outRow, outColumn },
+    {
+      HAS_BIAS: bias ? 1 : 0,
+      HAS_RESIDUAL: residual ? 1 : 0,
+      HAS_GELU: activation === "gelu" ? 1 : 0,
+      NORM: norm ? NORM.ofX : residualNorm ? NORM.ofResidual : NORM.none,
+    },
   );
   return out;
 }

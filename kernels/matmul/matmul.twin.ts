@@ -1,8 +1,13 @@
+import { normalizeRows } from "../shared/norm.ts";
+
 interface Arrays {
   readonly x: Float32Array;
   readonly weight: Float32Array;
   readonly bias: Float32Array;
   readonly residual: Float32Array;
+  readonly normed: Float32Array;
+  readonly norm_weight: Float32Array;
+  readonly norm_bias: Float32Array;
   readonly out: Float32Array;
 }
 
@@ -10,7 +15,9 @@ interface Params {
   readonly M: number;
   readonly N: number;
   readonly K: number;
+  readonly outRows: number;
   readonly outColumns: number;
+  readonly outRow: number;
   readonly outColumn: number;
 }
 
@@ -18,13 +25,19 @@ interface Constants {
   readonly HAS_BIAS: number;
   readonly HAS_RESIDUAL: number;
   readonly HAS_GELU: number;
+  readonly NORM: number;
 }
 
+/** Whose rows `normed` are, as in matmul.store.wgsl. */
+export const NORM = { none: 0, ofX: 1, ofResidual: 2 } as const;
+
 export function matmulTwin(
-  { x, weight, bias, residual, out }: Arrays,
-  { M, N, K, outColumns, outColumn }: Params,
-  { HAS_BIAS, HAS_RESIDUAL, HAS_GELU }: Constants,
+  { x, weight, bias, residual, normed, norm_weight, norm_bias, out }: Arrays,
+  { M, N, K, outRows, outColumns, outRow, outColumn }: Params,
+  { HAS_BIAS, HAS_RESIDUAL, HAS_GELU, NORM: norm }: Constants,
 ): void {
+  if (norm === NORM.ofX) x = normalizeRows(normed, norm_weight, norm_bias);
+  if (norm === NORM.ofResidual) residual = normalizeRows(normed, norm_weight, norm_bias);
   for (let m = 0; m < M; m++) {
     for (let n = 0; n < N; n++) {
       let sum = 0;
@@ -32,7 +45,8 @@ export function matmulTwin(
       for (let k = 0; k < K; k++) sum += x[left + k]! * weight[right + k]!;
       if (HAS_BIAS) sum += bias[n]!;
       if (HAS_GELU) sum = gelu(sum);
-      const i = m * outColumns + outColumn + n;
+      const block = Math.floor((outColumn + n) / outColumns);
+      const i = (block * outRows + outRow + m) * outColumns + ((outColumn + n) % outColumns);
       if (HAS_RESIDUAL) sum += residual[i]!;
       out[i] = sum;
     }

@@ -1,57 +1,62 @@
-// Attention of one query by one workgroup: keys come LANES at a time, softmax is kept up to date on the
-// way (its largest score and its sum), so that scores of all keys are never in memory.
+// Attention of one query by one workgroup. Keys come LANES at a time; the softmax is kept up to date on the way,
+// by its highest score and by sums relative to it, so that no more scores than these are ever in memory. The
+// kernel that includes this says what LANES is, how many vectors of four a head has (QUADS), and what
+// `value(key, quad)` is; each lane sums one quad of every SLICES-th value.
 
-const LANES = 64u;
-// Stands for a score of no key; finite, so that differences stay numbers.
+override SLICES: u32 = LANES / QUADS;
+// Stands for the score of no key; finite, so that differences stay numbers.
 const NOTHING = -1e30;
-const MAX_WIDTH = 128u;
 
-var<workgroup> weight: array<f32, LANES>;
-var<workgroup> scratch: array<f32, LANES>;
-var<workgroup> weighted: array<f32, MAX_WIDTH>;
-var<workgroup> largest: f32;
-var<workgroup> total: f32;
+var<workgroup> weights: array<f32, LANES>;
+var<workgroup> over_lanes: array<f32, LANES>;
+var<workgroup> sums: array<vec4f, LANES>;
+var<private> highest = NOTHING;
+var<private> total = 0.0;
+var<private> sum = vec4f(0.0);
 
-fn begin_attention(lane: u32) {
-  for (var c = lane; c < MAX_WIDTH; c += LANES) {
-    weighted[c] = 0.0;
+// Takes in keys first to first + count - 1, the lane's own with its score.
+fn attend(first: u32, count: u32, score: f32, lane: u32) {
+  over_lanes[lane] = select(NOTHING, score, lane < count);
+  workgroupBarrier();
+  for (var width = LANES / 2u; width > 0u; width /= 2u) {
+    if (lane < width) {
+      over_lanes[lane] = max(over_lanes[lane], over_lanes[lane + width]);
+    }
+    workgroupBarrier();
   }
-  if (lane == 0u) {
-    largest = NOTHING;
-    total = 0.0;
+  let before = highest;
+  highest = max(before, over_lanes[0]);
+  let weight = select(0.0, exp(score - highest), lane < count);
+  weights[lane] = weight;
+  workgroupBarrier();
+
+  let correction = exp(before - highest);
+  total = total * correction + weight;
+  sum *= correction;
+  if (lane < SLICES * QUADS) {
+    for (var key = lane / QUADS; key < count; key += SLICES) {
+      sum += weights[key] * value(first + key, lane % QUADS);
+    }
   }
   workgroupBarrier();
 }
 
-// Turns the scores of LANES keys into weights and adds them to the total. Returns what earlier weighted
-// values have to be multiplied with.
-fn weigh(score: f32, lane: u32) -> f32 {
-  let before = largest;
-  scratch[lane] = score;
+// The weighted mean of the values: its quad number `lane`, for the first QUADS lanes.
+fn attended(lane: u32) -> vec4f {
+  over_lanes[lane] = total;
+  sums[lane] = sum;
   workgroupBarrier();
   for (var width = LANES / 2u; width > 0u; width /= 2u) {
     if (lane < width) {
-      scratch[lane] = max(scratch[lane], scratch[lane + width]);
+      over_lanes[lane] += over_lanes[lane + width];
     }
     workgroupBarrier();
   }
-  let now = max(before, scratch[0]);
-  let own = select(0.0, exp(score - now), score > NOTHING);
-  workgroupBarrier();
-  weight[lane] = own;
-  scratch[lane] = own;
-  workgroupBarrier();
-  for (var width = LANES / 2u; width > 0u; width /= 2u) {
-    if (lane < width) {
-      scratch[lane] += scratch[lane + width];
+  var all = vec4f(0.0);
+  if (lane < QUADS) {
+    for (var slice = 0u; slice < SLICES; slice++) {
+      all += sums[slice * QUADS + lane];
     }
-    workgroupBarrier();
   }
-  let rescale = exp(before - now);
-  if (lane == 0u) {
-    largest = now;
-    total = total * rescale + scratch[0];
-  }
-  workgroupBarrier();
-  return rescale;
+  return all / over_lanes[0];
 }

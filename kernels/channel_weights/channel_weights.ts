@@ -1,0 +1,68 @@
+import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
+import type { Recording } from "../../core/recording.ts";
+import { expectShape, type Tensor } from "../../core/tensor.ts";
+import { channelWeightsTwin } from "./channel_weights.twin.ts";
+
+/** Rows and columns of a workgroup, as in the shader. */
+const TILE = 64;
+
+export const channelWeightsKernel = defineKernel({
+  name: "channel_weights",
+  bindings: {
+    partials: read,
+    qkv_weight: read,
+    qkv_bias: read,
+    proj_weight: read,
+    proj_bias: read,
+    weight: write,
+    bias: write,
+  },
+  params: { chunks: "u32", groups: "u32", scale: "f32" },
+  constants: { D: "u32" },
+  variants: [
+    {
+      label: "portable",
+      source: new URL("./channel_weights.wgsl", import.meta.url),
+      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
+      groups: ({ groups }, { D }) => linearGroups(ceilDiv(groups * D, TILE) ** 2),
+    },
+  ],
+  twin: channelWeightsTwin,
+});
+
+/**
+ * Channel attention as one linear layer of its tokens: the attention between channels is the same for all of the
+ * N tokens, so that value projection, attention and output projection are one product of matrices, weight (C, C)
+ * and bias (C). Attention is softmax(N^-1/2 QᵀK) along rows per group; QᵀK comes from `channelScores` as sums over
+ * chunks of the tokens, (chunks, G, D, D). The scale is that of the tokens, not of the channels.
+ */
+export function channelWeights(
+  rec: Recording,
+  partials: Tensor,
+  { qkv, proj }: Readonly<Record<"qkv" | "proj", { readonly weight: Tensor; readonly bias: Tensor }>>,
+  tokens: number,
+): { readonly weight: Tensor; readonly bias: Tensor } {
+  const [chunks = 0, groups = 0, D = 0] = partials.shape;
+  const C = groups * D;
+  expectShape(partials, [chunks, groups, D, D], "channel_weights partials");
+  expectShape(qkv.weight, [3 * C, C], "channel_weights qkv weight");
+  expectShape(qkv.bias, [3 * C], "channel_weights qkv bias");
+  expectShape(proj.weight, [C, C], "channel_weights proj weight");
+  expectShape(proj.bias, [C], "channel_weights proj bias");
+  const [weight, bias] = [rec.temp([C, C]), rec.temp([C])];
+  rec.dispatch(
+    channelWeightsKernel,
+    {
+      partials,
+      qkv_weight: qkv.weight,
+      qkv_bias: qkv.bias,
+      proj_weight: proj.weight,
+      proj_bias: proj.bias,
+      weight,
+      bias,
+    },
+    { chunks, groups, scale: tokens ** -0.5 },
+    { D },
+  );
+  return { weight, bias };
+}

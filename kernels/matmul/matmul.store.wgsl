@@ -1,0 +1,47 @@
+// What the variants of the matrix product share: norms on the way in, and what rides on the way out.
+
+const NORM_OF_X = 1u;
+const NORM_OF_RESIDUAL = 2u;
+
+// Looks at the rows from first_row on with `share` lanes each.
+fn prepare_norm(first_row: u32, share: u32, lane: u32) {
+  if (NORM == NORM_OF_X) {
+    find_statistics(first_row, params.M - 1u, params.K / 4u, share, lane);
+  }
+  if (NORM == NORM_OF_RESIDUAL) {
+    find_statistics(first_row, params.M - 1u, params.N / 4u, share, lane);
+  }
+}
+
+// Columns 4 * vector, ... of a row with these statistics.
+fn normalized(four: vec4f, of_row: vec2f, vector: u32) -> vec4f {
+  return (four - of_row.x) * of_row.y * norm_weight[vector] + norm_bias[vector];
+}
+
+// Out is one or several blocks of outRows x outColumns: columns beyond those of a block go on in the next.
+fn place(row: u32, column: u32) -> u32 {
+  let c = params.outColumn + column;
+  let block = c / params.outColumns;
+  return (block * params.outRows + params.outRow + row) * params.outColumns + c % params.outColumns;
+}
+
+fn store(first_row: u32, row: u32, column: u32, product: f32) {
+  if (row >= params.M || column >= params.N) {
+    return;
+  }
+  var value = product;
+  if (HAS_BIAS != 0u) {
+    value += bias[column];
+  }
+  if (HAS_GELU != 0u) {
+    value = gelu(value);
+  }
+  let i = place(row, column);
+  if (NORM == NORM_OF_RESIDUAL) {
+    let four = normalized(vec4f(residual[i]), statistics[row - first_row], column / 4u);
+    value += four[column % 4u];
+  } else if (HAS_RESIDUAL != 0u) {
+    value += residual[i];
+  }
+  out[i] = value;
+}

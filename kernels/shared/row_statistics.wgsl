@@ -1,0 +1,47 @@
+// Layer norm inside of other kernels: mean and 1 / standard deviation of neighbouring rows of `normed`, which the
+// kernel that includes this binds as vectors of four. Of its LANES invocations `share`, a power of two, look at
+// each row; LANES / share rows are at most ROWS.
+
+const EPSILON = 1e-5;
+var<workgroup> statistics: array<vec2f, ROWS>;
+var<workgroup> lane_sums: array<f32, LANES>;
+
+fn sum_over_row(value: f32, share: u32, lane: u32) -> f32 {
+  lane_sums[lane] = value;
+  workgroupBarrier();
+  for (var width = share / 2u; width > 0u; width /= 2u) {
+    if (lane % share < width) {
+      lane_sums[lane] += lane_sums[lane + width];
+    }
+    workgroupBarrier();
+  }
+  let sum = lane_sums[lane - lane % share];
+  workgroupBarrier();
+  return sum;
+}
+
+// Fills `statistics` for the rows from first_row on; rows behind last_row repeat it. Each lane takes squares around
+// an element of its own, so that a mean far from zero costs no accuracy, and memory is read once.
+fn find_statistics(first_row: u32, last_row: u32, vectors: u32, share: u32, lane: u32) {
+  let start = min(first_row + lane / share, last_row) * vectors;
+  let first = min(lane % share, vectors - 1u);
+  let pivot = normed[start + first];
+  var count = 0.0;
+  var sum = vec4f(0.0);
+  var squares = vec4f(0.0);
+  for (var v = lane % share; v < vectors; v += share) {
+    let difference = normed[start + v] - pivot;
+    count += 1.0;
+    sum += difference;
+    squares += difference * difference;
+  }
+  let shift = sum / max(count, 1.0);
+  let own_mean = pivot + shift;
+  let elements = f32(vectors * 4u);
+  let mean = sum_over_row(count * dot(own_mean, vec4f(1.0)), share, lane) / elements;
+  let away = own_mean - mean;
+  let own_squares = squares - shift * sum + count * away * away;
+  let variance = sum_over_row(dot(own_squares, vec4f(1.0)), share, lane) / elements;
+  statistics[lane / share] = vec2f(mean, inverseSqrt(variance + EPSILON));
+  workgroupBarrier();
+}
