@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { CpuRunner } from "../core/cpu_runner.ts";
+import type { GpuRunner } from "../core/gpu_runner.ts";
 import type { Runner } from "../core/runner.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { DecodingSession } from "../model/decoding_session.ts";
@@ -128,3 +129,38 @@ for (const [name, missing, open, chosen] of runners) {
     },
   );
 }
+
+describe.skipIf(gpuMissing)("the decoding loop on the GPU", () => {
+  it.each([1, 3])(
+    "with %i beams submits and reads once for eight tokens, and creates nothing",
+    async (numBeams) => {
+      const gpu: GpuRunner = await openTestGpu();
+      const { weights, config, model } = await openParityModel("tiny", side, gpu);
+      const settings = generationSettings(
+        { numBeams, minNewTokens: 40, maxNewTokens: 40 },
+        {
+          vocabSize: config.text.vocabSize,
+          maxPositions: config.text.maxPositionEmbeddings,
+          decoderStartTokenId: config.tokens.decoderStart,
+          eosTokenId: config.tokens.eos,
+        },
+      );
+      const image = gpu.zeros("picture", [3, config.text.dModel]);
+      const question = { image, promptIds: [5, 6] };
+      const session = await DecodingSession.open(gpu, weights.text, config.text, [question], settings);
+      await session.advance();
+      const { device } = gpu;
+      const created = (["createBuffer", "createBindGroup", "createComputePipelineAsync"] as const).map(
+        (name) => vi.spyOn(device, name),
+      );
+      const submit = vi.spyOn(device.queue, "submit");
+      expect((await session.advance()).length).toBe(8);
+      expect((await session.advance()).length).toBe(8);
+      expect(created.map(({ mock }) => mock.calls.length)).toEqual([0, 0, 0]);
+      // For each eight tokens, one submission with the steps and one with the copy that is read back.
+      expect(submit.mock.calls.length).toBe(4);
+      session.dispose();
+      model.dispose();
+    },
+  );
+});

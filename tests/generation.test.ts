@@ -1,7 +1,10 @@
 import { describe, expect, test, vi } from "vitest";
+import { CpuRunner } from "../core/cpu_runner.ts";
 import { Florence2Error } from "../core/errors.ts";
+import { Recording } from "../core/recording.ts";
 import { type GenerationOptions, generationSettings } from "../model/generation/options.ts";
 import type { DecidedTokens, StepReport } from "../model/generation/report.ts";
+import { Search } from "../model/generation/search.ts";
 import { type DecoderStep, type MadeUpDecoder, madeUpStep } from "./support/made_up_decoder.ts";
 import { generate, stream } from "./support/search_from_step.ts";
 
@@ -223,6 +226,18 @@ test("fewer answers than asked for come back when there are no more", async () =
   const [answers] = await generate(made([0]), 1, settings);
   expect(answers!.map(({ tokens }) => tokens)).toEqual([[EOS, 0, EOS]]);
   expect(answers![0]!.score).toBe(0);
+});
+
+test.each([1, 3, 32])("with %i beams, a step over base's vocabulary takes three kernel calls", (numBeams) => {
+  const search = new Search(new CpuRunner(), 1, settingsFor({ numBeams }, 51289));
+  search.reserve(8);
+  const rec = new Recording();
+  search.record(rec, rec.temp([numBeams, 51289]));
+  expect(rec.dispatches.map(({ kernel }) => kernel.name).sort()).toEqual([
+    "log_sum_exp",
+    "next_tokens",
+    "search_step",
+  ]);
 });
 
 describe("options", () => {

@@ -33,7 +33,8 @@ const MAX_CANDIDATES = 64u;
 
 var<workgroup> chosen: array<Best, MAX_CANDIDATES>;
 var<workgroup> parents: array<u32, MAX_WIDTH>;
-var<workgroup> goes_on: u32;
+// How many tokens the rows have chosen; 0 if the search is done.
+var<workgroup> seen: u32;
 var<workgroup> broken: atomic<u32>;
 
 // The best candidate of this lane's lists after the last one that was taken.
@@ -117,8 +118,8 @@ fn note_broken(index: u32, row: u32) {
   }
 }
 
-// What one lane does alone. Returns whether the search goes on.
-fn advance(search: u32, count: u32) -> bool {
+// What one lane does alone. Returns how many tokens the rows have chosen, 0 if the search is done.
+fn advance(search: u32, count: u32) -> u32 {
   let step = positions[search];
   positions[search] = step + 1u;
   let first_row = search * params.width;
@@ -135,7 +136,7 @@ fn advance(search: u32, count: u32) -> bool {
     }
   }
   if (was_done) {
-    return false;
+    return 0u;
   }
 
   let is_broken = atomicLoad(&broken) != 0u;
@@ -177,7 +178,7 @@ fn advance(search: u32, count: u32) -> bool {
   if (!going_on) {
     atomicSub(&running[0], 1u);
   }
-  return going_on;
+  return select(0u, generated, going_on);
 }
 
 @compute @workgroup_size(LANES)
@@ -213,13 +214,13 @@ fn main(
   }
 
   if (lane == 0u) {
-    goes_on = select(0u, 1u, advance(search, count));
+    seen = advance(search, count);
   }
-  if (workgroupUniformLoad(&goes_on) == 0u) {
+  let chosen_tokens = workgroupUniformLoad(&seen);
+  if (chosen_tokens == 0u) {
     return;
   }
-  let seen = positions[search];
-  for (var step = lane; step < seen; step += LANES) {
+  for (var step = lane; step < chosen_tokens; step += LANES) {
     var rows: array<u32, MAX_WIDTH>;
     for (var i = 0u; i < params.width; i++) {
       rows[i] = ancestry[parents[i] * params.capacity + step];
@@ -229,6 +230,6 @@ fn main(
     }
   }
   for (var i = lane; i < params.width; i += LANES) {
-    ancestry[(first_row + i) * params.capacity + seen] = first_row + i;
+    ancestry[(first_row + i) * params.capacity + chosen_tokens] = first_row + i;
   }
 }

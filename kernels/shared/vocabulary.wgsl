@@ -1,5 +1,5 @@
-// Scores of the vocabulary are looked at in slices of so many tokens, a workgroup each.
-const SLICE = 1024u;
+// Scores of the vocabulary are looked at in slices of so many tokens, sixteen for each lane of a workgroup.
+const SLICE = 16u * 64u;
 // Stands for the score of what can't be.
 const LOWEST = -0x1.fffffep+127f;
 
