@@ -3,6 +3,7 @@ import type { JsonValue } from "../core/json.ts";
 import {
   channels,
   checkDivides,
+  checkFours,
   type Field,
   field,
   first,
@@ -111,6 +112,9 @@ export interface ImageConfig {
 const MAX_LAYERS = 1000;
 const MAX_STAGES = 8;
 const MAX_BEAMS = 64;
+/** Channels that the kernels of channel attention, and of the text model's attention, hold at a time. */
+const MAX_GROUP_WIDTH = 32;
+const MAX_HEAD_WIDTH = 128;
 const DEFAULT_IMAGE_FEATURES: readonly ImageFeatureSource[] = ["spatial_avg_pool", "temporal_avg_pool"];
 
 /**
@@ -155,12 +159,13 @@ function parseVision(vision: Section): VisionConfig {
     throw invalid(field(vision, "embed_dim", "dim_embed"), `at most ${MAX_STAGES} stages`);
   const numHeads = integers(field(vision, "num_heads"), stages);
   const numGroups = integers(field(vision, "num_groups"), stages);
+  const mlpRatio = number(field(vision, "mlp_ratio"), { fallback: 4, least: 1, most: 64 });
   for (const [stage, width] of embedDim.entries()) {
     checkDivides(field(vision, "num_heads"), numHeads[stage]!, width);
     checkDivides(field(vision, "num_groups"), numGroups[stage]!, width);
+    checkFours(field(vision, "num_groups"), width / numGroups[stage]!, MAX_GROUP_WIDTH);
+    checkFours(field(vision, "mlp_ratio"), Math.trunc(width * mlpRatio));
   }
-  // Half of the last width belongs to sines, half to cosines; half to rows, half to columns.
-  checkDivides(field(vision, "embed_dim", "dim_embed"), 2, embedDim[stages - 1]!);
   return {
     inChannels: only(field(vision, "in_channels"), [3]) ?? 3,
     embedDim,
@@ -172,7 +177,7 @@ function parseVision(vision: Section): VisionConfig {
     patchPadding: integers(field(vision, "patch_padding"), stages, { least: 0 }),
     patchPrenorm: flags(field(vision, "patch_prenorm"), stages),
     windowSize: integer(field(vision, "window_size")),
-    mlpRatio: number(field(vision, "mlp_ratio"), { fallback: 4, least: 1, most: 64 }),
+    mlpRatio,
   };
 }
 
@@ -218,6 +223,11 @@ function parseText(text: Section): TextConfig {
   const dModel = size("d_model");
   const heads = (key: string) => {
     checkDivides(field(text, key), size(key), dModel);
+    checkFours(field(text, key), dModel / size(key), MAX_HEAD_WIDTH);
+    return size(key);
+  };
+  const ffn = (key: string) => {
+    checkFours(field(text, key), size(key));
     return size(key);
   };
   return {
@@ -226,8 +236,8 @@ function parseText(text: Section): TextConfig {
     decoderLayers: layers("decoder_layers"),
     encoderAttentionHeads: heads("encoder_attention_heads"),
     decoderAttentionHeads: heads("decoder_attention_heads"),
-    encoderFfnDim: size("encoder_ffn_dim"),
-    decoderFfnDim: size("decoder_ffn_dim"),
+    encoderFfnDim: ffn("encoder_ffn_dim"),
+    decoderFfnDim: ffn("decoder_ffn_dim"),
     vocabSize: size("vocab_size"),
     maxPositionEmbeddings: size("max_position_embeddings"),
   };

@@ -120,6 +120,15 @@ export function checkDivides(field: Field, divisor: number, width: number): void
     throw invalid(field, `numbers that divide the width; ${divisor} does not divide ${width}`);
 }
 
+/** Shaders read rows, heads and groups as vectors of four channels. */
+export function checkFours(field: Field, channels: number, most = Number.MAX_SAFE_INTEGER): void {
+  if (channels % 4 !== 0 || channels > most)
+    throw invalid(
+      field,
+      `parts of a multiple of four channels, at most ${most}; this makes them ${channels}`,
+    );
+}
+
 export function invalid({ where, value }: Field, expected: string): Florence2Error {
   const found = value === undefined ? "is missing" : `is ${quote(value)}`;
   return new Florence2Error("config_invalid", `${where} ${found}. Expected ${expected}.`, {

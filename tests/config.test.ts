@@ -157,7 +157,7 @@ describe("config.json", () => {
     rejects(changed("vision_config", { [key]: null }), `vision_config.${key} is missing`);
   });
 
-  it("has stages that are none, too many, or odd (D4)", () => {
+  it("has stages that are none, too many, or no multiples of four (D4)", () => {
     rejects(changed("vision_config", { dim_embed: [] }), "dim_embed");
     rejects(changed("vision_config", { dim_embed: Array(9).fill(32) }), "at most 8 stages");
     rejects(changed("vision_config", { patch_prenorm: [0, 1, 1, 1] }), "patch_prenorm", "booleans");
@@ -167,8 +167,15 @@ describe("config.json", () => {
         num_heads: [4, 8, 16, 33],
         num_groups: [4, 8, 16, 33],
       }),
-      "2 does not divide 33",
+      "num_groups",
+      "multiple of four",
+      "makes them 1",
     );
+    rejects(changed("vision_config", { num_groups: [4, 8, 16, 4] }), "num_groups", "makes them 256");
+    rejects(changed("vision_config", { mlp_ratio: 1.01 }), "mlp_ratio", "makes them 129");
+    rejects(changed("text_config", { encoder_attention_heads: 768 }), "heads", "makes them 1");
+    rejects(changed("text_config", { decoder_attention_heads: 1 }), "heads", "at most 128");
+    rejects(changed("text_config", { decoder_ffn_dim: 3070 }), "decoder_ffn_dim", "makes them 3070");
   });
 
   it("has a window of nothing, or groups that do not divide (D5)", () => {
