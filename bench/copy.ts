@@ -2,7 +2,6 @@ import { ceilDiv, defineKernel, linearGroups, read, write } from "../core/kernel
 import { kernelCases } from "../core/kernel_cases.ts";
 
 const LANES = 256;
-const ELEMENTS = 2 ** 24;
 
 const copyKernel = defineKernel({
   name: "copy",
@@ -22,14 +21,13 @@ const copyKernel = defineKernel({
 
 /** What the memory of a device gives to a kernel that does nothing else: the measure for all others. */
 export const copyCases = kernelCases(copyKernel, {
-  cases: [{ name: "64 MiB" }],
-  // Nobody looks at the numbers: zeros are made faster.
-  inputs: () => ({ x: { shape: [ELEMENTS], data: new Float32Array(ELEMENTS) } }),
-  record: (rec, { x }) => {
-    const out = rec.temp([ELEMENTS]);
-    rec.dispatch(copyKernel, { x: x!, out }, { quads: ELEMENTS / 4 }, {});
+  cases: [{ name: "64 MiB", elements: 2 ** 24 }],
+  inputs: ({ elements }, random) => ({ x: random.normal(elements) }),
+  record: (rec, { x }, { elements }) => {
+    const out = rec.temp([elements]);
+    rec.dispatch(copyKernel, { x: x!, out }, { quads: elements / 4 }, {});
     return { out };
   },
-  work: () => ({ bytes: 8 * ELEMENTS, operations: 0 }),
+  work: ({ elements }) => ({ bytes: 8 * elements, operations: 0 }),
   tolerance: 0,
 });

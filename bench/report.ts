@@ -1,64 +1,132 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus, loadavg } from "node:os";
+import { dirname, join } from "node:path";
+import type { KernelRow, Limits } from "./kernels.ts";
+import type { PhaseRow } from "./model.ts";
+import { phasePlot } from "./plot.ts";
+import { HOST_CLOCK } from "./watch.ts";
 
-/** One timed case. Rates follow from the least bytes and operations that it needs. */
-export interface Row {
-  readonly kernel: string;
-  readonly variant: string;
-  readonly case: string;
-  /** Median; the shortest and the third quartile say how steady the machine was. */
-  readonly ms: number;
-  readonly fastest: number;
-  readonly p75: number;
-  readonly samples: number;
-  readonly gigabytesPerSecond: number;
-  readonly gigaflopsPerSecond: number;
-  /** Of the bytes per second that the copy kernel moved in the same run. */
-  readonly shareOfCopy: number;
-}
-
-export interface Report {
+/** Where and when something was measured. */
+interface Origin {
   readonly adapter: string;
+  readonly processor: string;
+  readonly processors: number;
+  /** Processes that wanted a processor before the bench began, as the mean of a minute. */
+  readonly load: number;
   readonly runtime: string;
+  readonly hostClock: string;
   readonly commit: string;
   readonly date: string;
-  readonly copyGigabytesPerSecond: number;
-  readonly rows: readonly Row[];
 }
 
-const COLUMNS: readonly (readonly [title: string, width: number, cell: (row: Row) => string])[] = [
-  ["kernel", 20, ({ kernel }) => kernel],
-  ["variant", 14, ({ variant }) => variant],
-  ["case", 36, (row) => row.case],
-  ["ms", 10, ({ ms }) => threeDigits(ms)],
-  ["GB/s", 10, ({ gigabytesPerSecond }) => threeDigits(gigabytesPerSecond)],
-  ["GFLOP/s", 10, ({ gigaflopsPerSecond }) => threeDigits(gigaflopsPerSecond)],
-  ["of copy", 8, ({ shareOfCopy }) => `${Math.round(100 * shareOfCopy)} %`],
+export interface KernelReport {
+  readonly part: "kernels";
+  readonly origin: Origin;
+  readonly limits: Limits;
+  readonly rows: readonly KernelRow[];
+}
+
+export interface ModelReport {
+  readonly part: "model";
+  readonly origin: Origin;
+  readonly model: string;
+  /** The most memory of the whole process up to the end, in bytes; a software adapter's own is in it. */
+  readonly hostPeakBytes: number;
+  readonly rows: readonly PhaseRow[];
+}
+
+export interface Column<Row> {
+  readonly title: string;
+  readonly width: number;
+  readonly align: "left" | "right";
+  readonly cell: (row: Row) => string;
+}
+
+const text = <Row>(title: string, width: number, cell: (row: Row) => string): Column<Row> => ({
+  title,
+  width,
+  align: "left",
+  cell,
+});
+const figure = <Row>(title: string, cell: (row: Row) => string): Column<Row> => ({
+  title,
+  width: Math.max(title.length, 7),
+  align: "right",
+  cell,
+});
+const milliseconds = (ms: number | null) => (ms === null ? "-" : threeDigits(ms));
+const mebibytes = (bytes: number) => threeDigits(bytes / 2 ** 20);
+const percent = (share: number) => `${Math.round(100 * share)} %`;
+
+export const KERNEL_COLUMNS: readonly Column<KernelRow>[] = [
+  text("kernel", 18, ({ kernel }) => kernel),
+  text("variant", 10, ({ variant }) => variant),
+  text("case", 40, (row) => row.case),
+  figure("ms", ({ ms }) => milliseconds(ms)),
+  figure("GPU ms", ({ gpuMs }) => milliseconds(gpuMs)),
+  figure("GB/s", ({ gigabytesPerSecond }) => threeDigits(gigabytesPerSecond)),
+  figure("GFLOP/s", ({ gigaflopsPerSecond }) => threeDigits(gigaflopsPerSecond)),
+  figure("of copy", ({ shareOfCopy }) => percent(shareOfCopy)),
+  figure("of multiply-add", ({ shareOfMultiplyAdd }) => percent(shareOfMultiplyAdd)),
+];
+
+export const PHASE_COLUMNS: readonly Column<PhaseRow>[] = [
+  text("phase", 36, ({ phase }) => (phase.startsWith("<") ? phase.replace(/<.*>/, "`$&`") : phase)),
+  figure("batch", ({ batch }) => String(batch)),
+  figure("tokens", ({ tokens }) => (tokens > 0 ? String(tokens) : "")),
+  figure("ms", ({ ms }) => milliseconds(ms)),
+  figure("fastest", ({ fastest }) => milliseconds(fastest)),
+  figure("p75", ({ p75 }) => milliseconds(p75)),
+  figure("GPU ms", ({ gpuMs }) => milliseconds(gpuMs)),
+  figure("host ms", ({ hostMs }) => milliseconds(hostMs)),
+  figure("dispatches", ({ dispatches }) => threeDigits(dispatches)),
+  figure("submits", ({ submits }) => threeDigits(submits)),
+  figure("read-backs", ({ readbacks }) => threeDigits(readbacks)),
+  figure("objects", ({ objects }) => threeDigits(objects)),
+  figure("MiB", ({ peakBytes }) => mebibytes(peakBytes)),
 ];
 
 const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-const pad = (text: string, width: number, isText: boolean) =>
-  isText ? text.padEnd(width) : text.padStart(width);
 
 /** The first two lines of a table in Markdown; `tableRow` makes the others, one by one as they come. */
-export function tableHead(): string {
-  const titles = COLUMNS.map(([title, width], i) => pad(title, width, i < 3));
-  const rules = COLUMNS.map(([, width], i) => (i < 3 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
+export function tableHead<Row>(columns: readonly Column<Row>[]): string {
+  const titles = columns.map(({ title, width, align }) => padded(title, width, align));
+  const rules = columns.map(({ width, align }) =>
+    align === "left" ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
+  );
   return `${line(titles)}\n${line(rules)}`;
 }
 
-export function tableRow(row: Row): string {
-  return line(COLUMNS.map(([, width, cell], i) => pad(cell(row), width, i < 3)));
+export function tableRow<Row>(columns: readonly Column<Row>[], row: Row): string {
+  return line(columns.map(({ width, align, cell }) => padded(cell(row), width, align)));
 }
 
-export function writeReport(file: string, report: Report): void {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+function padded(content: string, width: number, align: "left" | "right"): string {
+  return align === "left" ? content.padEnd(width) : content.padStart(width);
+}
+
+function threeDigits(value: number): string {
+  if (value >= 100 || Number.isInteger(value)) return value.toFixed(0);
+  return value.toPrecision(3);
+}
+
+export function originOf(adapter: string): Origin {
+  const processors = cpus();
+  return {
+    adapter,
+    processor: processors[0]?.model ?? "unknown",
+    processors: processors.length,
+    load: loadavg()[0]!,
+    runtime: `Node ${process.version}, ${process.platform} ${process.arch}`,
+    hostClock: HOST_CLOCK,
+    commit: currentCommit(),
+    date: new Date().toISOString(),
+  };
 }
 
 /** The commit that was measured, marked when files differ from it; empty outside of a checkout. */
-export function currentCommit(): string {
+function currentCommit(): string {
   try {
     return execFileSync("git", ["describe", "--always", "--dirty"], {
       encoding: "utf8",
@@ -69,7 +137,80 @@ export function currentCommit(): string {
   }
 }
 
-function threeDigits(value: number): string {
-  if (value === 0) return "0";
-  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+/** Writes a report into its adapter's folder, with a plot of a model's phases beside it. Returns the path. */
+export function writeReport(results: string, report: KernelReport | ModelReport): string {
+  const name = report.part === "model" ? report.model : report.part;
+  const file = join(results, fileName(report.origin.adapter), `${fileName(name)}.json`);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(report, sixDigits, 2)}\n`);
+  if (report.part === "model") writeFileSync(plotFile(file), phasePlot(report));
+  return file;
+}
+
+const sixDigits = (_: string, value: unknown) =>
+  typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value;
+const plotFile = (reportFile: string) => reportFile.replace(/json$/, "svg");
+const fileName = (name: string) =>
+  name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9.]+/g, "-")
+    .replaceAll(/^-|-$/g, "");
+
+const OPENING = "<!-- bench -->";
+const CLOSING = "<!-- /bench -->";
+
+/**
+ * Puts what the reports in a folder say into a Markdown text, between its two markers.
+ *
+ * @throws {Error} if the text has not both markers, or there are no reports
+ */
+export function withReports(markdown: string, results: string): string {
+  const [start, end] = [markdown.indexOf(OPENING), markdown.indexOf(CLOSING)];
+  if (start < 0 || end < start) throw new Error(`The text has no ${OPENING} with a ${CLOSING} after it`);
+  const files = existsSync(results)
+    ? readdirSync(results, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".json"))
+    : [];
+  if (files.length === 0) throw new Error(`There are no reports in ${results}: npm run bench writes them`);
+  const sections = files.sort().map((name) => {
+    const file = join(results, name);
+    const report = JSON.parse(readFileSync(file, "utf8")) as KernelReport | ModelReport;
+    return report.part === "model" ? modelSection(report, plotFile(file)) : kernelSection(report);
+  });
+  return `${markdown.slice(0, start + OPENING.length)}\n${sections.join("\n\n")}\n${markdown.slice(end)}`;
+}
+
+function modelSection({ model, origin, hostPeakBytes, rows }: ModelReport, plot: string): string {
+  const head = `**${model}** on ${described(origin)}; host ms are ${origin.hostClock}; the process had ${mebibytes(hostPeakBytes)} MiB at most.`;
+  const table = [tableHead(PHASE_COLUMNS), ...rows.map((row) => tableRow(PHASE_COLUMNS, row))].join("\n");
+  return `${head}\n\n${table}\n\n![Time of each phase](${plot})`;
+}
+
+interface VariantSummary {
+  readonly name: string;
+  /** Of what binds a case: the larger of its shares, for each case. */
+  readonly shares: readonly number[];
+}
+
+const SUMMARY_COLUMNS: readonly Column<VariantSummary>[] = [
+  text("kernel", 32, ({ name }) => name),
+  figure("cases", ({ shares }) => String(shares.length)),
+  figure("least", ({ shares }) => percent(Math.min(...shares))),
+  figure("most", ({ shares }) => percent(Math.max(...shares))),
+];
+
+/** A line for each variant, with the share that its cases reach of whichever limit they are closer to. */
+function kernelSection({ origin, limits, rows }: KernelReport): string {
+  const variants = new Map<string, number[]>();
+  for (const { kernel, variant, shareOfCopy, shareOfMultiplyAdd } of rows) {
+    const name = `${kernel}, ${variant}`;
+    const share = Math.max(shareOfCopy, shareOfMultiplyAdd);
+    variants.set(name, [...(variants.get(name) ?? []), share]);
+  }
+  const head = `Kernels on ${described(origin)}. Copying reaches ${threeDigits(limits.gigabytesPerSecond)} GB/s, multiplying and adding ${threeDigits(limits.gigaflopsPerSecond)} GFLOP/s; of whichever of the two a case comes closer to, it reaches:`;
+  const lines = [...variants].map(([name, shares]) => tableRow(SUMMARY_COLUMNS, { name, shares }));
+  return `${head}\n\n${tableHead(SUMMARY_COLUMNS)}\n${lines.join("\n")}`;
+}
+
+function described({ adapter, processors, load, runtime, commit, date }: Origin): string {
+  return `${adapter}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${commit}, ${date.slice(0, 10)}`;
 }

@@ -23,7 +23,11 @@ export async function webgpu(): Promise<GPU | undefined> {
 async function nodeWebgpu(): Promise<GPU> {
   try {
     const { create } = await import("webgpu");
-    return create(["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia"]);
+    return create([
+      "enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia",
+      // Else timestamps come in steps of 65 microseconds.
+      "disable-dawn-features=timestamp_quantization",
+    ]);
   } catch (cause) {
     throw new Florence2Error(
       "dependency_missing",

@@ -1,4 +1,4 @@
-/** `npm run bench [options]`: sets up what is missing, then times the kernels (see bench/kernels.bench.ts). */
+/** `npm run bench [options]`: sets up what is missing, then times kernels and a model (see bench/main.ts). */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { ensureAdapter, ensurePackages, root, run } from "./steps.mjs";
@@ -6,7 +6,7 @@ import { ensureAdapter, ensurePackages, root, run } from "./steps.mjs";
 ensurePackages();
 run(process.execPath, [join(root, "setup", "build.mjs"), "bench"]);
 ensureAdapter();
-const bench = join(root, ".cache/bench/bench/kernels.bench.js");
+const bench = join(root, ".cache/bench/bench/main.js");
 const { status } = spawnSync(process.execPath, [bench, ...process.argv.slice(2)], {
   cwd: root,
   stdio: "inherit",

@@ -1,0 +1,156 @@
+import { readdirSync } from "node:fs";
+import type { KernelCases } from "../core/kernel_cases.ts";
+import { Recording } from "../core/recording.ts";
+import type { Runner } from "../core/runner.ts";
+import { randomArrays } from "../tests/support/random.ts";
+import { copyCases } from "./copy.ts";
+import { type Effort, type Measured, measure } from "./measure.ts";
+import { multiplyAddCases } from "./multiply_add.ts";
+import type { Watch } from "./watch.ts";
+
+type Case = { readonly name: string };
+
+/** What a device gives to kernels that do nothing but move memory, and nothing but multiply and add. */
+export interface Limits {
+  readonly gigabytesPerSecond: number;
+  readonly gigaflopsPerSecond: number;
+}
+
+/** One case of one variant. Rates follow from the least bytes and operations that it needs, and the GPU's time if known. */
+export interface KernelRow extends Limits, Pick<Measured, "ms" | "fastest" | "p75" | "samples" | "gpuMs"> {
+  readonly kernel: string;
+  readonly variant: string;
+  readonly case: string;
+  /** Of what the copy and the multiply-add kernel reached in the same run. */
+  readonly shareOfCopy: number;
+  readonly shareOfMultiplyAdd: number;
+}
+
+export interface KernelBenchOptions {
+  readonly effort: Effort;
+  /** Only what has this in its kernel, variant or case. */
+  readonly filter: string;
+  /** Only the first case that a variant serves. */
+  readonly firstCases: boolean;
+  readonly onRow: (row: KernelRow) => void;
+}
+
+/** A sample is to take this long: well above the cost of submitting and waiting. */
+const SAMPLE_MS = 20;
+const MAX_REPEATS = 200;
+
+/**
+ * Times every case of every kernel variant, with random inputs.
+ *
+ * Wall time goes from the submission of a recording to the read-back of what comes behind it. Short calls are
+ * recorded many times over in one submission, so that the wait at its end does not count; their inputs then
+ * come from the device's caches, and may beat the copy, which is of 64 MiB.
+ */
+export async function benchKernels(
+  runner: Runner,
+  watch: Watch,
+  { effort, filter, firstCases, onRow }: KernelBenchOptions,
+): Promise<{ limits: Limits; rows: KernelRow[] }> {
+  const time = <C extends Case>(suite: KernelCases<C>, testCase: C, variant: string) =>
+    timeCase(runner, watch, suite, testCase, variant, effort);
+  const copy = await time(copyCases, copyCases.cases[0]!, "portable");
+  const multiplyAdd = await time(multiplyAddCases, multiplyAddCases.cases[0]!, "portable");
+  const limits = {
+    gigabytesPerSecond: copy!.gigabytesPerSecond,
+    gigaflopsPerSecond: multiplyAdd!.gigaflopsPerSecond,
+  };
+  const rows: KernelRow[] = [];
+  const add = (timed: TimedCase) => {
+    const row = {
+      ...timed,
+      shareOfCopy: timed.gigabytesPerSecond / limits.gigabytesPerSecond,
+      shareOfMultiplyAdd: timed.gigaflopsPerSecond / limits.gigaflopsPerSecond,
+    };
+    rows.push(row);
+    onRow(row);
+  };
+  add(copy!);
+  add(multiplyAdd!);
+  for (const suite of await allKernelCases()) {
+    for (const { label } of suite.kernel.variants) {
+      for (const testCase of suite.cases) {
+        if (!`${suite.kernel.name} ${label} ${testCase.name}`.includes(filter)) continue;
+        const timed = await time(suite, testCase, label);
+        if (!timed) continue;
+        add(timed);
+        if (firstCases) break;
+      }
+    }
+  }
+  return { limits, rows };
+}
+
+/** The cases of all kernels: `kernels/<name>/<name>.cases.ts`, or what the build made of them. */
+async function allKernelCases(): Promise<KernelCases<Case>[]> {
+  const kernels = new URL("../kernels/", import.meta.url);
+  const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  const names = readdirSync(kernels, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(`.cases.${ending}`))
+    .sort();
+  const modules = await Promise.all(
+    names.map((name) => import(new URL(name, kernels).href) as Promise<{ default: KernelCases<Case> }>),
+  );
+  return modules.map((module) => module.default);
+}
+
+type TimedCase = Omit<KernelRow, "shareOfCopy" | "shareOfMultiplyAdd">;
+
+/** `undefined` where the variant cannot serve the case on this device. */
+async function timeCase<C extends Case>(
+  runner: Runner,
+  watch: Watch,
+  suite: KernelCases<C>,
+  testCase: C,
+  variant: string,
+  effort: Effort,
+): Promise<TimedCase | undefined> {
+  const inputs = Object.entries(suite.inputs(testCase, randomArrays(1)));
+  const tensors = Object.fromEntries(
+    inputs.map(([name, { shape, data }]) => [name, runner.upload(name, shape, data)]),
+  );
+  const fence = runner.zeros("fence", [1]);
+  const once = new Recording({ profile: runner.profile, variants: { [suite.kernel.name]: variant } });
+  const outputs = Object.values(suite.record(once, tensors, testCase));
+  for (const output of outputs) once.keep(output);
+  try {
+    if (!once.dispatches.some((dispatch) => dispatch.variant.label === variant)) return undefined;
+    const program = await runner.prepare(once);
+    const run = async (times: number) => {
+      await program.run(undefined, times);
+      await runner.read(fence);
+    };
+    // The first run may compile, on some devices.
+    await run(1);
+    const results = await Promise.all(outputs.map((output) => runner.read(output)));
+    if (results.every((result) => result.every((element) => element === 0)))
+      throw new Error(`${suite.kernel.name}/${variant}, ${testCase.name}: nothing was computed`);
+    const start = performance.now();
+    await run(1);
+    const repeats = Math.ceil(Math.min(SAMPLE_MS / (performance.now() - start), MAX_REPEATS));
+    const work = { run: () => run(repeats), pieces: () => repeats };
+    const { ms, fastest, p75, samples, gpuMs } = await measure(watch, work, effort);
+    program.dispose();
+
+    const { bytes, operations } = suite.work(testCase);
+    const rateMs = gpuMs ?? ms;
+    return {
+      kernel: suite.kernel.name,
+      variant,
+      case: testCase.name,
+      ms,
+      fastest,
+      p75,
+      samples,
+      gpuMs,
+      gigabytesPerSecond: bytes / rateMs / 1e6,
+      gigaflopsPerSecond: operations / rateMs / 1e6,
+    };
+  } finally {
+    for (const tensor of [...Object.values(tensors), fence]) runner.free(tensor);
+  }
+}

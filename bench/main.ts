@@ -1,0 +1,126 @@
+/** `npm run bench`: times the kernels and a model on this machine's GPU. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { openRunner } from "../core/device.ts";
+import { Florence2Error } from "../core/errors.ts";
+import type { GpuRunner } from "../core/gpu_runner.ts";
+import { benchKernels, type KernelRow } from "./kernels.ts";
+import { benchModel, type PhaseRow } from "./model.ts";
+import {
+  KERNEL_COLUMNS,
+  type KernelReport,
+  type ModelReport,
+  originOf,
+  PHASE_COLUMNS,
+  tableHead,
+  tableRow,
+  withReports,
+  writeReport,
+} from "./report.ts";
+import { folderSubject, generatedSubject } from "./subjects.ts";
+import { Watch } from "./watch.ts";
+
+const HELP = `npm run bench -- [model] [kernels] [readme] [options]
+
+Times a model, phase by phase, and every kernel on this machine's GPU; model and kernels unless some are named.
+Results go to the results folder as JSON, by adapter, and a plot of the phases with them. readme puts the tables of
+all results in that folder into README.md.
+
+  --model DIR         a checkpoint folder (default: the bundled one)
+  --size base|large   a model of this size instead, with generated weights
+  --filter TEXT       only phases, kernels, variants or cases with this in their name; nothing is written
+  --quick             two samples of each, no batches, and one case of each kernel's variant
+  --results DIR       (default: bench/results)
+  --help
+
+ms is wall time, the median of the samples; the fastest and the third quartile (p75) say how steady it was. GPU ms
+is the time in compute passes by the GPU's clock, where it has one. host ms is what the main thread did not wait for
+the device, in CPU time where Node tells it, else in wall time. Dispatches, submits, read-backs and created objects
+are those of one run or, for further tokens, of one token; MiB is the device memory in use at most. The first token
+comes with those that are submitted together with it.
+`;
+
+const PARTS = ["model", "kernels", "readme"];
+const THOROUGH = { effort: { seconds: 1, samples: 5 }, batches: [1, 8] };
+const QUICK = { effort: { seconds: 0, samples: 2 }, batches: [1] };
+
+async function main(args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      model: { type: "string" },
+      size: { type: "string" },
+      filter: { type: "string", default: "" },
+      quick: { type: "boolean", default: false },
+      results: { type: "string", default: "bench/results" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const unknown = positionals.find((part) => !PARTS.includes(part));
+  if (unknown !== undefined) throw invalid("part", unknown, PARTS.join(", "));
+  const { size } = values;
+  if (size !== undefined && size !== "base" && size !== "large")
+    throw invalid("--size", size, "base or large");
+
+  const parts = positionals.length > 0 ? positionals : ["model", "kernels"];
+  const subject = size ? generatedSubject(size) : folderSubject(values.model);
+  const { effort, batches } = values.quick ? QUICK : THOROUGH;
+  const { filter, results } = values;
+  const say = (text: string) => process.stdout.write(`${text}\n`);
+  const write = (report: KernelReport | ModelReport) => {
+    if (filter === "") say(`\nWritten to ${writeReport(results, report)}`);
+  };
+
+  // The model first: the peaks of its memory are to be its own.
+  if (parts.includes("model")) {
+    await withGpu(async (runner, watch) => {
+      const origin = originOf(runner.name);
+      say(`\n${subject.name} on ${runner.name}\n\n${tableHead(PHASE_COLUMNS)}`);
+      const onRow = (row: PhaseRow) => say(tableRow(PHASE_COLUMNS, row));
+      const rows = await benchModel(subject, runner, watch, { effort, batches, filter, onRow });
+      const hostPeakBytes = process.resourceUsage().maxRSS * 1024;
+      write({ part: "model", origin, model: subject.name, hostPeakBytes, rows });
+    });
+  }
+  if (parts.includes("kernels")) {
+    await withGpu(async (runner, watch) => {
+      const origin = originOf(runner.name);
+      say(`\nKernels on ${runner.name}\n\n${tableHead(KERNEL_COLUMNS)}`);
+      const onRow = (row: KernelRow) => say(tableRow(KERNEL_COLUMNS, row));
+      const options = { effort, filter, firstCases: values.quick, onRow };
+      write({ part: "kernels", origin, ...(await benchKernels(runner, watch, options)) });
+    });
+  }
+  if (parts.includes("readme")) {
+    writeFileSync("README.md", withReports(readFileSync("README.md", "utf8"), results));
+    say("README.md has the tables");
+  }
+}
+
+async function withGpu(body: (runner: GpuRunner, watch: Watch) => Promise<void>): Promise<void> {
+  const runner = (await openRunner("gpu")) as GpuRunner;
+  try {
+    await body(runner, new Watch(runner.device));
+  } finally {
+    runner.dispose();
+  }
+}
+
+function invalid(option: string, found: string, expected: string): Florence2Error {
+  return new Florence2Error("option_invalid", `${option} is ${found}, expected ${expected}`, {
+    [option]: found,
+  });
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  const known = error instanceof Florence2Error || (error instanceof TypeError && "code" in error);
+  process.stderr.write(`${known ? (error as Error).message : ((error as Error).stack ?? error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,221 @@
+import { readFile } from "node:fs/promises";
+import type { GpuRunner } from "../core/gpu_runner.ts";
+import type { Tensor } from "../core/tensor.ts";
+import { DecodingSession, type Question } from "../model/decoding_session.ts";
+import { Florence2 } from "../model/florence2.ts";
+import { generationSettings } from "../model/generation/options.ts";
+import { preprocessImage } from "../model/image/preprocess.ts";
+import { resolveTask } from "../model/tasks/index.ts";
+import { VisionSession } from "../model/vision_session.ts";
+import { type Effort, type Measured, measure, type Work } from "./measure.ts";
+import type { Parts, Subject } from "./subjects.ts";
+import type { Watch } from "./watch.ts";
+
+/** One phase of the answers to a batch of questions. */
+export interface PhaseRow extends Measured {
+  readonly phase: string;
+  readonly batch: number;
+  /** How many tokens each question got from it. */
+  readonly tokens: number;
+}
+
+export interface ModelBenchOptions {
+  readonly effort: Effort;
+  readonly batches: readonly number[];
+  /** Only phases that have this in their name. */
+  readonly filter: string;
+  readonly onRow: (row: PhaseRow) => void;
+}
+
+interface Phase extends Work {
+  readonly phase: string;
+  readonly batch?: number;
+  readonly tokens?: () => number;
+  /** Called after the last run. */
+  readonly close?: () => void;
+}
+
+const PICTURE = "examples/scene.png";
+const TASKS = ["<CAPTION>", "<OD>", "<OCR>"] as const;
+const SEARCHES = { greedy: 1, "3 beams": 3 } as const;
+/** Length of a timed decoding: what the first caches hold, so that no step includes their enlargement. */
+const DECODED = 64;
+
+/** Times the phases of a model's answers one by one, and answers as a whole. */
+export async function benchModel(
+  subject: Subject,
+  runner: GpuRunner,
+  watch: Watch,
+  { effort, batches, filter, onRow }: ModelBenchOptions,
+): Promise<PhaseRow[]> {
+  const rows: PhaseRow[] = [];
+  for await (const { phase, batch = 1, tokens, close, ...work } of phasesOf(subject, runner, batches)) {
+    if (!phase.includes(filter)) continue;
+    const measured = await measure(watch, work, effort);
+    const row = { phase, batch, tokens: tokens?.() ?? 0, ...measured };
+    close?.();
+    rows.push(row);
+    onRow(row);
+  }
+  return rows;
+}
+
+async function* phasesOf(
+  subject: Subject,
+  runner: GpuRunner,
+  batches: readonly number[],
+): AsyncGenerator<Phase> {
+  if (subject.folder !== undefined) yield loading(subject.folder, runner);
+
+  const parts = await subject.open(runner);
+  const { config, imageConfig, tokenizer, weights } = parts;
+  const picture = new Uint8Array(await readFile(PICTURE));
+  const { pixelValues, ...size } = await preprocessImage(picture, imageConfig);
+  yield { phase: "picture", run: () => preprocessImage(picture, imageConfig) };
+  const pixels = runner.zeros("pixels", [pixelValues.length]);
+  yield {
+    phase: "upload",
+    run: async () => {
+      runner.write(pixels, pixelValues);
+      await runner.settle();
+    },
+  };
+  const vision = await VisionSession.open(runner, weights, config, imageConfig);
+  yield seeing(vision, pixelValues, runner);
+
+  const image = await vision.see(pixelValues);
+  const promptIds = tokenizer.encode(resolveTask("<CAPTION>", undefined, size).prompt);
+  const model = new Florence2(config, imageConfig, tokenizer, runner, weights);
+  for (const batch of batches) {
+    const open = (numBeams: number) => openDecoding(runner, parts, { image, promptIds }, batch, numBeams);
+    yield encoding(open, runner, batch);
+    for (const [search, numBeams] of Object.entries(SEARCHES)) {
+      yield firstToken(() => open(numBeams), runner, search, batch);
+      yield furtherToken(() => open(numBeams), search, batch);
+    }
+    for (const task of TASKS) {
+      const questions = new Array(batch).fill({ image: picture, task });
+      let tokens = 0;
+      yield {
+        phase: `${task} from picture to answer`,
+        batch,
+        run: async () => {
+          const [answer] = await model.runBatch(questions, subject.limits);
+          tokens = answer!.tokens.length - 1;
+        },
+        tokens: () => tokens,
+      };
+    }
+  }
+}
+
+/** From the files, which the system has cached by then. */
+function loading(folder: string, runner: GpuRunner): Phase {
+  let model: Florence2 | undefined;
+  return {
+    phase: "loading",
+    run: async () => {
+      model = await Florence2.fromPretrained(folder, { device: runner.device });
+      await runner.settle();
+    },
+    after: () => model?.dispose(),
+  };
+}
+
+function seeing(vision: VisionSession, pixelValues: Float32Array, runner: GpuRunner): Phase {
+  let features: Tensor | undefined;
+  return {
+    phase: "vision",
+    run: async () => {
+      features = await vision.see(pixelValues);
+      await runner.settle();
+    },
+    after: () => runner.free(features!),
+  };
+}
+
+/** Encoders, and the keys and values that decoders read of them. */
+function encoding(
+  open: (numBeams: number) => Promise<DecodingSession>,
+  runner: GpuRunner,
+  batch: number,
+): Phase {
+  let session: DecodingSession | undefined;
+  return {
+    phase: "encoder",
+    batch,
+    run: async () => {
+      session = await open(1);
+      await runner.settle();
+    },
+    after: () => session?.dispose(),
+  };
+}
+
+/** With those tokens that are submitted and read back together with the first. */
+function firstToken(
+  open: () => Promise<DecodingSession>,
+  runner: GpuRunner,
+  search: string,
+  batch: number,
+): Phase {
+  let session: DecodingSession | undefined;
+  let tokens = 0;
+  return {
+    phase: `first token, ${search}`,
+    batch,
+    before: async () => {
+      session = await open();
+      await runner.settle();
+    },
+    run: async () => {
+      tokens = (await session!.advance()).length;
+    },
+    after: () => session?.dispose(),
+    tokens: () => tokens,
+  };
+}
+
+function furtherToken(open: () => Promise<DecodingSession>, search: string, batch: number): Phase {
+  let session: DecodingSession | undefined;
+  let left = 0;
+  let tokens = 0;
+  return {
+    phase: `each further token, ${search}`,
+    batch,
+    before: async () => {
+      if (left > 0) return;
+      session?.dispose();
+      session = await open();
+      left = DECODED - (await session.advance()).length;
+    },
+    run: async () => {
+      tokens = (await session!.advance()).length;
+      left -= tokens;
+    },
+    pieces: () => tokens,
+    tokens: () => 1,
+    close: () => session?.dispose(),
+  };
+}
+
+/** A decoding that ends no sooner than its length. */
+function openDecoding(
+  runner: GpuRunner,
+  { config, weights }: Parts,
+  question: Question,
+  batch: number,
+  numBeams: number,
+): Promise<DecodingSession> {
+  const settings = generationSettings(
+    { numBeams, minNewTokens: DECODED, maxNewTokens: DECODED },
+    {
+      vocabSize: config.text.vocabSize,
+      maxPositions: config.text.maxPositionEmbeddings,
+      decoderStartTokenId: config.tokens.decoderStart,
+      eosTokenId: config.tokens.eos,
+    },
+  );
+  const questions = new Array<Question>(batch).fill(question);
+  return DecodingSession.open(runner, weights.text, config.text, questions, settings);
+}
