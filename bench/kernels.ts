@@ -26,6 +26,14 @@ export interface KernelRow extends Limits, Pick<Measured, "ms" | "fastest" | "p7
   readonly shareOfMultiplyAdd: number;
 }
 
+export interface KernelFindings {
+  /** What all shares are of: measured before anything else. */
+  readonly limits: Limits;
+  /** The same measured again at the end: how much the machine changed on the way. */
+  readonly limitsAfter: Limits;
+  readonly rows: readonly KernelRow[];
+}
+
 export interface KernelBenchOptions {
   readonly effort: Effort;
   /** Only what has this in its kernel, variant or case. */
@@ -50,15 +58,17 @@ export async function benchKernels(
   runner: Runner,
   watch: Watch,
   { effort, filter, firstCases, onRow }: KernelBenchOptions,
-): Promise<{ limits: Limits; rows: KernelRow[] }> {
+): Promise<KernelFindings> {
   const time = <C extends Case>(suite: KernelCases<C>, testCase: C, variant: string) =>
     timeCase(runner, watch, suite, testCase, variant, effort);
-  const copy = await time(copyCases, copyCases.cases[0]!, "portable");
-  const multiplyAdd = await time(multiplyAddCases, multiplyAddCases.cases[0]!, "portable");
-  const limits = {
-    gigabytesPerSecond: copy!.gigabytesPerSecond,
-    gigaflopsPerSecond: multiplyAdd!.gigaflopsPerSecond,
+  const timeLimits = async () => {
+    const copy = await time(copyCases, copyCases.cases[0]!, "portable");
+    const multiplyAdd = await time(multiplyAddCases, multiplyAddCases.cases[0]!, "portable");
+    const { gigabytesPerSecond } = copy!;
+    const { gigaflopsPerSecond } = multiplyAdd!;
+    return { rates: { gigabytesPerSecond, gigaflopsPerSecond }, timed: [copy!, multiplyAdd!] };
   };
+  const { rates: limits, timed: limitCases } = await timeLimits();
   const rows: KernelRow[] = [];
   const add = (timed: TimedCase) => {
     const row = {
@@ -69,8 +79,7 @@ export async function benchKernels(
     rows.push(row);
     onRow(row);
   };
-  add(copy!);
-  add(multiplyAdd!);
+  for (const timed of limitCases) add(timed);
   for (const suite of await allKernelCases()) {
     for (const { label } of suite.kernel.variants) {
       for (const testCase of suite.cases) {
@@ -82,7 +91,7 @@ export async function benchKernels(
       }
     }
   }
-  return { limits, rows };
+  return { limits, limitsAfter: (await timeLimits()).rates, rows };
 }
 
 /** The cases of all kernels: `kernels/<name>/<name>.cases.ts`, or what the build made of them. */

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { dirname, join } from "node:path";
-import type { KernelRow, Limits } from "./kernels.ts";
+import type { KernelFindings, KernelRow, Limits } from "./kernels.ts";
 import type { PhaseRow } from "./model.ts";
 import { phasePlot } from "./plot.ts";
 import { HOST_CLOCK } from "./watch.ts";
@@ -20,11 +20,9 @@ interface Origin {
   readonly date: string;
 }
 
-export interface KernelReport {
+export interface KernelReport extends KernelFindings {
   readonly part: "kernels";
   readonly origin: Origin;
-  readonly limits: Limits;
-  readonly rows: readonly KernelRow[];
 }
 
 export interface ModelReport {
@@ -199,14 +197,16 @@ const SUMMARY_COLUMNS: readonly Column<VariantSummary>[] = [
 ];
 
 /** A line for each variant, with the share that its cases reach of whichever limit they are closer to. */
-function kernelSection({ origin, limits, rows }: KernelReport): string {
+function kernelSection({ origin, limits, limitsAfter, rows }: KernelReport): string {
   const variants = new Map<string, number[]>();
   for (const { kernel, variant, shareOfCopy, shareOfMultiplyAdd } of rows) {
     const name = `${kernel}, ${variant}`;
     const share = Math.max(shareOfCopy, shareOfMultiplyAdd);
     variants.set(name, [...(variants.get(name) ?? []), share]);
   }
-  const head = `Kernels on ${described(origin)}. Copying reaches ${threeDigits(limits.gigabytesPerSecond)} GB/s, multiplying and adding ${threeDigits(limits.gigaflopsPerSecond)} GFLOP/s; of whichever of the two a case comes closer to, it reaches:`;
+  const rates = (unit: string, rate: keyof Limits) =>
+    `${threeDigits(limits[rate])} ${unit} (${threeDigits(limitsAfter[rate])} ${unit} at the end)`;
+  const head = `Kernels on ${described(origin)}. Copying reaches ${rates("GB/s", "gigabytesPerSecond")}, multiplying and adding ${rates("GFLOP/s", "gigaflopsPerSecond")}; of whichever of the two a case comes closer to, it reaches:`;
   const lines = [...variants].map(([name, shares]) => tableRow(SUMMARY_COLUMNS, { name, shares }));
   return `${head}\n\n${tableHead(SUMMARY_COLUMNS)}\n${lines.join("\n")}`;
 }

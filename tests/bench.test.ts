@@ -114,6 +114,29 @@ describe("the reports of the bench", () => {
     expect(withReports(once, results)).toBe(once);
   });
 
+  it("of kernels say what share of a limit the cases of a variant reach", () => {
+    const limits = { gigabytesPerSecond: 10, gigaflopsPerSecond: 100 };
+    const limitsAfter = { gigabytesPerSecond: 9, gigaflopsPerSecond: 90 };
+    const times = {
+      ms: 1,
+      fastest: 1,
+      p75: 1,
+      samples: 5,
+      gpuMs: 1,
+      gigabytesPerSecond: 1,
+      gigaflopsPerSecond: 1,
+    };
+    const kernel = { kernel: "matmul", variant: "tile", ...times };
+    const rows = [
+      { ...kernel, case: "moves", shareOfCopy: 0.5, shareOfMultiplyAdd: 0.1 },
+      { ...kernel, case: "computes", shareOfCopy: 0.2, shareOfMultiplyAdd: 0.75 },
+    ];
+    writeReport(results, { part: "kernels", origin: report.origin, limits, limitsAfter, rows });
+    const tables = withReports(text, results);
+    expect(tables).toContain("reaches 10 GB/s (9 GB/s at the end)");
+    expect(tables).toMatch(/\| matmul, tile +\| +2 \| +50 % \| +75 % \|/);
+  });
+
   it("have no place in a text without markers", () => {
     expect(() => withReports("no place", results)).toThrow(/<!-- bench -->/);
   });
