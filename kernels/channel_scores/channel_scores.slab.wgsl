@@ -40,7 +40,8 @@ fn main(
 
   for (var first = begin; first < end; first += ROWS) {
     find_statistics(first, params.tokens - 1u, vectors, LANES / ROWS, lane);
-    var sums: array<vec2f, ROWS>;
+    // Said aloud: not every driver clears a variable again in each turn of a loop.
+    var sums = array<vec2f, ROWS>();
     for (var start = 0u; start < vectors; start += SLAB) {
       for (var i = lane; i < ROWS * SLAB; i += LANES) {
         let row = i / SLAB;

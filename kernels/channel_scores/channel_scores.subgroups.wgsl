@@ -47,7 +47,8 @@ fn main(
     let lower_row = min(first + lower, params.tokens - 1u) * vectors;
     let upper_statistics = statistics[upper];
     let lower_statistics = statistics[lower];
-    var sums: array<vec2f, ROWS>;
+    // Said aloud: not every driver clears a variable again in each turn of a loop.
+    var sums = array<vec2f, ROWS>();
     for (var k = 0u; k < vectors; k++) {
       let up = normalized(normed[upper_row + k], upper_statistics, k);
       let low = normalized(normed[lower_row + k], lower_statistics, k);
