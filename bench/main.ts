@@ -66,6 +66,8 @@ async function main(args: string[]): Promise<void> {
   const { size } = values;
   if (size !== undefined && size !== "base" && size !== "large")
     throw invalid("--size", size, "base or large");
+  if (size !== undefined && values.model !== undefined)
+    throw invalid("--model", values.model, `none beside --size ${size}`);
 
   const parts = positionals.length > 0 ? positionals : ["model", "kernels"];
   const subject = size ? generatedSubject(size) : folderSubject(values.model);
