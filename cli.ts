@@ -5,7 +5,8 @@ import { basename, extname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { drawOnPicture } from "./draw/index.ts";
-import { type AnswerOf, Florence2, Florence2Error, type Result, tasks } from "./index.ts";
+import { marksOf } from "./draw/marks.ts";
+import { type AnswerOf, Florence2, Florence2Error, type PixelBox, type Result, tasks } from "./index.ts";
 
 const HELP = `florence2 [picture] [task] [options]
 
@@ -55,6 +56,7 @@ async function main(args: string[]): Promise<void> {
     return;
   }
   const [picture = BUNDLED_PICTURE, ...asked] = positionals;
+  const region = values.region === undefined ? undefined : parseRegion(values.region);
 
   const started = performance.now();
   const model = await Florence2.fromPretrained(values.model, {
@@ -75,7 +77,7 @@ async function main(args: string[]): Promise<void> {
       const asking = performance.now();
       results[task] = await model.run(image, task, {
         text: values.text,
-        region: values.region === undefined ? undefined : parseRegion(values.region),
+        region,
         numBeams: integerOption("num-beams", values["num-beams"]),
         maxNewTokens: integerOption("max-new-tokens", values["max-new-tokens"]),
         onStep: ({ step }) => showProgress(`${task} ${step + 1} tokens`),
@@ -84,7 +86,7 @@ async function main(args: string[]): Promise<void> {
     }
     if (values.json) console.log(JSON.stringify(results, undefined, 2));
     else for (const [task, result] of Object.entries(results)) printAnswer(task, result);
-    await annotate(picture, values.out, Object.values(results));
+    await annotate(picture, values.out, region, Object.values(results));
   } finally {
     model.dispose();
   }
@@ -92,48 +94,37 @@ async function main(args: string[]): Promise<void> {
 
 function printAnswer(task: string, { answer, score }: Result<Answer>): void {
   console.log(`\n${task}  (score ${score.toFixed(3)})`);
-  const rows = typeof answer === "string" ? [] : tableOf(answer);
+  const rows = tableOf(answer);
   if (rows.length > 0) console.table(rows);
   else console.log(typeof answer === "string" ? answer : "nothing found");
 }
 
-/** One row for each box, quad or polygon, numbers rounded for reading. */
-function tableOf(answer: Exclude<Answer, string>): Record<string, string | number>[] {
-  const rows: Record<string, string | number>[] = [];
-  const add = (label: string, place: string, score: number | undefined) =>
-    rows.push({ label, place, ...(score !== undefined && { confidence: Number(score.toFixed(3)) }) });
-  const shown = (numbers: readonly number[]) => numbers.map((number) => number.toFixed(1)).join(" ");
-  if ("bboxes" in answer) {
-    const labels = "labels" in answer ? answer.labels : answer.bboxes_labels;
-    for (const [i, box] of answer.bboxes.entries()) add(labels[i] ?? "", shown(box), answer.scores?.[i]);
-  }
-  if ("quad_boxes" in answer) {
-    for (const [i, quad] of answer.quad_boxes.entries())
-      add(answer.labels[i] ?? "", shown(quad), answer.scores?.[i]);
-  }
-  if ("polygons" in answer) {
-    const labels = "polygons_labels" in answer ? answer.polygons_labels : answer.labels;
-    for (const [i, outlines] of answer.polygons.entries()) {
-      add(labels[i] ?? "", `${outlines.flat().length / 2} points`, undefined);
-    }
-  }
-  return rows;
+/** One row for each box, quad or mask, numbers rounded for reading. */
+function tableOf(answer: Answer): Record<string, string | number>[] {
+  return marksOf(answer).map(({ label, kind, outlines, score }) => {
+    const points = outlines.flat();
+    const corners = kind === "box" ? [...points.slice(0, 2), ...points.slice(4, 6)] : points;
+    const place =
+      kind === "mask" ? `${points.length / 2} points` : corners.map((value) => value.toFixed(1)).join(" ");
+    return { label, place, ...(score !== undefined && { confidence: Number(score.toFixed(3)) }) };
+  });
 }
 
-/** Draws the last answer that has places onto the picture. */
+/** Draws the last answer that has places onto the picture, or else the last one's words under it. */
 async function annotate(
   picture: string,
   out: string | undefined,
+  region: PixelBox | undefined,
   results: readonly Result<Answer>[],
 ): Promise<void> {
-  const located = results.findLast(({ answer }) => typeof answer !== "string");
-  if (!located || out === "none") return;
+  if (out === "none") return;
+  const { answer } = results.findLast(({ answer }) => typeof answer !== "string") ?? results.at(-1)!;
   const target = resolve(out ?? `${basename(picture, extname(picture))}.answer.png`);
-  await writeFile(target, await drawOnPicture(picture, located.answer));
+  await writeFile(target, await drawOnPicture(picture, answer, { region }));
   note(`annotated picture: ${target}`);
 }
 
-function parseRegion(text: string) {
+function parseRegion(text: string): PixelBox {
   const [x1, y1, x2, y2, ...rest] = text.split(",").map(Number);
   if (rest.length > 0 || [x1, y1, x2, y2].some((value) => !Number.isFinite(value))) {
     throw new Florence2Error("option_invalid", `--region is ${text}, expected four numbers X1,Y1,X2,Y2`, {

@@ -27,6 +27,7 @@ export {
   type AnswerOf,
   type Answers,
   decodeGenerated,
+  type PixelBox,
   parseAnswer,
   type TaskToken,
   tasks,

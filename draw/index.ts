@@ -1,2 +1,2 @@
 export { drawOnPicture } from "./picture.ts";
-export { drawAnswer } from "./svg.ts";
+export { type DrawOptions, drawAnswer } from "./svg.ts";

@@ -1,36 +1,29 @@
-import { Florence2Error } from "../core/errors.ts";
-import type { AnswerOf } from "../model/tasks/index.ts";
-import { drawAnswer } from "./svg.ts";
+import { type ImageInput, loadImage } from "../model/image/load.ts";
+import { loadSharp } from "../model/image/sharp.ts";
+import type { Answer } from "../model/tasks/index.ts";
+import { type DrawOptions, drawAnswer, drawnSize } from "./svg.ts";
 
 /**
- * A picture with an answer drawn onto it, as the bytes of a PNG. Node and Deno only: it needs sharp.
+ * A picture with an answer drawn onto it, and words under it (see `drawAnswer`), as the bytes of a PNG. Node
+ * and Deno only: it needs sharp.
  *
- * @param picture a path, or the bytes of a picture file
+ * @throws {Florence2Error} what `loadImage` and `drawAnswer` throw
  */
 export async function drawOnPicture(
-  picture: string | Uint8Array,
-  answer: AnswerOf<string>,
+  picture: ImageInput,
+  answer: Answer,
+  options: DrawOptions = {},
 ): Promise<Uint8Array> {
-  const sharp = await import("sharp").then(
-    ({ default: module }) => module,
-    (cause: unknown) => {
-      throw new Florence2Error(
-        "dependency_missing",
-        "The package sharp can't be loaded: npm install sharp",
-        { package: "sharp" },
-        cause,
-      );
-    },
-  );
-  const { data, info } = await sharp(picture)
-    .rotate()
+  const { data, ...size } = await loadImage(picture);
+  const { width, height } = drawnSize(size, options.scale);
+  const drawing = Buffer.from(drawAnswer(answer, size, options));
+  const sharp = await loadSharp();
+  const strip = (await sharp(drawing).metadata()).height - height;
+  return sharp(data, { raw: { ...size, channels: 3 } })
+    .resize({ width, height, fit: "fill" })
+    .extend({ bottom: strip })
+    .composite([{ input: drawing }])
     .removeAlpha()
-    .toColourspace("srgb")
-    .png()
-    .toBuffer({ resolveWithObject: true });
-  const overlay = drawAnswer(answer, { width: info.width, height: info.height });
-  return sharp(data)
-    .composite([{ input: Buffer.from(overlay) }])
     .png()
     .toBuffer();
 }

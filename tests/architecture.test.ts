@@ -28,7 +28,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kernels: ["kernels", "core"],
   tokenizer: ["tokenizer", "core"],
   hub: ["hub", "core"],
-  eval: ["eval", "model", "core"],
+  draw: ["draw", "model", "core"],
+  eval: ["eval", "draw", "model", "core"],
   model: ["model", "kernels", "tokenizer", "hub", "core"],
 };
 /** Each package enters at one place. */

@@ -54,7 +54,8 @@ export async function decodeWithSharp(bytes: Uint8Array, header: ImageHeader): P
   }
 }
 
-async function loadSharp() {
+/** The package sharp, loaded on first use. Throws `dependency_missing`. */
+export async function loadSharp() {
   try {
     return (await import("sharp")).default;
   } catch (error) {
