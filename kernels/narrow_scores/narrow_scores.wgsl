@@ -18,39 +18,34 @@ struct Params {
 
 const LANES = 256u;
 var<workgroup> partial: array<f32, LANES>;
+var<workgroup> sums_of_sixteen: array<f32, 16>;
 
 fn sum_over_lanes(value: f32, lane: u32) -> f32 {
   partial[lane] = value;
   workgroupBarrier();
-  for (var width = LANES / 2u; width > 0u; width /= 2u) {
-    if (lane < width) {
-      partial[lane] += partial[lane + width];
+  if (lane < 16u) {
+    var sum = 0.0;
+    for (var i = 0u; i < 16u; i++) {
+      sum += partial[lane * 16u + i];
     }
-    workgroupBarrier();
+    sums_of_sixteen[lane] = sum;
   }
-  let total = workgroupUniformLoad(&partial[0]);
   workgroupBarrier();
-  return total;
-}
-
-fn max_over_lanes(value: f32, lane: u32) -> f32 {
-  partial[lane] = value;
-  workgroupBarrier();
-  for (var width = LANES / 2u; width > 0u; width /= 2u) {
-    if (lane < width) {
-      partial[lane] = max(partial[lane], partial[lane + width]);
-    }
-    workgroupBarrier();
+  var sum = 0.0;
+  for (var i = 0u; i < 16u; i++) {
+    sum += sums_of_sixteen[i];
   }
-  let largest = workgroupUniformLoad(&partial[0]);
-  workgroupBarrier();
-  return largest;
+  return sum;
 }
 
 // Unsigned numbers in the order of the scores.
 fn rank_bits(score: f32) -> u32 {
   let bits = bitcast<u32>(score);
   return bits ^ select(0x80000000u, 0xffffffffu, bits >= 0x80000000u);
+}
+
+fn score_of(rank: u32) -> f32 {
+  return bitcast<f32>(rank ^ select(0xffffffffu, 0x80000000u, rank >= 0x80000000u));
 }
 
 // How many scores of the row rank at least as high.
@@ -90,7 +85,7 @@ fn rank_of_highest(start: u32, k: u32, lane: u32) -> u32 {
 fn drop_below(start: u32, rank: u32, equals: u32, lane: u32) {
   // The column before which so many of that rank stand.
   var end = 0u;
-  for (var bit = 0x80000000u >> countLeadingZeros(params.columns); bit > 0u && equals > 0u; bit /= 2u) {
+  for (var bit = 0x80000000u >> countLeadingZeros(params.columns); bit > 0u; bit /= 2u) {
     var count = 0.0;
     for (var column = lane; column < min(end | bit, params.columns); column += LANES) {
       count += select(0.0, 1.0, rank_bits(scores[start + column]) == rank);
@@ -118,19 +113,17 @@ fn main(
     return;
   }
   let start = row * params.columns;
-  var own_largest = LOWEST;
   for (var column = lane; column < params.columns; column += LANES) {
     if (scores[start + column] > LOWEST) {
       scores[start + column] /= params.temperature;
     }
-    own_largest = max(own_largest, scores[start + column]);
   }
-  let largest = max_over_lanes(own_largest, lane);
 
   if (params.topK > 0u) {
     drop_below(start, rank_of_highest(start, params.topK, lane), 0u, lane);
   }
   if (params.droppable > 0.0) {
+    let largest = score_of(rank_of_highest(start, 1u, lane));
     let total = weight_below(start, 0xffffffffu, largest, lane);
     // The highest rank below which no more than `droppable` lies, but at least `least` scores from it on.
     var rank = 0u;
@@ -144,12 +137,6 @@ fn main(
     // Of the scores of just this rank, as many as fit in as well.
     let room = params.droppable * total - weight_below(start, rank, largest, lane);
     let spare = count_from(start, rank, lane) - f32(params.least);
-    drop_below(start, rank, u32(max(0.0, min(floor(room / weight_of(rank, largest)), spare))), lane);
+    drop_below(start, rank, u32(max(0.0, min(floor(room / exp(score_of(rank) - largest)), spare))), lane);
   }
-}
-
-// The weight of a score of this rank.
-fn weight_of(rank: u32, largest: f32) -> f32 {
-  let score = bitcast<f32>(rank ^ select(0xffffffffu, 0x80000000u, rank >= 0x80000000u));
-  return exp(score - largest);
 }

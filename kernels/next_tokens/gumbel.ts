@@ -1,6 +1,6 @@
 /**
  * A random number that depends on nothing but its address: the seed, and where in the run it is used.
- * So an answer does not change with what else is in the batch, nor with the platform.
+ * So an answer does not change with what else is in the batch. Shaders draw the same to single precision.
  *
  * The generator is Philox4x32-10: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
  * 1, 2, 3", 2011.

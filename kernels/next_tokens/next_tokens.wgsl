@@ -39,7 +39,6 @@ const NONE = 0xffffffffu;
 var<workgroup> keys: array<f32, SLICE>;
 var<workgroup> used: array<atomic<u32>, SLICE / 32u>;
 var<workgroup> banned: array<atomic<u32>, SLICE / 32u>;
-var<workgroup> normalizer: vec2f;
 
 // Token `place` of the row's answer; 0 is the start token.
 fn token_at(row: u32, place: u32) -> u32 {
@@ -134,8 +133,9 @@ fn main(
   let generated = position[0];
 
   mark_answer(row, generated, first, lane);
-  if (lane == 0u && params.normalize != 0u) {
-    normalizer = log_normalizer(row, slices);
+  var normalizer = vec2f(0.0);
+  if (params.normalize != 0u) {
+    normalizer = log_normalizer(row, slices, lane);
   }
   workgroupBarrier();
 

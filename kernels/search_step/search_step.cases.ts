@@ -4,7 +4,7 @@ import { LOWEST } from "../shared/vocabulary.ts";
 import { type SearchStepOptions, searchStep, searchStepKernel } from "./search_step.ts";
 
 const END = 2;
-const options: SearchStepOptions = { normalized: true, endToken: END, maximum: 40, stop: true };
+const options: SearchStepOptions = { endToken: END, maximum: 40, stop: true };
 const stopsAtMost: SearchStepOptions = { ...options, stop: "at most" };
 const stopsByLength: SearchStepOptions = { ...options, stop: "at length so far" };
 
@@ -19,7 +19,7 @@ export default kernelCases(searchStepKernel, {
       step: 7,
       ends: 9,
       ended: 0,
-      options: { ...options, normalized: false },
+      options,
     },
     { name: "3 beams of base", S: 1, width: 3, slices: 51, step: 20, ends: 9, ended: 1, options },
     { name: "8 pictures of 5 beams", S: 8, width: 5, slices: 51, step: 20, ends: 3, ended: 3, options },

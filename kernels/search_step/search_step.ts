@@ -24,7 +24,6 @@ export const searchStepKernel = defineKernel({
     slices: "u32",
     best: "u32",
     capacity: "u32",
-    normalized: "u32",
     endToken: "u32",
     maximum: "u32",
     stopEarly: "u32",
@@ -35,7 +34,7 @@ export const searchStepKernel = defineKernel({
     {
       label: "portable",
       source: new URL("./search_step.wgsl", import.meta.url),
-      includes: ["grid", "vocabulary", "best_of_lanes", "log_normalizer", "search_trace"].map(include),
+      includes: ["grid", "vocabulary", "of_lanes", "log_normalizer", "search_trace"].map(include),
       groups: ({ rows, width }) => linearGroups(ceilDiv(rows, width)),
     },
   ],
@@ -59,8 +58,6 @@ export interface SearchState {
 }
 
 export interface SearchStepOptions {
-  /** Whether the candidates' scores are log-probabilities; otherwise `sums` make them so. */
-  readonly normalized: boolean;
   readonly endToken: number;
   /** The most new tokens; an answer that reaches them ends. */
   readonly maximum: number;
@@ -77,7 +74,8 @@ export interface SearchStepOptions {
  * at all. Ties go to the lower row, then to the lower token. A search whose logits were not finite is done.
  *
  * @param candidates u32 (R, slices, best, 3) of `nextTokens`: twice as many as beams where there are
- *   several, because as many as beams may end; 64 at most
+ *   several, because as many as beams may end; 64 at most. Their scores are log-probabilities there, and
+ *   scores that `sums` make log-probabilities where a search has one row
  * @param sums (R, slices, 4) of `logSumExp`
  */
 export function searchStep(
@@ -85,7 +83,7 @@ export function searchStep(
   candidates: Tensor,
   sums: Tensor,
   state: SearchState,
-  { normalized, endToken, maximum, stop }: SearchStepOptions,
+  { endToken, maximum, stop }: SearchStepOptions,
 ): void {
   const [rows = 0, slices = 0, best = 0] = candidates.shape;
   const [searches = 0] = state.positions.shape;
@@ -103,7 +101,6 @@ export function searchStep(
     slices,
     best,
     capacity,
-    normalized: normalized ? 1 : 0,
     endToken,
     maximum,
     stopEarly: stop === true ? 1 : 0,

@@ -26,7 +26,6 @@ interface Params {
   readonly slices: number;
   readonly best: number;
   readonly capacity: number;
-  readonly normalized: number;
   readonly endToken: number;
   readonly maximum: number;
   readonly stopEarly: number;
@@ -72,7 +71,7 @@ function advance(
   let beams: Beam[] = [];
   let ended = before.map((row) => row.ended);
   for (const [i, { row, token, score }] of bestCandidates(candidates, params, firstRow).entries()) {
-    const logProb = params.normalized ? score : logProbability(score, sums, row, slices);
+    const logProb = width > 1 ? score : logProbability(score, sums, row, slices);
     const sum = Math.fround(logProb + (step > 0 ? before[row - firstRow]!.score : 0));
     if (token !== endToken && generated < maximum) {
       beams.push({ token, parent: row, logProb, score: sum });

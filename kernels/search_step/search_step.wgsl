@@ -1,8 +1,9 @@
 // One step of every search: the best candidates of its rows become its beams, or answers that ended.
 //
 // One workgroup per search. All lanes look for the best candidates, of lists that are sorted each: a lane
-// looks at lists l, l + 64, ..., and again only after its own best was taken. Lane 0 then does what beam
-// search does; all lanes rearrange the ancestry, each its own steps.
+// looks at lists l, l + 64, ..., and again only after its own best was taken. Then lane l asks what becomes of
+// candidate l, by counting what is better; puts row l of the trace together; and rearranges the ancestry at
+// steps l, l + 64, ...
 
 struct Params {
   rows: u32,
@@ -10,7 +11,6 @@ struct Params {
   slices: u32,
   best: u32,
   capacity: u32,
-  normalized: u32,
   endToken: u32,
   maximum: u32,
   stopEarly: u32,
@@ -30,17 +30,29 @@ struct Params {
 // As many as 32 beams have, and as many candidates.
 const MAX_WIDTH = 32u;
 const MAX_CANDIDATES = 64u;
+const NONE = 0xffffffffu;
+
+struct Beam {
+  token: u32,
+  parent: u32,
+  log_prob: f32,
+  score: f32,
+}
 
 var<workgroup> chosen: array<Best, MAX_CANDIDATES>;
-var<workgroup> parents: array<u32, MAX_WIDTH>;
-// How many tokens the rows have chosen; 0 if the search is done.
-var<workgroup> seen: u32;
+// What the candidates would be as beams and as ended answers; with the score LOWEST where they are not.
+var<workgroup> new_beams: array<Beam, MAX_CANDIDATES>;
+var<workgroup> new_ended: array<Ended, MAX_CANDIDATES>;
+var<workgroup> beams: array<Beam, MAX_WIDTH>;
+var<workgroup> ended: array<Ended, MAX_WIDTH>;
+var<workgroup> old_scores: array<f32, MAX_WIDTH>;
+var<workgroup> histories: array<u32, MAX_WIDTH * LANES>;
 var<workgroup> broken: atomic<u32>;
 
 // The best candidate of this lane's lists after the last one that was taken.
 fn best_of_lists(search: u32, taken: Best, lane: u32) -> Best {
   let lists = params.width * params.slices;
-  var best = Best(LOWEST, 0xffffffffu);
+  var best = Best(LOWEST, NONE);
   for (var list = lane; list < lists; list += LANES) {
     for (var i = 0u; i < params.best; i++) {
       let index = list * params.best + i;
@@ -56,129 +68,61 @@ fn best_of_lists(search: u32, taken: Best, lane: u32) -> Best {
   return best;
 }
 
-// Puts a beam among those of this step, which are in descending score, if it is good enough.
-fn add_beam(first: u32, beam: TraceRow) {
-  var place = params.width;
-  while (place > 0u && trace[first + place - 1u].score < beam.score) {
-    place--;
+// What becomes of candidate `i`.
+fn look_at_candidate(i: u32, first_row: u32, step: u32, normalizer: vec2f) {
+  let row = first_row + chosen[i].index / (params.best * params.slices);
+  let candidate = candidates[first_row * params.slices * params.best + chosen[i].index];
+  let log_prob = (candidate.score - normalizer.x) - normalizer.y;
+  var score = log_prob;
+  if (step > 0u) {
+    score += trace[(step - 1u) * params.rows + row].score;
   }
-  for (var i = params.width - 1u; i > place && place < params.width; i--) {
-    copy_beam(first + i, trace[first + i - 1u]);
-  }
-  if (place < params.width) {
-    copy_beam(first + place, beam);
+  let generated = step + 1u;
+  if (candidate.token != params.endToken && generated < params.maximum) {
+    new_beams[i] = Beam(candidate.token, row, log_prob, score);
+  } else if (i < params.width) {
+    // An end that ranks below the width is not worth keeping: so many better beams are still running.
+    new_ended[i] = Ended(step, row, candidate.token, log_prob, score / lengths[generated]);
   }
 }
 
-fn copy_beam(index: u32, beam: TraceRow) {
-  trace[index].token = beam.token;
-  trace[index].parent = beam.parent;
-  trace[index].log_prob = beam.log_prob;
-  trace[index].score = beam.score;
+// How many of the new beams go before one.
+fn place_of_beam(i: u32) -> u32 {
+  var place = 0u;
+  for (var k = 0u; k < params.best; k++) {
+    let before = new_beams[k].score > new_beams[i].score || (new_beams[k].score == new_beams[i].score && k < i);
+    place += select(0u, 1u, before);
+  }
+  return place;
 }
 
-fn add_ended(first: u32, ended: Ended) {
-  var place = params.width;
-  while (place > 0u && trace[first + place - 1u].ended.score < ended.score) {
-    place--;
+// How many ended answers, old and new, go before one: the old first of equal ones.
+fn place_of_new_ended(i: u32) -> u32 {
+  var place = 0u;
+  for (var k = 0u; k < params.width; k++) {
+    let before = new_ended[k].score > new_ended[i].score || (new_ended[k].score == new_ended[i].score && k < i);
+    place += select(0u, 1u, before) + select(0u, 1u, old_scores[k] >= new_ended[i].score);
   }
-  for (var i = params.width - 1u; i > place && place < params.width; i--) {
-    trace[first + i].ended = trace[first + i - 1u].ended;
+  return place;
+}
+
+fn place_of_old_ended(i: u32) -> u32 {
+  var place = i;
+  for (var k = 0u; k < params.width; k++) {
+    place += select(0u, 1u, new_ended[k].score > old_scores[i]);
   }
-  if (place < params.width) {
-    trace[first + place].ended = ended;
-  }
+  return place;
 }
 
 // Whether a beam may still end up among the best answers, by the reference's rule of thumb.
-fn can_improve(first: u32, generated: u32) -> bool {
-  let best = trace[first].score;
-  let worst_ended = trace[first + params.width - 1u].ended.score;
-  if (best == LOWEST) {
-    return false;
-  }
-  if (worst_ended == LOWEST) {
-    return true;
-  }
-  if (params.stopEarly != 0u) {
-    return false;
+fn can_improve(generated: u32) -> bool {
+  let best = beams[0].score;
+  let worst_ended = ended[params.width - 1u].score;
+  if (best == LOWEST || worst_ended == LOWEST) {
+    return best > LOWEST;
   }
   let length = select(params.bound, generated, params.bound == 0u);
-  return best / lengths[length] > worst_ended;
-}
-
-// Notes the first logit of the row that is not finite.
-fn note_broken(index: u32, row: u32) {
-  for (var slice = params.slices; slice > 0u; slice--) {
-    let sum = sums[row * params.slices + slice - 1u];
-    if (sum.z >= 0.0) {
-      trace[index].broken_token = sum.z;
-      trace[index].broken_logit = sum.w;
-    }
-  }
-}
-
-// What one lane does alone. Returns how many tokens the rows have chosen, 0 if the search is done.
-fn advance(search: u32, count: u32) -> u32 {
-  let step = positions[search];
-  positions[search] = step + 1u;
-  let first_row = search * params.width;
-  let before = (step - 1u) * params.rows + first_row;
-  let first = step * params.rows + first_row;
-  var was_done = false;
-  for (var i = 0u; i < params.width; i++) {
-    if (step == 0u) {
-      trace[first + i].ended = Ended(0u, 0u, 0u, 0.0, LOWEST);
-      trace[first + i].done = 0u;
-    } else {
-      trace[first + i] = trace[before + i];
-      was_done = trace[before + i].done != 0u;
-    }
-  }
-  if (was_done) {
-    return 0u;
-  }
-
-  let is_broken = atomicLoad(&broken) != 0u;
-  for (var i = 0u; i < params.width; i++) {
-    // Where there is no beam, the first row is repeated; nobody looks at what comes of it.
-    copy_beam(first + i, TraceRow(0u, first_row, 0.0, LOWEST, Ended(), 0u, 0.0, 0.0));
-    trace[first + i].broken_token = -1.0;
-    trace[first + i].broken_logit = 0.0;
-    if (is_broken) {
-      note_broken(first + i, first_row + i);
-    }
-  }
-  let generated = step + 1u;
-  for (var i = 0u; i < count; i++) {
-    let row = first_row + chosen[i].index / (params.best * params.slices);
-    let candidate = candidates[first_row * params.slices * params.best + chosen[i].index];
-    var log_prob = candidate.score;
-    if (params.normalized == 0u) {
-      let normalizer = log_normalizer(row, params.slices);
-      log_prob = (candidate.score - normalizer.x) - normalizer.y;
-    }
-    var score = log_prob;
-    if (step > 0u) {
-      score += trace[before + row - first_row].score;
-    }
-    if (candidate.token != params.endToken && generated < params.maximum) {
-      add_beam(first, TraceRow(candidate.token, row, log_prob, score, Ended(), 0u, 0.0, 0.0));
-    } else if (i < params.width) {
-      // An end that ranks below the width is not worth keeping: so many better beams are still running.
-      add_ended(first, Ended(step, row, candidate.token, log_prob, score / lengths[generated]));
-    }
-  }
-  let going_on = !is_broken && can_improve(first, generated);
-  for (var i = 0u; i < params.width; i++) {
-    trace[first + i].done = select(1u, 0u, going_on);
-    tokens[first_row + i] = trace[first + i].token;
-    parents[i] = trace[first + i].parent;
-  }
-  if (!going_on) {
-    atomicSub(&running[0], 1u);
-  }
-  return select(0u, generated, going_on);
+  return params.stopEarly == 0u && best / lengths[length] > worst_ended;
 }
 
 @compute @workgroup_size(LANES)
@@ -192,44 +136,110 @@ fn main(
   if (first_row >= params.rows) {
     return;
   }
-
+  let is_row = lane < params.width;
+  let row = first_row + lane;
+  let step = positions[search];
+  var before = TraceRow(0u, 0u, 0.0, LOWEST, Ended(0u, 0u, 0u, 0.0, LOWEST), 0u, -1.0, 0.0);
+  if (is_row && step > 0u) {
+    before = trace[(step - 1u) * params.rows + row];
+  }
+  let was_done = step > 0u && trace[(step - 1u) * params.rows + first_row].done != 0u;
   for (var i = lane; i < params.width * params.slices; i += LANES) {
     if (sums[first_row * params.slices + i].z >= 0.0) {
       atomicStore(&broken, 1u);
     }
   }
-  var own = best_of_lists(search, Best(-LOWEST, 0u), lane);
+  var taken = Best(-LOWEST, NONE);
+  var own = taken;
   var count = 0u;
   for (var i = 0u; i < params.best; i++) {
-    let best = best_of_lanes(own, lane);
-    if (best.key > LOWEST) {
+    if (own.index == taken.index) {
+      own = best_of_lists(search, taken, lane);
+    }
+    taken = best_of_lanes(own, lane);
+    if (taken.key > LOWEST) {
       count = i + 1u;
     }
     if (lane == 0u) {
-      chosen[i] = best;
-    }
-    if (best.index == own.index) {
-      own = best_of_lists(search, best, lane);
+      chosen[i] = taken;
     }
   }
+  var normalizer = vec2f(0.0);
+  if (params.width == 1u) {
+    normalizer = log_normalizer(first_row, params.slices, lane);
+  }
+  if (is_row) {
+    // Where there is no beam, the first row is repeated; nobody looks at what comes of it.
+    beams[lane] = Beam(0u, first_row, 0.0, LOWEST);
+    old_scores[lane] = before.ended.score;
+  }
+  new_beams[lane].score = LOWEST;
+  new_ended[lane].score = LOWEST;
+  workgroupBarrier();
 
-  if (lane == 0u) {
-    seen = advance(search, count);
+  if (lane < count) {
+    look_at_candidate(lane, first_row, step, normalizer);
   }
-  let chosen_tokens = workgroupUniformLoad(&seen);
-  if (chosen_tokens == 0u) {
+  workgroupBarrier();
+  if (new_beams[lane].score > LOWEST) {
+    let place = place_of_beam(lane);
+    if (place < params.width) {
+      beams[place] = new_beams[lane];
+    }
+  }
+  if (new_ended[lane].score > LOWEST) {
+    let place = place_of_new_ended(lane);
+    if (place < params.width) {
+      ended[place] = new_ended[lane];
+    }
+  }
+  if (is_row) {
+    let place = place_of_old_ended(lane);
+    if (place < params.width) {
+      ended[place] = before.ended;
+    }
+  }
+  workgroupBarrier();
+
+  let generated = step + 1u;
+  let goes_on = atomicLoad(&broken) == 0u && can_improve(generated);
+  if (lane == 0u) {
+    positions[search] = generated;
+  }
+  if (was_done && is_row) {
+    trace[step * params.rows + row] = before;
+  } else if (is_row) {
+    let beam = beams[lane];
+    var broken_logit = vec2f(-1.0, 0.0);
+    for (var slice = params.slices; slice > 0u; slice--) {
+      let sum = sums[row * params.slices + slice - 1u];
+      if (sum.z >= 0.0) {
+        broken_logit = sum.zw;
+      }
+    }
+    let done = select(1u, 0u, goes_on);
+    trace[step * params.rows + row] = TraceRow(
+      beam.token, beam.parent, beam.log_prob, beam.score, ended[lane], done, broken_logit.x, broken_logit.y,
+    );
+    tokens[row] = beam.token;
+  }
+  if (was_done || !goes_on) {
+    if (lane == 0u && !was_done) {
+      atomicSub(&running[0], 1u);
+    }
     return;
   }
-  for (var step = lane; step < chosen_tokens; step += LANES) {
-    var rows: array<u32, MAX_WIDTH>;
+
+  // A lane rearranges steps that no other looks at.
+  for (var past = lane; past < generated; past += LANES) {
     for (var i = 0u; i < params.width; i++) {
-      rows[i] = ancestry[parents[i] * params.capacity + step];
+      histories[i * LANES + lane] = ancestry[beams[i].parent * params.capacity + past];
     }
     for (var i = 0u; i < params.width; i++) {
-      ancestry[(first_row + i) * params.capacity + step] = rows[i];
+      ancestry[(first_row + i) * params.capacity + past] = histories[i * LANES + lane];
     }
   }
-  for (var i = lane; i < params.width; i += LANES) {
-    ancestry[(first_row + i) * params.capacity + chosen_tokens] = first_row + i;
+  if (is_row) {
+    ancestry[row * params.capacity + generated] = row;
   }
 }

@@ -1,7 +1,7 @@
 import { ceilDiv } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import type { Runner } from "../../core/runner.ts";
-import { expectShape, reshape, rows, type Tensor } from "../../core/tensor.ts";
+import { elementsOf, expectShape, reshape, rows, type Tensor } from "../../core/tensor.ts";
 import { logSumExp } from "../../kernels/log_sum_exp/log_sum_exp.ts";
 import { narrowScores } from "../../kernels/narrow_scores/narrow_scores.ts";
 import { NO_RULES, nextTokens } from "../../kernels/next_tokens/next_tokens.ts";
@@ -71,14 +71,10 @@ export class Search {
     };
     if (past > 0) {
       runner.copy(trace, rows(larger.trace, 0, past));
-      const [from, to] = [ancestry, larger.ancestry].map((table) =>
-        reshape(table, [table.shape[0]! * table.shape[1]!]),
-      ) as [Tensor, Tensor];
+      const flat = (table: Tensor) => reshape(table, [elementsOf(table.shape)]);
       for (let row = 0; row < this.rows; row++) {
-        runner.copy(
-          rows(from, row * past, (row + 1) * past),
-          rows(to, row * capacity, row * capacity + past),
-        );
+        const known = rows(flat(ancestry), row * past, (row + 1) * past);
+        runner.copy(known, rows(flat(larger.ancestry), row * capacity, row * capacity + past));
       }
     }
     for (const tensor of [trace, ancestry]) runner.free(tensor);
@@ -130,16 +126,11 @@ export class Search {
       });
     }
     if (!beams) logSumExp(rec, logits, sums);
+    const bounded = earlyStopping === "never" && lengthPenalty > 0;
     searchStep(rec, candidates, sums, state, {
-      normalized: beams,
       endToken,
       maximum: maxNewTokens,
-      stop:
-        earlyStopping === true
-          ? true
-          : earlyStopping === "never" && lengthPenalty > 0
-            ? "at most"
-            : "at length so far",
+      stop: earlyStopping === true || (bounded ? "at most" : "at length so far"),
     });
   }
 
