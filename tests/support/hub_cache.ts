@@ -7,7 +7,7 @@ import { type HubOptions, type Patience, repositoryOf } from "../../hub/reposito
 import { blobIdOf, type HubServer, isLarge, REPOSITORY, sha256Of } from "./hub_server.ts";
 
 /** Tries as often as in earnest, in a hurry. */
-export const HURRY: Patience = { attempts: 4, pause: 1, silence: 300 };
+export const HURRY: Patience = { attempts: 4, pause: 1, silence: 3000 };
 
 export interface CacheOptions extends HubOptions {
   readonly isOffline?: boolean;
