@@ -4,23 +4,16 @@ import type { Source } from "../core/files.ts";
 import type { RecordingOptions } from "../core/recording.ts";
 import type { Runner } from "../core/runner.ts";
 import type { Tensor, TensorData } from "../core/tensor.ts";
-import { type DownloadEvent, type HubOptions, openModelFiles } from "../hub/index.ts";
-import { Tokenizer } from "../tokenizer/index.ts";
-import { withAdapter } from "./adapter.ts";
-import { openFlorenceCheckpoint, WEIGHT_FILES } from "./checkpoint.ts";
-import {
-  countImageTokens,
-  type Florence2Config,
-  type ImageConfig,
-  parseConfig,
-  parsePreprocessorConfig,
-} from "./config.ts";
+import type { DownloadEvent, HubOptions } from "../hub/index.ts";
+import type { Tokenizer } from "../tokenizer/index.ts";
+import { countImageTokens, type Florence2Config, type ImageConfig } from "./config.ts";
 import { DecodingSession, type Question } from "./decoding_session.ts";
 import { generate, stream } from "./generation/generate.ts";
 import { type GenerationOptions, type GenerationSettings, generationSettings } from "./generation/options.ts";
 import type { GeneratedSequence } from "./generation/report.ts";
 import type { ImageInput, LoadImageOptions } from "./image/load.ts";
 import { preprocessImage } from "./image/preprocess.ts";
+import { openModel } from "./open_model.ts";
 import {
   type AnswerOf,
   decodeGenerated,
@@ -182,20 +175,7 @@ export class Florence2 {
         { dtype },
       );
     }
-    const files = await openModelFiles(source, [["config.json"], WEIGHT_FILES], options);
-    const optional = async (name: string) => ((await files.has(name)) ? await files.json(name) : {});
-    const config = parseConfig(await files.json("config.json"), await optional("generation_config.json"));
-    const imageConfig = parsePreprocessorConfig(await optional("preprocessor_config.json"));
-    countImageTokens(config, imageConfig);
-    const tokenizer = await Tokenizer.fromPretrained(files);
-    if (tokenizer.vocabularySize > config.text.vocabSize) {
-      throw new Florence2Error(
-        "checkpoint_mismatch",
-        `The tokenizer has ${tokenizer.vocabularySize} tokens, config.json a vocab_size of ${config.text.vocabSize}`,
-        { tokens: tokenizer.vocabularySize, vocabSize: config.text.vocabSize },
-      );
-    }
-    const checkpoint = await withAdapter(await openFlorenceCheckpoint(files, config), files, config);
+    const { config, imageConfig, tokenizer, checkpoint } = await openModel(source, options);
     try {
       const runner = await openRunner(device, { onWarning });
       try {
