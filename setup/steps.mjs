@@ -41,8 +41,10 @@ export function ensureBuild() {
   const built = join(root, "dist", ".built");
   const sources = [
     "core",
+    "doctor",
     "draw",
     "eval",
+    "hub",
     "kernels",
     "model",
     "tokenizer",
