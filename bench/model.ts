@@ -1,14 +1,16 @@
 import { readFile } from "node:fs/promises";
 import type { GpuRunner } from "../core/gpu_runner.ts";
 import type { Tensor } from "../core/tensor.ts";
+import type { Florence2Config } from "../model/config.ts";
 import { DecodingSession, type Question } from "../model/decoding_session.ts";
 import { Florence2 } from "../model/florence2.ts";
-import { generationSettings } from "../model/generation/options.ts";
+import { type GenerationSettings, generationSettings } from "../model/generation/options.ts";
 import { preprocessImage } from "../model/image/preprocess.ts";
 import { resolveTask } from "../model/tasks/index.ts";
 import { VisionSession } from "../model/vision_session.ts";
+import { loadWeights } from "../model/weights.ts";
 import { type Effort, type Measured, measure, type Work } from "./measure.ts";
-import type { Parts, Subject } from "./subjects.ts";
+import type { Subject } from "./subjects.ts";
 import type { Watch } from "./watch.ts";
 
 /** One phase of the answers to a batch of questions. */
@@ -67,8 +69,9 @@ async function* phasesOf(
 ): AsyncGenerator<Phase> {
   if (subject.folder !== undefined) yield loading(subject.folder, runner);
 
-  const parts = await subject.open(runner);
-  const { config, imageConfig, tokenizer, weights } = parts;
+  const { config, imageConfig, tokenizer, checkpoint } = await subject.open();
+  const weights = await loadWeights(checkpoint, config, runner);
+  await checkpoint.close();
   const picture = new Uint8Array(await readFile(PICTURE));
   const { pixelValues, ...size } = await preprocessImage(picture, imageConfig);
   yield { phase: "picture", run: () => preprocessImage(picture, imageConfig) };
@@ -87,20 +90,22 @@ async function* phasesOf(
   const promptIds = tokenizer.encode(resolveTask("<CAPTION>", undefined, size).prompt);
   const model = new Florence2(config, imageConfig, tokenizer, runner, weights);
   for (const batch of batches) {
-    const open = (numBeams: number) => openDecoding(runner, parts, { image, promptIds }, batch, numBeams);
+    const questions = new Array<Question>(batch).fill({ image, promptIds });
+    const open = (numBeams: number) =>
+      DecodingSession.open(runner, weights.text, config.text, questions, endless(config, numBeams));
     yield encoding(open, runner, batch);
     for (const [search, numBeams] of Object.entries(SEARCHES)) {
       yield firstToken(() => open(numBeams), runner, search, batch);
       yield furtherToken(() => open(numBeams), search, batch);
     }
     for (const task of TASKS) {
-      const questions = new Array(batch).fill({ image: picture, task });
+      const items = new Array(batch).fill({ image: picture, task });
       let tokens = 0;
       yield {
         phase: `${task} from picture to answer`,
         batch,
         run: async () => {
-          const [answer] = await model.runBatch(questions, subject.limits);
+          const [answer] = await model.runBatch(items, subject.limits);
           tokens = answer!.tokens.length - 1;
         },
         tokens: () => tokens,
@@ -200,22 +205,14 @@ function furtherToken(open: () => Promise<DecodingSession>, search: string, batc
 }
 
 /** A decoding that ends no sooner than its length. */
-function openDecoding(
-  runner: GpuRunner,
-  { config, weights }: Parts,
-  question: Question,
-  batch: number,
-  numBeams: number,
-): Promise<DecodingSession> {
-  const settings = generationSettings(
+function endless({ text, tokens }: Florence2Config, numBeams: number): GenerationSettings {
+  return generationSettings(
     { numBeams, minNewTokens: DECODED, maxNewTokens: DECODED },
     {
-      vocabSize: config.text.vocabSize,
-      maxPositions: config.text.maxPositionEmbeddings,
-      decoderStartTokenId: config.tokens.decoderStart,
-      eosTokenId: config.tokens.eos,
+      vocabSize: text.vocabSize,
+      maxPositions: text.maxPositionEmbeddings,
+      decoderStartTokenId: tokens.decoderStart,
+      eosTokenId: tokens.eos,
     },
   );
-  const questions = new Array<Question>(batch).fill(question);
-  return DecodingSession.open(runner, weights.text, config.text, questions, settings);
 }
