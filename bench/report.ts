@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { cpus, loadavg } from "node:os";
 import { dirname, join } from "node:path";
 import type { KernelFindings, KernelRow, Limits } from "./kernels.ts";
+import type { Measured } from "./measure.ts";
 import type { PhaseRow } from "./model.ts";
 import { phasePlot } from "./plot.ts";
 import { HOST_CLOCK } from "./watch.ts";
@@ -178,7 +179,7 @@ export function withReports(markdown: string, results: string): string {
 }
 
 function modelSection({ model, origin, hostPeakBytes, rows }: ModelReport, plot: string): string {
-  const head = `**${model}** on ${described(origin)}; host ms are ${origin.hostClock}; the process had ${mebibytes(hostPeakBytes)} MiB at most.`;
+  const head = `**${model}** on ${described(origin, rows)}; host ms are ${origin.hostClock}; the process had ${mebibytes(hostPeakBytes)} MiB at most.`;
   const table = [tableHead(PHASE_COLUMNS), ...rows.map((row) => tableRow(PHASE_COLUMNS, row))].join("\n");
   return `${head}\n\n${table}\n\n![Time of each phase](${plot})`;
 }
@@ -206,11 +207,15 @@ function kernelSection({ origin, limits, limitsAfter, rows }: KernelReport): str
   }
   const rates = (unit: string, rate: keyof Limits) =>
     `${threeDigits(limits[rate])} ${unit} (${threeDigits(limitsAfter[rate])} ${unit} at the end)`;
-  const head = `Kernels on ${described(origin)}. Copying reaches ${rates("GB/s", "gigabytesPerSecond")}, multiplying and adding ${rates("GFLOP/s", "gigaflopsPerSecond")}; of whichever of the two a case comes closer to, it reaches:`;
+  const head = `Kernels on ${described(origin, rows)}. Copying reaches ${rates("GB/s", "gigabytesPerSecond")}, multiplying and adding ${rates("GFLOP/s", "gigaflopsPerSecond")}; of whichever of the two a case comes closer to, it reaches:`;
   const lines = [...variants].map(([name, shares]) => tableRow(SUMMARY_COLUMNS, { name, shares }));
   return `${head}\n\n${tableHead(SUMMARY_COLUMNS)}\n${lines.join("\n")}`;
 }
 
-function described({ adapter, processors, load, runtime, commit, date }: Origin): string {
-  return `${adapter}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${commit}, ${date.slice(0, 10)}`;
+function described(
+  { adapter, processors, load, runtime, commit, date }: Origin,
+  rows: readonly Pick<Measured, "samples">[],
+): string {
+  const samples = Math.min(...rows.map((row) => row.samples));
+  return `${adapter}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${samples} samples at least, ${commit}, ${date.slice(0, 10)}`;
 }

@@ -107,7 +107,9 @@ describe("the reports of the bench", () => {
   it("stand by adapter, with a plot, and go between the markers of a text as often as one likes", () => {
     expect(writeReport(results, report)).toBe(join(results, "a-fast-one", "nano.json"));
     const once = withReports(text, results);
-    expect(once).toMatch(/^before\n<!-- bench -->\n\*\*nano\*\* on A \(fast\) one, Node, 2 processors/);
+    expect(once).toMatch(
+      /^before\n<!-- bench -->\n\*\*nano\*\* on A \(fast\) one, Node, 2 processors .*, 5 samples at least, abc,/,
+    );
     expect(once).toMatch(/\| vision +\| +1 \| +\| +12\.3 \| +11 \| +13 \| +- \| +1 \| +132 \|/);
     expect(once).toMatch(/a-fast-one\/nano\.svg\)\n<!-- \/bench -->\nafter\n$/);
     expect(once).not.toContain("old");
