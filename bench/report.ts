@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { dirname, join } from "node:path";
+import { Florence2Error } from "../core/errors.ts";
 import type { KernelFindings, KernelRow, Limits } from "./kernels.ts";
 import type { Measured } from "./measure.ts";
 import type { PhaseRow } from "./model.ts";
@@ -161,15 +162,20 @@ const CLOSING = "<!-- /bench -->";
 /**
  * Puts what the reports in a folder say into a Markdown text, between its two markers.
  *
- * @throws {Error} if the text has not both markers, or there are no reports
+ * @throws {Florence2Error} `data_invalid` if the text has not both markers, or there are no reports
  */
 export function withReports(markdown: string, results: string): string {
   const [start, end] = [markdown.indexOf(OPENING), markdown.indexOf(CLOSING)];
-  if (start < 0 || end < start) throw new Error(`The text has no ${OPENING} with a ${CLOSING} after it`);
+  if (start < 0 || end < start)
+    throw new Florence2Error(
+      "data_invalid",
+      `The text has no ${OPENING} with a ${CLOSING} after it: put both where the tables are to be`,
+    );
   const files = existsSync(results)
     ? readdirSync(results, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".json"))
     : [];
-  if (files.length === 0) throw new Error(`There are no reports in ${results}: npm run bench writes them`);
+  if (files.length === 0)
+    throw new Florence2Error("data_invalid", `There are no reports in ${results}: npm run bench writes them`);
   const sections = files.sort().map((name) => {
     const file = join(results, name);
     const report = JSON.parse(readFileSync(file, "utf8")) as KernelReport | ModelReport;
