@@ -9,6 +9,7 @@ import { marksOf } from "./draw/marks.ts";
 import { type AnswerOf, Florence2, Florence2Error, type PixelBox, type Result, tasks } from "./index.ts";
 
 const HELP = `florence2 [picture] [task] [options]
+florence2 doctor [model]: what runs here, and whether it runs right (see florence2 doctor --help)
 
 Answers a task about a picture; without a task: caption, objects and text. Without a picture: a bundled one.
 
@@ -32,6 +33,8 @@ const home = new URL(import.meta.url.includes("/dist/") ? "../" : "./", import.m
 const BUNDLED_MODEL = fileURLToPath(new URL("checkpoints/nano/", home));
 const BUNDLED_PICTURE = fileURLToPath(new URL("examples/scene.png", home));
 type Answer = AnswerOf<string>;
+/** Smaller pictures are enlarged to about this many pixels, so that labels on them can be read. */
+const LEGIBLE = 600;
 const FIRST_TASKS = ["<CAPTION>", "<OD>", "<OCR>"];
 
 async function main(args: string[]): Promise<void> {
@@ -118,9 +121,11 @@ async function annotate(
   results: readonly Result<Answer>[],
 ): Promise<void> {
   if (out === "none") return;
-  const { answer } = results.findLast(({ answer }) => typeof answer !== "string") ?? results.at(-1)!;
+  const { answer, width, height } =
+    results.findLast(({ answer }) => typeof answer !== "string") ?? results.at(-1)!;
+  const scale = Math.max(1, Math.round(LEGIBLE / Math.max(width, height)));
   const target = resolve(out ?? `${basename(picture, extname(picture))}.answer.png`);
-  await writeFile(target, await drawOnPicture(picture, answer, { region }));
+  await writeFile(target, await drawOnPicture(picture, answer, { region, scale }));
   note(`annotated picture: ${target}`);
 }
 
@@ -160,7 +165,9 @@ function note(text: string): void {
 const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(2)} s`;
 
 try {
-  await main(process.argv.slice(2));
+  const [command, ...rest] = process.argv.slice(2);
+  if (command === "doctor") process.exitCode = await (await import("./doctor/main.ts")).doctor(rest);
+  else await main(process.argv.slice(2));
 } catch (error) {
   const known = error instanceof Florence2Error || (error instanceof TypeError && "code" in error);
   note(known ? (error as Error).message : String((error as Error).stack ?? error));

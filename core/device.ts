@@ -16,7 +16,7 @@ const FEATURE_NAMES: Readonly<Record<Exclude<Feature, "software">, GPUFeatureNam
 };
 
 /** What every kernel counts on, and WebGPU guarantees: see the portable limits in the README. */
-const REQUIRED_LIMITS = {
+export const REQUIRED_LIMITS = {
   maxStorageBuffersPerShaderStage: 8,
   maxComputeWorkgroupStorageSize: 16_384,
   maxComputeInvocationsPerWorkgroup: 256,
@@ -24,7 +24,7 @@ const REQUIRED_LIMITS = {
 } as const;
 
 /** Limits of which more is better: asked for as far as the adapter goes. */
-const WANTED_LIMITS = ["maxStorageBufferBindingSize", "maxBufferSize"] as const;
+export const WANTED_LIMITS = ["maxStorageBufferBindingSize", "maxBufferSize"] as const;
 
 export interface DeviceOptions {
   /** Told in words when the CPU has to serve. Default: `console.warn`. */

@@ -30,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   hub: ["hub", "core"],
   draw: ["draw", "model", "core"],
   eval: ["eval", "draw", "model", "core"],
+  doctor: ["doctor", "model", "hub", "core"],
   model: ["model", "kernels", "tokenizer", "hub", "core"],
 };
 /** Each package enters at one place. */

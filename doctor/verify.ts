@@ -1,0 +1,110 @@
+import { basename } from "node:path";
+import { isDeepStrictEqual, parseArgs } from "node:util";
+import { Florence2Error } from "../core/errors.ts";
+import { hubEnvironment } from "../hub/environment.ts";
+import { repositoryOf } from "../hub/repository.ts";
+import { type EncodedImage, Florence2 } from "../model/florence2.ts";
+import { parseAnswer } from "../model/tasks/index.ts";
+import { RECORDED_ANSWERS, type RecordedAnswer } from "./recorded_answers.ts";
+
+const HELP = `npm run verify:real -- [model] [options]
+
+Asks the released weights what others have published their answers to, and says which of those hold: token for
+token where tokens were recorded. Downloads what is missing: weights of 0.5 to 1.6 GB, and the pictures.
+
+  model             a repository, or a folder of the same name, such as Florence-2-base (default: all recorded)
+  --revision NAME   branch, tag or commit of the repository (default: main)
+  --device NAME     auto, gpu or cpu (default: auto)
+  --help
+`;
+
+/** Where the recorded weights are, by their names. */
+const REPOSITORIES: Readonly<Record<string, string>> = {
+  "Florence-2-base": "florence-community/Florence-2-base",
+  "Florence-2-large": "florence-community/Florence-2-large",
+  "Florence-2-base-ft": "microsoft/Florence-2-base-ft",
+};
+
+/** The command `npm run verify:real`; resolves to its exit code: 1 unless everything holds. */
+export async function verifyReal(args: string[], recorded = RECORDED_ANSWERS): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      revision: { type: "string" },
+      device: { type: "string" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const known = [...new Set(recorded.map(({ weights }) => weights))];
+  const sources = positionals.length > 0 ? positionals : known.map((name) => REPOSITORIES[name] ?? name);
+  try {
+    let [held, asked] = [0, 0];
+    for (const source of sources) {
+      const own = recorded.filter(({ weights }) => weights === basename(source));
+      if (own.length === 0) throw unknownWeights(source, known);
+      const model = await Florence2.fromPretrained(source, {
+        revision: values.revision,
+        device: values.device as "auto",
+      });
+      try {
+        process.stdout.write(`${source} on ${model.device.name}\n`);
+        const { endpoint } = repositoryOf(source, await hubEnvironment());
+        const seen = new Map<string, EncodedImage>();
+        for (const answer of own) {
+          const { picture } = answer;
+          const image = seen.get(picture) ?? (await model.encodeImage(new URL(picture, endpoint)));
+          seen.set(picture, image);
+          const difference = await differenceFrom(model, image, answer);
+          process.stdout.write(`  ${nameOf(answer)}: ${difference ?? "holds"}\n`);
+          asked++;
+          if (difference === undefined) held++;
+        }
+      } finally {
+        model.dispose();
+      }
+    }
+    process.stdout.write(`${held} of ${asked} recorded answers hold.\n`);
+    return held === asked ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof Florence2Error)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 1;
+  }
+}
+
+/** In words, what the model answers other than recorded; undefined if nothing. */
+async function differenceFrom(
+  model: Florence2,
+  image: EncodedImage,
+  { task, text, options, tokens, answer }: RecordedAnswer,
+): Promise<string | undefined> {
+  const found = await model.run(image, task, { ...options, text });
+  if (tokens) {
+    const length = Math.max(tokens.length, found.tokens.length);
+    const at = Array.from({ length }, (_, i) => i).find((i) => tokens[i] !== found.tokens[i]);
+    if (at === undefined) return undefined;
+    const shown = (token: number | undefined) => token ?? "none";
+    return `token ${at} is ${shown(found.tokens[at])} instead of ${shown(tokens[at])}: ${found.text}`;
+  }
+  const parsed = (generated: string) => parseAnswer(task, generated, found);
+  return isDeepStrictEqual(parsed(found.text), parsed(answer!))
+    ? undefined
+    : `differs: ${found.text} instead of ${answer}`;
+}
+
+function nameOf({ picture, task, text = "" }: RecordedAnswer): string {
+  return `${task}${text} of ${basename(picture)}`;
+}
+
+function unknownWeights(source: string, known: readonly string[]): Florence2Error {
+  return new Florence2Error(
+    "option_invalid",
+    `No answers of ${basename(source)} were recorded, only of ${known.join(", ")}: give a repository, or a folder, of such a name.`,
+    { source, known },
+  );
+}
