@@ -15,10 +15,12 @@ export function phasePlot({ model, origin, rows }: Pick<ModelReport, "model" | "
   const [width, height] = [LABELS + AXIS + 30, TOP + ROW * rows.length + BOTTOM];
   const foot = height - BOTTOM;
   const tens = Array.from({ length: to - from + 1 }, (_, i) => 10 ** (from + i));
+  const title = `${model} on ${origin.adapter}`;
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
+    `<title>${escaped(title)}</title>`,
     `<rect width="${width}" height="${height}" fill="white"/>`,
-    label(10, 20, `${model} on ${origin.adapter}`, `font-size="14"`),
+    label(10, 20, title, `font-size="14"`),
     label(10, 38, "wall time", `fill="${WALL}"`),
     label(80, 38, "GPU time", `fill="${GPU}"`),
     ...tens.flatMap((ms) => [
@@ -41,8 +43,10 @@ export function phasePlot({ model, origin, rows }: Pick<ModelReport, "model" | "
 }
 
 function label(x: number, y: number, content: string, attributes: string): string {
-  const escaped = content.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  return `<text x="${x}" y="${y}" ${attributes}>${escaped}</text>`;
+  return `<text x="${x}" y="${y}" ${attributes}>${escaped(content)}</text>`;
 }
+
+const escaped = (content: string) =>
+  content.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 const round = (value: number) => Number(value.toFixed(1));
