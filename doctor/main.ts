@@ -56,11 +56,11 @@ export function inWords({ version, runtime, device, cache, model, findings }: Ex
   }
   if (model) {
     lines.push(row("model", model.source));
-    const weights = `weights in ${model.layout}'s layout, stored as ${model.storedAs}, held as ${model.heldAs}`;
+    const weights = `weights under the names of ${model.layout}, stored as ${model.storedAs}, held as ${model.heldAs}`;
     lines.push(row("", `${weights}; ${megabytes(model.peakBytes)} at most`));
     for (const { name, calls, compared, worst } of model.kernels) {
-      const agreement = `${compared} compared with the twin, largest error ${worst.toExponential(0)}`;
-      lines.push(row("kernel", `${name}: ${calls} calls, ${agreement}`));
+      const agreement = `compared with the twin ${compared}, largest error ${worst.toExponential(0)}`;
+      lines.push(row("kernel", `${name}: calls ${calls}, ${agreement}`));
     }
   }
   for (const { kind, what, remedy } of findings)
