@@ -57,9 +57,9 @@ SETTINGS = dict(
 
 
 def tiny(vocabulary: int) -> dict:
-    vision = build.vision([8, 8], [1, 1], [2, 2], [2, 2], 6, 4, positions=10, frames=2)
+    vision = build.vision([4, 8], [1, 1], [1, 2], [1, 2], 6, 4, positions=10, frames=2)
     vision |= {"patch_size": [7, 3], "patch_stride": [4, 2], "patch_padding": [3, 1], "patch_prenorm": [False, True]}
-    text = build.text(d_model=4, layers=1, heads=2, ffn=12, vocab=vocabulary, positions=96)
+    text = build.text(d_model=4, layers=1, heads=1, ffn=12, vocab=vocabulary, positions=96)
     return build.configuration(vision, text)
 
 
@@ -228,7 +228,7 @@ class Flavours:
         with torch.no_grad():
             for parameter in adapted.parameters():
                 if parameter.requires_grad:
-                    parameter += 0.3 * torch.randn(parameter.shape, generator=generator) / parameter.shape[-1] ** 0.5
+                    parameter += torch.randn(parameter.shape, generator=generator) / parameter.shape[-1] ** 0.5
         adapted.save_pretrained(folder)
         (folder / "README.md").unlink()
         found[folder.name] = self.tokens(adapted.base_model.model, False)
