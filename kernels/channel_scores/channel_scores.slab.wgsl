@@ -2,7 +2,7 @@
 // two thirds of weight x[t] + bias, each (G, D), and x[t] is the layer norm of normed[t]
 //
 // One workgroup per chunk and 64 channels; queries and keys are made 16 tokens at a time and never leave it. Every
-// lane reads the weights of its channel itself; the tokens pass through workgroup memory in slabs of 8 vectors.
+// lane reads the weights of its channel itself; the tokens pass through workgroup memory in slabs of 16 vectors.
 
 struct Params {
   tokens: u32,
@@ -17,11 +17,8 @@ override D: u32 = 4;
 @group(0) @binding(2) var<storage, read> norm_bias: array<vec4f>;
 @group(0) @binding(3) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> partials: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
-
-const SLAB = 8u;
-var<workgroup> slab: array<vec4f, ROWS * SLAB>;
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -37,26 +34,19 @@ fn main(
   let end = min(begin + params.chunk, params.tokens);
   let vectors = channel_count() / 4u;
   let channel = channel_of(number, lane);
+  let query_row = channel * vectors;
+  let key_row = (channel_count() + channel) * vectors;
 
   for (var first = begin; first < end; first += ROWS) {
     find_statistics(first, params.tokens - 1u, vectors, LANES / ROWS, lane);
     // Said aloud: not every driver clears a variable again in each turn of a loop.
     var sums = array<vec2f, ROWS>();
     for (var start = 0u; start < vectors; start += SLAB) {
-      for (var i = lane; i < ROWS * SLAB; i += LANES) {
-        let row = i / SLAB;
-        let vector = start + i % SLAB;
-        var four = vec4f(0.0);
-        if (vector < vectors && first + row < params.tokens) {
-          four = normalized(normed[(first + row) * vectors + vector], statistics[row], vector);
-        }
-        slab[i] = four;
-      }
-      workgroupBarrier();
+      stage(first, start, lane);
       let count = min(SLAB, vectors - start);
       for (var k = 0u; k < count; k++) {
-        let query = weight[channel * vectors + start + k];
-        let key = weight[(channel_count() + channel) * vectors + start + k];
+        let query = weight[query_row + start + k];
+        let key = weight[key_row + start + k];
         for (var t = 0u; t < ROWS; t++) {
           let four = slab[t * SLAB + k];
           sums[t] += vec2f(dot(four, query), dot(four, key));
@@ -64,14 +54,16 @@ fn main(
       }
       workgroupBarrier();
     }
-    // Tokens move up as they are kept, for the compiler's sake (see matmul.tile.wgsl).
-    for (var t = 0u; t < ROWS; t++) {
-      keep(t, channel, lane, sums[0]);
-      for (var i = 1u; i < ROWS; i++) {
-        sums[i - 1u] = sums[i];
+    // Tokens move up as they are used, for the compiler's sake (see matmul.tile.wgsl).
+    let count = min(end - first, ROWS);
+    for (var quarter = 0u; quarter * 4u < count; quarter++) {
+      let query = vec4f(sums[0].x, sums[1].x, sums[2].x, sums[3].x);
+      let key = vec4f(sums[0].y, sums[1].y, sums[2].y, sums[3].y);
+      add_scores(quarter, count, channel, query, key, lane);
+      for (var i = 4u; i < ROWS; i++) {
+        sums[i - 4u] = sums[i];
       }
     }
-    add_scores(min(end - first, ROWS), lane);
   }
   store_scores(number, lane);
 }

@@ -2,8 +2,8 @@
 // two thirds of weight x[t] + bias, each (G, D), and x[t] is the layer norm of normed[t]
 //
 // One workgroup per chunk and 64 channels; queries and keys are made 16 tokens at a time and never leave it. Every
-// lane reads the weights of its channel itself; of the tokens, lane s of a subgroup reads s % 8 and 8 + s % 8 and
-// tells them to the others (see matmul.subgroups.wgsl).
+// lane reads the weights of its channel itself; the tokens pass through workgroup memory in slabs of 16 vectors, of
+// which lane s of a subgroup reads tokens s % 8 and 8 + s % 8 and tells them to the others.
 
 struct Params {
   tokens: u32,
@@ -18,7 +18,7 @@ override D: u32 = 4;
 @group(0) @binding(2) var<storage, read> norm_bias: array<vec4f>;
 @group(0) @binding(3) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> partials: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(LANES)
@@ -38,50 +38,53 @@ fn main(
   let channel = channel_of(number, lane);
   let query_row = channel * vectors;
   let key_row = (channel_count() + channel) * vectors;
-  let upper = subgroup_lane % 8u;
-  let lower = upper + 8u;
+  let upper_row = subgroup_lane % 8u * SLAB;
+  let lower_row = upper_row + 8u * SLAB;
 
   for (var first = begin; first < end; first += ROWS) {
     find_statistics(first, params.tokens - 1u, vectors, LANES / ROWS, lane);
-    let upper_row = min(first + upper, params.tokens - 1u) * vectors;
-    let lower_row = min(first + lower, params.tokens - 1u) * vectors;
-    let upper_statistics = statistics[upper];
-    let lower_statistics = statistics[lower];
     // Said aloud: not every driver clears a variable again in each turn of a loop.
     var sums = array<vec2f, ROWS>();
-    for (var k = 0u; k < vectors; k++) {
-      let up = normalized(normed[upper_row + k], upper_statistics, k);
-      let low = normalized(normed[lower_row + k], lower_statistics, k);
-      let query = weight[query_row + k];
-      let key = weight[key_row + k];
-      for (var j = 0u; j < 4u; j++) {
-        let weights = vec2f(query[j], key[j]);
-        sums[0] += subgroupBroadcast(up[j], 0u) * weights;
-        sums[1] += subgroupBroadcast(up[j], 1u) * weights;
-        sums[2] += subgroupBroadcast(up[j], 2u) * weights;
-        sums[3] += subgroupBroadcast(up[j], 3u) * weights;
-        sums[4] += subgroupBroadcast(up[j], 4u) * weights;
-        sums[5] += subgroupBroadcast(up[j], 5u) * weights;
-        sums[6] += subgroupBroadcast(up[j], 6u) * weights;
-        sums[7] += subgroupBroadcast(up[j], 7u) * weights;
-        sums[8] += subgroupBroadcast(low[j], 0u) * weights;
-        sums[9] += subgroupBroadcast(low[j], 1u) * weights;
-        sums[10] += subgroupBroadcast(low[j], 2u) * weights;
-        sums[11] += subgroupBroadcast(low[j], 3u) * weights;
-        sums[12] += subgroupBroadcast(low[j], 4u) * weights;
-        sums[13] += subgroupBroadcast(low[j], 5u) * weights;
-        sums[14] += subgroupBroadcast(low[j], 6u) * weights;
-        sums[15] += subgroupBroadcast(low[j], 7u) * weights;
+    for (var start = 0u; start < vectors; start += SLAB) {
+      stage(first, start, lane);
+      let count = min(SLAB, vectors - start);
+      for (var k = 0u; k < count; k++) {
+        let up = slab[upper_row + k];
+        let low = slab[lower_row + k];
+        let query = weight[query_row + start + k];
+        let key = weight[key_row + start + k];
+        for (var j = 0u; j < 4u; j++) {
+          let weights = vec2f(query[j], key[j]);
+          sums[0] += subgroupBroadcast(up[j], 0u) * weights;
+          sums[1] += subgroupBroadcast(up[j], 1u) * weights;
+          sums[2] += subgroupBroadcast(up[j], 2u) * weights;
+          sums[3] += subgroupBroadcast(up[j], 3u) * weights;
+          sums[4] += subgroupBroadcast(up[j], 4u) * weights;
+          sums[5] += subgroupBroadcast(up[j], 5u) * weights;
+          sums[6] += subgroupBroadcast(up[j], 6u) * weights;
+          sums[7] += subgroupBroadcast(up[j], 7u) * weights;
+          sums[8] += subgroupBroadcast(low[j], 0u) * weights;
+          sums[9] += subgroupBroadcast(low[j], 1u) * weights;
+          sums[10] += subgroupBroadcast(low[j], 2u) * weights;
+          sums[11] += subgroupBroadcast(low[j], 3u) * weights;
+          sums[12] += subgroupBroadcast(low[j], 4u) * weights;
+          sums[13] += subgroupBroadcast(low[j], 5u) * weights;
+          sums[14] += subgroupBroadcast(low[j], 6u) * weights;
+          sums[15] += subgroupBroadcast(low[j], 7u) * weights;
+        }
+      }
+      workgroupBarrier();
+    }
+    // Tokens move up as they are used, for the compiler's sake (see matmul.tile.wgsl).
+    let count = min(end - first, ROWS);
+    for (var quarter = 0u; quarter * 4u < count; quarter++) {
+      let query = vec4f(sums[0].x, sums[1].x, sums[2].x, sums[3].x);
+      let key = vec4f(sums[0].y, sums[1].y, sums[2].y, sums[3].y);
+      add_scores(quarter, count, channel, query, key, lane);
+      for (var i = 4u; i < ROWS; i++) {
+        sums[i - 4u] = sums[i];
       }
     }
-    // Tokens move up as they are kept, for the compiler's sake (see matmul.tile.wgsl).
-    for (var t = 0u; t < ROWS; t++) {
-      keep(t, channel, lane, sums[0]);
-      for (var i = 1u; i < ROWS; i++) {
-        sums[i - 1u] = sums[i];
-      }
-    }
-    add_scores(min(end - first, ROWS), lane);
   }
   store_scores(number, lane);
 }

@@ -2,17 +2,17 @@
 // together, lane l after its l-th channel in queries and keys.
 
 const LANES = 64u;
-// Tokens that are projected at a time.
+// Tokens that are projected at a time, and vectors of theirs.
 const ROWS = 16u;
-const MAX_QUADS = 8u;
-override QUADS: u32 = D / 4u;
+const SLAB = 16u;
+const MAX_WIDTH = 32u;
 override CHANNELS: u32 = LANES / D * D;
 
-// Of the tokens just projected, by token and lane.
-var<workgroup> queries: array<f32, ROWS * LANES>;
-var<workgroup> keys: array<f32, ROWS * LANES>;
+var<workgroup> slab: array<vec4f, ROWS * SLAB>;
+// Of the tokens just projected, four to a vector: by vector and lane.
+var<workgroup> keys: array<vec4f, ROWS / 4u * LANES>;
 // Of the lane's channel with the channels of its group.
-var<private> scores: array<vec4f, MAX_QUADS>;
+var<private> scores: array<f32, MAX_WIDTH>;
 
 fn channel_count() -> u32 {
   return params.groups * D;
@@ -32,25 +32,30 @@ fn normalized(four: vec4f, of_row: vec2f, vector: u32) -> vec4f {
   return (four - of_row.x) * of_row.y * norm_weight[vector] + norm_bias[vector];
 }
 
-// Takes query and key of token t, which lack their biases.
-fn keep(t: u32, channel: u32, lane: u32, query_key: vec2f) {
-  queries[t * LANES + lane] = query_key.x + bias[channel];
-  keys[t * LANES + lane] = query_key.y + bias[channel_count() + channel];
-}
-
-// Adds the products of the first `count` tokens.
-fn add_scores(count: u32, lane: u32) {
-  workgroupBarrier();
-  let first = lane / D * D;
-  for (var t = 0u; t < count; t++) {
-    let query = queries[t * LANES + lane];
-    for (var quad = 0u; quad < QUADS; quad++) {
-      // Lanes without a channel stay within the tile.
-      let d = min(t * LANES + first + quad * 4u, ROWS * LANES - 4u);
-      scores[quad] += query * vec4f(keys[d], keys[d + 1u], keys[d + 2u], keys[d + 3u]);
-    }
+// Brings vectors start, ... of the tokens from `first` on into the slab.
+fn stage(first: u32, start: u32, lane: u32) {
+  let vectors = channel_count() / 4u;
+  for (var i = lane; i < ROWS * SLAB; i += LANES) {
+    let row = i / SLAB;
+    let vector = min(start + i % SLAB, vectors - 1u);
+    let four = normed[min(first + row, params.tokens - 1u) * vectors + vector];
+    slab[i] = normalized(four, statistics[row], vector);
   }
   workgroupBarrier();
+}
+
+// Adds the products of four tokens. `quarter` says which of the tokens just projected they are, `count` how many
+// of them there are at all; queries and keys of the lane's channel still lack their biases.
+fn add_scores(quarter: u32, count: u32, channel: u32, query: vec4f, key: vec4f, lane: u32) {
+  let there = vec4u(0u, 1u, 2u, 3u) + quarter * 4u < vec4u(count);
+  let queries = select(vec4f(0.0), query + bias[channel], there);
+  keys[quarter * LANES + lane] = key + bias[channel_count() + channel];
+  workgroupBarrier();
+  let first = quarter * LANES + lane / D * D;
+  for (var d = 0u; d < D; d++) {
+    // Lanes without a channel stay within the tile.
+    scores[d] += dot(queries, keys[min(first + d, ROWS / 4u * LANES - 1u)]);
+  }
 }
 
 fn store_scores(number: u32, lane: u32) {
@@ -59,7 +64,7 @@ fn store_scores(number: u32, lane: u32) {
     return;
   }
   let row = number / workgroups_per_chunk() * channel_count() + channel;
-  for (var quad = 0u; quad < QUADS; quad++) {
-    partials[row * QUADS + quad] = scores[quad];
+  for (var d = 0u; d < D; d++) {
+    partials[row * D + d] = scores[d];
   }
 }

@@ -13,10 +13,10 @@ struct Params {
 
 override D: u32 = 4;
 
-@group(0) @binding(0) var<storage, read> partials: array<f32>;
+@group(0) @binding(0) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(1) var<storage, read> qkv_weight: array<vec4f>;
 @group(0) @binding(2) var<storage, read> qkv_bias: array<f32>;
-@group(0) @binding(3) var<storage, read> proj_weight: array<f32>;
+@group(0) @binding(3) var<storage, read> proj_weight: array<vec4f>;
 @group(0) @binding(4) var<storage, read> proj_bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> weight: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> bias: array<f32>;
@@ -24,32 +24,61 @@ override D: u32 = 4;
 
 const LANES = 256u;
 const TILE = 64u;
-// One beyond the widest group keeps lanes off each other's banks.
-const PITCH = 33u;
-var<workgroup> attention: array<f32, D * D>;
-var<workgroup> mixed: array<f32, TILE * PITCH>;
+// Vectors of a row: eight of the widest group; the ninth keeps lanes off each other's banks.
+const PITCH = 9u;
+override QUADS: u32 = D / 4u;
+var<workgroup> attention: array<vec4f, D * QUADS>;
+var<workgroup> mixed: array<vec4f, TILE * PITCH>;
 
 fn find_attention(group: u32, lane: u32) {
-  for (var i = lane; i < D * D; i += LANES) {
-    var score = 0.0;
+  for (var i = lane; i < D * QUADS; i += LANES) {
+    var four = vec4f(0.0);
     for (var chunk = 0u; chunk < params.chunks; chunk++) {
-      score += partials[(chunk * params.groups + group) * D * D + i];
+      four += partials[(chunk * params.groups + group) * D * QUADS + i];
     }
-    attention[i] = score * params.scale;
+    attention[i] = four * params.scale;
   }
   workgroupBarrier();
   if (lane < D) {
-    let row = lane * D;
+    let row = lane * QUADS;
     var highest = attention[row];
-    for (var d = 1u; d < D; d++) {
-      highest = max(highest, attention[row + d]);
+    for (var i = 1u; i < QUADS; i++) {
+      highest = max(highest, attention[row + i]);
     }
-    var total = 0.0;
-    for (var d = 0u; d < D; d++) {
-      total += exp(attention[row + d] - highest);
+    let most = max(max(highest.x, highest.y), max(highest.z, highest.w));
+    var total = vec4f(0.0);
+    for (var i = 0u; i < QUADS; i++) {
+      attention[row + i] = exp(attention[row + i] - most);
+      total += attention[row + i];
     }
-    for (var d = 0u; d < D; d++) {
-      attention[row + d] = exp(attention[row + d] - highest) / total;
+    for (var i = 0u; i < QUADS; i++) {
+      attention[row + i] /= dot(total, vec4f(1.0));
+    }
+  }
+  workgroupBarrier();
+}
+
+// Four rows of P A at a time, four columns of the group to a lane.
+fn mix(group: u32, first_row: u32, lane: u32) {
+  let last_row = params.groups * D - 1u;
+  for (var i = lane; i < TILE / 4u * QUADS; i += LANES) {
+    let row = i / QUADS * 4u;
+    let quad = i % QUADS;
+    var sums = array<vec4f, 4>();
+    for (var c = 0u; c < QUADS; c++) {
+      let four = c * 4u * QUADS + quad;
+      let columns = mat4x4f(
+        attention[four],
+        attention[four + QUADS],
+        attention[four + 2u * QUADS],
+        attention[four + 3u * QUADS],
+      );
+      for (var r = 0u; r < 4u; r++) {
+        sums[r] += columns * proj_weight[(min(first_row + row + r, last_row) * params.groups + group) * QUADS + c];
+      }
+    }
+    for (var r = 0u; r < 4u; r++) {
+      mixed[(row + r) * PITCH + quad] = sums[r];
     }
   }
   workgroupBarrier();
@@ -66,7 +95,9 @@ fn main(
   let tiles = (C + TILE - 1u) / TILE;
   let number = linear_workgroup(group, groups);
   let first_row = number / tiles * TILE;
-  let column = number % tiles * TILE + local.x * 4u;
+  // Of vectors of four.
+  let vectors = C / 4u;
+  let column = number % tiles * TILE / 4u + local.x;
   if (first_row >= C) {
     return;
   }
@@ -75,24 +106,24 @@ fn main(
   var shift = 0.0;
   for (var g = 0u; g < params.groups; g++) {
     find_attention(g, lane);
-    for (var i = lane; i < TILE * D; i += LANES) {
-      let row = min(first_row + i / D, C - 1u);
-      var sum = 0.0;
-      for (var c = 0u; c < D; c++) {
-        sum += proj_weight[row * C + g * D + c] * attention[c * D + i % D];
-      }
-      mixed[i / D * PITCH + i % D] = sum;
-    }
-    workgroupBarrier();
-    for (var d = 0u; d < D; d++) {
-      let value = qkv_weight[((2u * C + g * D + d) * C + min(column, C - 4u)) / 4u];
+    mix(g, first_row, lane);
+    for (var quad = 0u; quad < QUADS; quad++) {
+      let first = ((2u * params.groups + g) * D + quad * 4u) * vectors + min(column, vectors - 1u);
+      let values = mat4x4f(
+        qkv_weight[first],
+        qkv_weight[first + vectors],
+        qkv_weight[first + 2u * vectors],
+        qkv_weight[first + 3u * vectors],
+      );
       for (var i = 0u; i < 4u; i++) {
-        sums[i] += mixed[(local.y * 4u + i) * PITCH + d] * value;
+        sums[i] += values * mixed[(local.y * 4u + i) * PITCH + quad];
       }
     }
     if (lane < TILE) {
-      for (var d = 0u; d < D; d++) {
-        shift += mixed[lane * PITCH + d] * qkv_bias[2u * C + g * D + d];
+      for (var quad = 0u; quad < QUADS; quad++) {
+        let c = (2u * params.groups + g) * D + quad * 4u;
+        let four = vec4f(qkv_bias[c], qkv_bias[c + 1u], qkv_bias[c + 2u], qkv_bias[c + 3u]);
+        shift += dot(mixed[lane * PITCH + quad], four);
       }
     }
     workgroupBarrier();
@@ -100,8 +131,8 @@ fn main(
 
   for (var i = 0u; i < 4u; i++) {
     let row = first_row + local.y * 4u + i;
-    if (row < C && column < C) {
-      weight[(row * C + column) / 4u] = sums[i];
+    if (row < C && column < vectors) {
+      weight[row * vectors + column] = sums[i];
     }
   }
   if (lane < TILE && first_row + lane < C && number % tiles == 0u) {
