@@ -12,12 +12,11 @@ import {
   type ModelReport,
   originOf,
   PHASE_COLUMNS,
-  tableHead,
-  tableRow,
   withReports,
   writeReport,
 } from "./report.ts";
 import { folderSubject, generatedSubject } from "./subjects.ts";
+import { tableHead, tableRow } from "./table.ts";
 import { Watch } from "./watch.ts";
 
 const HELP = `npm run bench -- [model] [kernels] [readme] [options]

@@ -6,11 +6,23 @@ import { Florence2Error } from "../core/errors.ts";
 import type { KernelFindings, KernelRow, Limits } from "./kernels.ts";
 import type { Measured } from "./measure.ts";
 import type { PhaseRow } from "./model.ts";
+import { type PeersReport, peersSection } from "./peers/report.ts";
 import { phasePlot } from "./plot.ts";
+import {
+  type Column,
+  figure,
+  mebibytes,
+  milliseconds,
+  percent,
+  tableHead,
+  tableRow,
+  text,
+  threeDigits,
+} from "./table.ts";
 import { HOST_CLOCK } from "./watch.ts";
 
 /** Where and when something was measured. */
-interface Origin {
+export interface Origin {
   readonly adapter: string;
   readonly processor: string;
   readonly processors: number;
@@ -35,29 +47,6 @@ export interface ModelReport {
   readonly hostPeakBytes: number;
   readonly rows: readonly PhaseRow[];
 }
-
-export interface Column<Row> {
-  readonly title: string;
-  readonly width: number;
-  readonly align: "left" | "right";
-  readonly cell: (row: Row) => string;
-}
-
-const text = <Row>(title: string, width: number, cell: (row: Row) => string): Column<Row> => ({
-  title,
-  width,
-  align: "left",
-  cell,
-});
-const figure = <Row>(title: string, cell: (row: Row) => string): Column<Row> => ({
-  title,
-  width: Math.max(title.length, 7),
-  align: "right",
-  cell,
-});
-const milliseconds = (ms: number | null) => (ms === null ? "-" : threeDigits(ms));
-const mebibytes = (bytes: number) => threeDigits(bytes / 2 ** 20);
-const percent = (share: number) => `${Math.round(100 * share)} %`;
 
 export const KERNEL_COLUMNS: readonly Column<KernelRow>[] = [
   text("kernel", 18, ({ kernel }) => kernel),
@@ -87,30 +76,6 @@ export const PHASE_COLUMNS: readonly Column<PhaseRow>[] = [
   figure("MiB", ({ peakBytes }) => mebibytes(peakBytes)),
 ];
 
-const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-
-/** The first two lines of a table in Markdown; `tableRow` makes the others, one by one as they come. */
-export function tableHead<Row>(columns: readonly Column<Row>[]): string {
-  const titles = columns.map(({ title, width, align }) => padded(title, width, align));
-  const rules = columns.map(({ width, align }) =>
-    align === "left" ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
-  );
-  return `${line(titles)}\n${line(rules)}`;
-}
-
-export function tableRow<Row>(columns: readonly Column<Row>[], row: Row): string {
-  return line(columns.map(({ width, align, cell }) => padded(cell(row), width, align)));
-}
-
-function padded(content: string, width: number, align: "left" | "right"): string {
-  return align === "left" ? content.padEnd(width) : content.padStart(width);
-}
-
-function threeDigits(value: number): string {
-  if (value >= 100 || Number.isInteger(value)) return value.toFixed(0);
-  return value.toPrecision(3);
-}
-
 export function originOf(adapter: string): Origin {
   const processors = cpus();
   return {
@@ -137,9 +102,12 @@ function currentCommit(): string {
   }
 }
 
+export type Report = KernelReport | ModelReport | PeersReport;
+
 /** Writes a report into its adapter's folder, with a plot of a model's phases beside it. Returns the path. */
-export function writeReport(results: string, report: KernelReport | ModelReport): string {
-  const name = report.part === "model" ? report.model : report.part;
+export function writeReport(results: string, report: Report): string {
+  const name =
+    report.part === "kernels" ? "kernels" : report.part === "peers" ? `${report.model}.peers` : report.model;
   const file = join(results, fileName(report.origin.adapter), `${fileName(name)}.json`);
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(report, sixDigits, 2)}\n`);
@@ -178,8 +146,9 @@ export function withReports(markdown: string, results: string): string {
     throw new Florence2Error("data_invalid", `There are no reports in ${results}: npm run bench writes them`);
   const sections = files.sort().map((name) => {
     const file = join(results, name);
-    const report = JSON.parse(readFileSync(file, "utf8")) as KernelReport | ModelReport;
-    return report.part === "model" ? modelSection(report, plotFile(file)) : kernelSection(report);
+    const report = JSON.parse(readFileSync(file, "utf8")) as Report;
+    if (report.part === "model") return modelSection(report, plotFile(file));
+    return report.part === "peers" ? peersSection(report) : kernelSection(report);
   });
   return `${markdown.slice(0, start + OPENING.length)}\n${sections.join("\n\n")}\n${markdown.slice(end)}`;
 }

@@ -1,0 +1,74 @@
+import { openFiles } from "../../core/files.ts";
+import { type Florence2Config, type ImageConfig, parseConfig } from "../../model/config.ts";
+import { type GenerationSettings, generationSettings } from "../../model/generation/options.ts";
+
+/** What all contestants are asked: a greedy caption of so many tokens. */
+export interface Question {
+  /** With config.json, model.safetensors and the ONNX graphs, all of the same weights in float32. */
+  readonly folder: string;
+  readonly imageConfig: ImageConfig;
+  /** Normalised, (3, height, width). */
+  readonly pixelValues: Float32Array;
+  readonly promptIds: readonly number[];
+  readonly tokens: number;
+}
+
+/** What is timed in each caption; a first token comes with those that are made together with it. */
+export const CAPTION_PHASES = [
+  "vision and encoder",
+  "first token",
+  "each further token",
+  "whole caption",
+] as const;
+
+export interface Caption {
+  /** Milliseconds, from normalised pixels on. */
+  readonly times: Readonly<Record<(typeof CAPTION_PHASES)[number], number>>;
+  readonly tokens: readonly number[];
+}
+
+/** @param marks times when it began, had encoded, had the first `together` tokens, and ended */
+export function captionOf(
+  tokens: readonly number[],
+  together: number,
+  marks: readonly [number, number, number, number],
+): Caption {
+  const [start, seen, first, end] = marks;
+  const times = {
+    "vision and encoder": seen - start,
+    "first token": first - seen,
+    "each further token": (end - first) / (tokens.length - together),
+    "whole caption": end - start,
+  };
+  return { times, tokens };
+}
+
+/** Something that answers the question, again and again. */
+export interface Contestant {
+  /** Package and version, for the report. */
+  readonly version: string;
+  caption(): Promise<Caption>;
+}
+
+/** Whoever takes part, by name; ours is what the others are compared with. */
+export const CONTESTANTS = ["ours", "ONNX Runtime, WebGPU", "ONNX Runtime, CPU"] as const;
+export type ContestantName = (typeof CONTESTANTS)[number];
+
+/** Configuration and rules of decoding, which are the same for all. */
+export async function rulesOf({ folder, tokens }: Question): Promise<{
+  readonly config: Florence2Config;
+  readonly settings: GenerationSettings;
+}> {
+  const files = openFiles(folder);
+  const config = parseConfig(await files.json("config.json"));
+  const settings = generationSettings(
+    { numBeams: 1, minNewTokens: tokens, maxNewTokens: tokens },
+    {
+      vocabSize: config.text.vocabSize,
+      maxPositions: config.text.maxPositionEmbeddings,
+      decoderStartTokenId: config.tokens.decoderStart,
+      eosTokenId: config.tokens.eos,
+    },
+  );
+  return { config, settings };
+}

@@ -1,0 +1,42 @@
+/** The process of one contestant: opens it when asked to, then answers as often as asked. */
+import { readFileSync } from "node:fs";
+import { type ErrorCode, Florence2Error } from "../../core/errors.ts";
+import type { Caption, Contestant, ContestantName, Question } from "./contestant.ts";
+import { openOnnxRuntime } from "./onnxruntime.ts";
+import { openOurs } from "./ours.ts";
+
+export type Request = { readonly open: ContestantName; readonly question: Question } | "caption";
+export type Reply =
+  | { readonly opened: string; readonly ms: number }
+  | { readonly caption: Caption; readonly peakBytes: number }
+  | { readonly error: string; readonly code: ErrorCode };
+
+const OPEN: Readonly<Record<ContestantName, (question: Question) => Promise<Contestant>>> = {
+  ours: openOurs,
+  "ONNX Runtime, WebGPU": (question) => openOnnxRuntime("webgpu", question),
+  "ONNX Runtime, CPU": (question) => openOnnxRuntime("cpu", question),
+};
+
+let contestant: Contestant | undefined;
+
+async function answer(request: Request): Promise<Reply> {
+  if (request === "caption") return { caption: await contestant!.caption(), peakBytes: peakBytes() };
+  const start = performance.now();
+  contestant = await OPEN[request.open](request.question);
+  return { opened: contestant.version, ms: performance.now() - start };
+}
+
+/** The most memory that this program had; Linux counts that of the process it was forked from otherwise. */
+function peakBytes(): number {
+  if (process.platform !== "linux") return process.resourceUsage().maxRSS * 1024;
+  return Number(/VmHWM:\s*(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))![1]) * 1024;
+}
+
+process.on("message", (request: Request) => {
+  answer(request)
+    .catch((error: Error): Reply => {
+      const code = error instanceof Florence2Error ? error.code : "dependency_missing";
+      return { error: error.message, code };
+    })
+    .then((reply) => process.send!(reply));
+});

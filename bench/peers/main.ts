@@ -1,0 +1,131 @@
+/** `npm run bench:peers`: this library beside other ways of running the same weights, in one run. */
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { Florence2Error } from "../../core/errors.ts";
+import { integer } from "../../model/generation/options.ts";
+import { preprocessImage } from "../../model/image/preprocess.ts";
+import { resolveTask } from "../../model/tasks/index.ts";
+import { originOf, writeReport } from "../report.ts";
+import { folderSubject, generatedSubject, type Subject } from "../subjects.ts";
+import { type Caption, CONTESTANTS, type Question } from "./contestant.ts";
+import { ensureGraphs } from "./graphs.ts";
+import { PACKAGES } from "./onnxruntime.ts";
+import { ContestantProcess } from "./process.ts";
+import { checkTokens, compare, type PeersReport, type PHASES, peersSection } from "./report.ts";
+
+const HELP = `npm run bench:peers -- [options]
+
+Times a greedy caption by this library, by ONNX Runtime's WebGPU provider driven as transformers.js drives it, and by
+ONNX Runtime on the CPU: the same picture, the same weights in float32, the same tokens, each in a process of its own,
+in turn. Times are compared only if all give the same tokens. The ONNX graphs are written by transformers in Python
+(tests/reference/run), once; ONNX Runtime is installed into .cache/peers, once. Results go to the results folder as
+JSON, by adapter.
+
+  --model DIR         a checkpoint folder (default: the bundled one)
+  --size base|large   a model of this size instead, with generated weights
+  --tokens N          of the caption (default: 20)
+  --rounds N          timed captions of each (default: 5)
+  --results DIR       (default: bench/results)
+  --help
+
+FLORENCE2_REFERENCE_PYTHON names a Python that has the packages of tests/reference/requirements.txt.
+`;
+
+const PICTURE = "examples/scene.png";
+/** As many as our first submission makes. */
+const FIRST_TOKENS = 8;
+
+async function main(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      model: { type: "string" },
+      size: { type: "string" },
+      tokens: { type: "string", default: "20" },
+      rounds: { type: "string", default: "5" },
+      results: { type: "string", default: "bench/results" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const { size } = values;
+  if (size !== undefined && size !== "base" && size !== "large")
+    throw new Florence2Error("option_invalid", `--size is ${size}, expected base or large`, { size });
+  const tokens = integer("--tokens", Number(values.tokens), FIRST_TOKENS + 1, 512);
+  const rounds = integer("--rounds", Number(values.rounds), 1, 1000);
+  const subject = size ? generatedSubject(size) : folderSubject(values.model);
+  const question = await questionOf(subject, size ?? subject.folder!, tokens);
+  const report = await compete(subject.name, question, rounds);
+  say(`\n${peersSection(report)}\n\nWritten to ${writeReport(values.results, report)}`);
+}
+
+async function questionOf(subject: Subject, source: string, tokens: number): Promise<Question> {
+  const { imageConfig, tokenizer, checkpoint } = await subject.open();
+  await checkpoint.close();
+  const picture = new Uint8Array(await readFile(PICTURE));
+  const { pixelValues, ...seen } = await preprocessImage(picture, imageConfig);
+  const promptIds = tokenizer.encode(resolveTask("<CAPTION>", undefined, seen).prompt);
+  const folder = join(PACKAGES, "graphs", subject.name);
+  ensureGraphs(subject.folder ? resolve(source) : source, imageConfig.width, folder);
+  return { folder, imageConfig, pixelValues, promptIds, tokens };
+}
+
+/** Opens everyone, has each caption once untimed, and then in rounds, one after the other. */
+async function compete(model: string, question: Question, rounds: number): Promise<PeersReport> {
+  const entrants: { contestant: ContestantProcess; first: Caption; captions: Caption[] }[] = [];
+  const absent: { name: string; reason: string }[] = [];
+  try {
+    for (const name of CONTESTANTS) {
+      say(`${name}: loads, compiles, and captions for the first time`);
+      let contestant: ContestantProcess | undefined;
+      try {
+        contestant = await ContestantProcess.open(name, question);
+        entrants.push({ contestant, first: await contestant.caption(), captions: [] });
+      } catch (error) {
+        contestant?.end();
+        if (name === CONTESTANTS[0]) throw error;
+        say((error as Error).message);
+        absent.push({ name, reason: (error as Error).message });
+      }
+    }
+    for (const { contestant, first } of entrants)
+      checkTokens(contestant.name, first.tokens, entrants[0]!.first.tokens);
+    const origin = originOf(entrants[0]!.contestant.version);
+    for (let round = 1; round <= rounds; round++) {
+      for (const { contestant, captions } of entrants) {
+        const caption = await contestant.caption();
+        captions.push(caption);
+        say(
+          `round ${round} of ${rounds}: ${contestant.name}, ${caption.times["whole caption"].toFixed(0)} ms`,
+        );
+      }
+    }
+    const outcomes = entrants.map(({ contestant: { name, version, peakBytes, loadMs }, first, captions }) => {
+      const timesOf = (phase: (typeof PHASES)[number]) => {
+        if (phase === "load") return [loadMs];
+        if (phase === "first caption") return [first.times["whole caption"]];
+        return captions.map(({ times }) => times[phase]);
+      };
+      return { name, version, peakBytes, timesOf };
+    });
+    return { part: "peers", origin, model, tokens: question.tokens, rounds, absent, ...compare(outcomes) };
+  } finally {
+    for (const { contestant } of entrants) contestant.end();
+  }
+}
+
+function say(message: string): void {
+  process.stdout.write(`${message}\n`);
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  const known = error instanceof Florence2Error || (error instanceof TypeError && "code" in error);
+  process.stderr.write(`${known ? (error as Error).message : ((error as Error).stack ?? error)}\n`);
+  process.exitCode = 1;
+}

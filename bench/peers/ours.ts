@@ -1,0 +1,42 @@
+import { openRunner } from "../../core/device.ts";
+import { openFiles } from "../../core/files.ts";
+import { openFlorenceCheckpoint } from "../../model/checkpoint.ts";
+import { DecodingSession } from "../../model/decoding_session.ts";
+import { generate } from "../../model/generation/generate.ts";
+import { VisionSession } from "../../model/vision_session.ts";
+import { loadWeights } from "../../model/weights.ts";
+import { type Contestant, captionOf, type Question, rulesOf } from "./contestant.ts";
+
+/** This library on the GPU. Its encoder's part includes the keys and values that all decoder steps read. */
+export async function openOurs(question: Question): Promise<Contestant> {
+  const { folder, imageConfig, pixelValues, promptIds } = question;
+  const { config, settings } = await rulesOf(question);
+  const runner = await openRunner("gpu");
+  const checkpoint = await openFlorenceCheckpoint(openFiles(folder), config);
+  const weights = await loadWeights(checkpoint, config, runner);
+  await checkpoint.close();
+  await runner.settle();
+  let vision: VisionSession | undefined;
+
+  const caption = async () => {
+    const start = performance.now();
+    vision ??= await VisionSession.open(runner, weights, config, imageConfig);
+    const image = await vision.see(pixelValues);
+    const questions = [{ image, promptIds }];
+    const session = await DecodingSession.open(runner, weights.text, config.text, questions, settings);
+    await runner.settle();
+    const seen = performance.now();
+    let [first, together] = [0, 0];
+    const advance = async () => {
+      const steps = await session.advance();
+      if (together === 0) [first, together] = [performance.now(), steps.length];
+      return steps;
+    };
+    const [answers] = await generate({ advance }, 1, settings);
+    const end = performance.now();
+    session.dispose();
+    runner.free(image);
+    return captionOf(answers![0]!.tokens.slice(1), together, [start, seen, first, end]);
+  };
+  return { version: runner.name, caption };
+}
