@@ -1,4 +1,5 @@
 import { runTwin } from "./cpu_runner.ts";
+import { watchDevice } from "./device_watch.ts";
 import { Florence2Error } from "./errors.ts";
 import type { Feature, Numbers } from "./kernel.ts";
 import { PipelineCache } from "./pipelines.ts";
@@ -51,6 +52,7 @@ export class GpuRunner implements Runner {
   #staging: GPUBuffer | undefined;
   #pending: Promise<void>[] = [];
   #failure: Florence2Error | undefined;
+  readonly #endWatch: () => void;
   #disposed = false;
   #bytes = 0;
   #peakBytes = 0;
@@ -62,14 +64,9 @@ export class GpuRunner implements Runner {
     this.profile = { features: options.features, maxBindingBytes: device.limits.maxStorageBufferBindingSize };
     this.#owned = options.owned;
     this.#debug = options.debug ?? false;
-    device.lost.then(({ reason, message }) => {
-      if (!this.#disposed)
-        this.#failure = new Florence2Error("gpu_lost", `The GPU was lost (${reason}): ${message}`, {
-          reason,
-        });
-    });
-    device.addEventListener("uncapturederror", ({ error }) => {
-      this.#failure ??= new Florence2Error("gpu_invalid", `The GPU reports: ${error.message}`);
+    this.#endWatch = watchDevice(device, (failure) => {
+      if (failure.code === "gpu_lost") this.#failure = failure;
+      else this.#failure ??= failure;
     });
   }
 
@@ -227,6 +224,7 @@ export class GpuRunner implements Runner {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#endWatch();
     for (const program of this.#programs) program.dispose();
     for (const buffer of this.#buffers.values()) this.#destroy(buffer);
     this.#buffers.clear();
