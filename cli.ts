@@ -4,14 +4,24 @@ import { writeFile } from "node:fs/promises";
 import { basename, extname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { fail, note, showLoading, showProgress } from "./doctor/terminal.ts";
 import { drawOnPicture } from "./draw/index.ts";
 import { marksOf } from "./draw/marks.ts";
-import { type AnswerOf, Florence2, Florence2Error, type PixelBox, type Result, tasks } from "./index.ts";
+import {
+  type AnswerOf,
+  Florence2,
+  Florence2Error,
+  loadImage,
+  type PixelBox,
+  type Result,
+  tasks,
+} from "./index.ts";
+import { resolveTask } from "./model/tasks/index.ts";
 
-const HELP = `florence2 [picture] [task] [options]
+const HELP = `florence2 [picture] [task ...] [options]
 florence2 doctor [model]: what runs here, and whether it runs right (see florence2 doctor --help)
 
-Answers a task about a picture; without a task: caption, objects and text. Without a picture: a bundled one.
+Answers tasks about a picture; without a task: caption, objects and text. Without a picture: a bundled one.
 
   --text TEXT            for tasks that take a text
   --region X1,Y1,X2,Y2   for tasks that take a region, in pixels
@@ -59,32 +69,34 @@ async function main(args: string[]): Promise<void> {
     return;
   }
   const [picture = BUNDLED_PICTURE, ...asked] = positionals;
+  const questions = asked.length > 0 ? asked : FIRST_TASKS;
   const region = values.region === undefined ? undefined : parseRegion(values.region);
+  const options = {
+    text: values.text,
+    region,
+    numBeams: integerOption("num-beams", values["num-beams"]),
+    maxNewTokens: integerOption("max-new-tokens", values["max-new-tokens"]),
+  };
+  // What was asked is checked before a model is downloaded for it.
+  const pixels = await loadImage(picture);
+  for (const task of questions) resolveTask(task, region ?? values.text, pixels);
 
   const started = performance.now();
   const model = await Florence2.fromPretrained(values.model, {
     device: values.device as "auto",
     revision: values.revision,
-    onProgress: (event) => {
-      if (event.status === "progress_total") showProgress(`downloading ${bar(event)}`);
-      if (event.status === "load") showProgress(`loading ${bar(event)}`);
-    },
+    onProgress: showLoading,
   });
   try {
     note(`model on ${model.device.name}: ${seconds(started)}`);
     const seeing = performance.now();
-    const image = await model.encodeImage(picture);
+    const image = await model.encodeImage({ ...pixels, channels: 3 });
     note(`${basename(picture)}, ${image.width} x ${image.height}, seen: ${seconds(seeing)}`);
     const results: Record<string, Result<Answer>> = {};
-    for (const task of asked.length > 0 ? asked : FIRST_TASKS) {
+    for (const task of questions) {
       const asking = performance.now();
-      results[task] = await model.run(image, task, {
-        text: values.text,
-        region,
-        numBeams: integerOption("num-beams", values["num-beams"]),
-        maxNewTokens: integerOption("max-new-tokens", values["max-new-tokens"]),
-        onStep: ({ step }) => showProgress(`${task} ${step + 1} tokens`),
-      });
+      const onStep = ({ step }: { step: number }) => showProgress(`${task} ${step + 1} tokens`);
+      results[task] = await model.run(image, task, { ...options, onStep });
       note(`${task}: ${results[task].tokens.length} tokens, ${seconds(asking)}`);
     }
     if (values.json) console.log(JSON.stringify(results, undefined, 2));
@@ -147,29 +159,14 @@ function integerOption(name: string, value: string | undefined): number | undefi
   });
 }
 
-/** Progress and remarks go to stderr: stdout is for answers. */
-function showProgress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-}
-
-function bar({ loaded, total }: { loaded: number; total: number }): string {
-  const share = total > 0 ? loaded / total : 1;
-  const megabytes = `${(loaded / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`;
-  return `[${"#".repeat(Math.round(30 * share)).padEnd(30, ".")}] ${Math.floor(100 * share)} % ${megabytes}`;
-}
-
-function note(text: string): void {
-  process.stderr.write(`${process.stderr.isTTY ? "\r\x1b[K" : ""}${text}\n`);
-}
-
 const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(2)} s`;
 
-try {
-  const [command, ...rest] = process.argv.slice(2);
-  if (command === "doctor") process.exitCode = await (await import("./doctor/main.ts")).doctor(rest);
-  else await main(process.argv.slice(2));
-} catch (error) {
-  const known = error instanceof Florence2Error || (error instanceof TypeError && "code" in error);
-  note(known ? (error as Error).message : String((error as Error).stack ?? error));
-  process.exitCode = 1;
+const [command, ...rest] = process.argv.slice(2);
+if (command === "doctor") {
+  const { doctor } = await import("./doctor/main.ts");
+  process.exitCode = await doctor(rest).catch((error) => fail(error, "florence2 doctor"));
+} else {
+  await main(process.argv.slice(2)).catch((error) => {
+    process.exitCode = fail(error, "florence2");
+  });
 }

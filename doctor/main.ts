@@ -1,6 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { Florence2Error } from "../core/errors.ts";
 import { type Examination, examine } from "./examine.ts";
+import { note, showLoading, showProgress } from "./terminal.ts";
 
 const HELP = `florence2 doctor [model] [options]
 
@@ -33,9 +35,14 @@ export async function doctor(args: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const [source = fileURLToPath(new URL("checkpoints/nano", home))] = positionals;
-  process.stderr.write(`Examining ${source}; on a device without a GPU this takes minutes.\n`);
-  const examination = await examine(source, { revision: values.revision });
+  const [source = fileURLToPath(new URL("checkpoints/nano", home)), ...others] = positionals;
+  if (others.length > 0) {
+    const message = `florence2 doctor examines one model at a time, not also ${others.join(", ")}.`;
+    throw new Florence2Error("option_invalid", message, { others });
+  }
+  note(`Examining ${source}; on a device without a GPU this takes minutes.`);
+  const examination = await examine(source, { revision: values.revision, onProgress: showLoading });
+  showProgress("");
   process.stdout.write(values.json ? `${JSON.stringify(examination, undefined, 2)}\n` : inWords(examination));
   return examination.findings.some(({ kind }) => kind === "problem") ? 1 : 0;
 }

@@ -1,4 +1,4 @@
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import { Florence2Error } from "../core/errors.ts";
 import { hubEnvironment } from "../hub/environment.ts";
@@ -6,6 +6,7 @@ import { repositoryOf } from "../hub/repository.ts";
 import { type EncodedImage, Florence2 } from "../model/florence2.ts";
 import { parseAnswer } from "../model/tasks/index.ts";
 import { RECORDED_ANSWERS, type RecordedAnswer } from "./recorded_answers.ts";
+import { fail, showLoading, showProgress } from "./terminal.ts";
 
 const HELP = `npm run verify:real -- [model] [options]
 
@@ -14,6 +15,7 @@ token where tokens were recorded. Downloads what is missing: weights of 0.5 to 1
 
   model             a repository, or a folder of the same name, such as Florence-2-base (default: all recorded)
   --revision NAME   branch, tag or commit of the repository (default: main)
+  --pictures FOLDER where the pictures lie, by their names (default: they are fetched from the hub)
   --device NAME     auto, gpu or cpu (default: auto)
   --help
 `;
@@ -27,11 +29,16 @@ const REPOSITORIES: Readonly<Record<string, string>> = {
 
 /** The command `npm run verify:real`; resolves to its exit code: 1 unless everything holds. */
 export async function verifyReal(args: string[], recorded = RECORDED_ANSWERS): Promise<number> {
+  return verify(args, recorded).catch((error) => fail(error, "npm run verify:real --"));
+}
+
+async function verify(args: string[], recorded: readonly RecordedAnswer[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
     options: {
       revision: { type: "string" },
+      pictures: { type: "string" },
       device: { type: "string" },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -42,39 +49,38 @@ export async function verifyReal(args: string[], recorded = RECORDED_ANSWERS): P
   }
   const known = [...new Set(recorded.map(({ weights }) => weights))];
   const sources = positionals.length > 0 ? positionals : known.map((name) => REPOSITORIES[name] ?? name);
-  try {
-    let [held, asked] = [0, 0];
-    for (const source of sources) {
-      const own = recorded.filter(({ weights }) => weights === basename(source));
-      if (own.length === 0) throw unknownWeights(source, known);
-      const model = await Florence2.fromPretrained(source, {
-        revision: values.revision,
-        device: values.device as "auto",
-      });
-      try {
-        process.stdout.write(`${source} on ${model.device.name}\n`);
-        const { endpoint } = repositoryOf(source, await hubEnvironment());
-        const seen = new Map<string, EncodedImage>();
-        for (const answer of own) {
-          const { picture } = answer;
-          const image = seen.get(picture) ?? (await model.encodeImage(new URL(picture, endpoint)));
-          seen.set(picture, image);
-          const difference = await differenceFrom(model, image, answer);
-          process.stdout.write(`  ${nameOf(answer)}: ${difference ?? "holds"}\n`);
-          asked++;
-          if (difference === undefined) held++;
-        }
-      } finally {
-        model.dispose();
+  const unknown = sources.find((source) => !known.includes(basename(source)));
+  if (unknown !== undefined) throw unknownWeights(unknown, known);
+
+  const hub = repositoryOf("", await hubEnvironment()).endpoint;
+  const placeOf = (picture: string) =>
+    values.pictures === undefined ? new URL(picture, hub) : join(values.pictures, basename(picture));
+  let [held, asked] = [0, 0];
+  for (const source of sources) {
+    const model = await Florence2.fromPretrained(source, {
+      revision: values.revision,
+      device: values.device as "auto",
+      onProgress: showLoading,
+    });
+    try {
+      showProgress("");
+      process.stdout.write(`${source} on ${model.device.name}\n`);
+      const seen = new Map<string, EncodedImage>();
+      for (const answer of recorded.filter(({ weights }) => weights === basename(source))) {
+        const { picture } = answer;
+        const image = seen.get(picture) ?? (await model.encodeImage(placeOf(picture)));
+        seen.set(picture, image);
+        const difference = await differenceFrom(model, image, answer);
+        process.stdout.write(`  ${nameOf(answer)}: ${difference ?? "holds"}\n`);
+        asked++;
+        if (difference === undefined) held++;
       }
+    } finally {
+      model.dispose();
     }
-    process.stdout.write(`${held} of ${asked} recorded answers hold.\n`);
-    return held === asked ? 0 : 1;
-  } catch (error) {
-    if (!(error instanceof Florence2Error)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    return 1;
   }
+  process.stdout.write(`${held} of ${asked} recorded answers hold.\n`);
+  return held === asked ? 0 : 1;
 }
 
 /** In words, what the model answers other than recorded; undefined if nothing. */

@@ -1,4 +1,4 @@
-import { readdir, readFile, rm } from "node:fs/promises";
+import { cp, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -42,9 +42,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function printed(args: string[], answers?: readonly RecordedAnswer[]) {
-  vi.stubEnv("HF_ENDPOINT", hub.url);
-  vi.stubEnv("HF_HUB_CACHE", folder);
+async function printed(
+  args: string[],
+  answers?: readonly RecordedAnswer[],
+  env: Readonly<Record<string, string>> = {},
+) {
+  const usual = { HF_ENDPOINT: hub.url, HF_HUB_CACHE: folder };
+  for (const [name, value] of Object.entries({ ...usual, ...env })) vi.stubEnv(name, value);
   const out = vi.spyOn(process.stdout, "write").mockReturnValue(true);
   const err = vi.spyOn(process.stderr, "write").mockReturnValue(true);
   const code = await verifyReal(args, answers);
@@ -96,6 +100,45 @@ describe("npm run verify:real", () => {
     const absent = await printed([...cpu]);
     expect(absent.code).toBe(1);
     expect(absent.errors).toContain("no repository florence-community/Florence-2-base");
+  });
+});
+
+describe("npm run verify:real without what it needs", () => {
+  it("a hub: names what cannot be had, from where, and what to look at", async () => {
+    const { code, output, errors } = await printed([REPOSITORY, ...cpu], recorded, {
+      HF_ENDPOINT: "http://127.0.0.1:1",
+      HF_HUB_CACHE: join(folder, "empty"),
+    });
+    expect([code, output]).toEqual([1, ""]);
+    expect(errors).toMatch(
+      /^config\.json of florence\/tiny could not be downloaded from http:\/\/127\.0\.0\.1:1/,
+    );
+    expect(errors).toMatch(/check the network, its proxy and HF_ENDPOINT/);
+  });
+
+  it("a hub: a folder with the weights and one with the pictures will do", async () => {
+    const copy = join(folder, "tiny");
+    await cp(model, copy, { recursive: true });
+    const args = [copy, "--pictures", join(fixtures, "pictures"), ...cpu];
+    const { code, output } = await printed(args, recorded, { HF_ENDPOINT: "http://127.0.0.1:1" });
+    expect(output).toContain(`${recorded.length} of ${recorded.length} recorded answers hold.`);
+    expect(code).toBe(0);
+    const none = await printed([copy, "--pictures", folder, ...cpu], recorded);
+    expect(none.errors).toContain(join(folder, "coffee.png"));
+    expect(none.code).toBe(1);
+  });
+
+  it("a picture on the hub: names it", async () => {
+    const gone = recorded.map((answer) => ({ ...answer, picture: "/gone.jpg" }));
+    const { code, errors } = await printed([REPOSITORY, ...cpu], gone);
+    expect(errors).toContain(`${hub.url}/gone.jpg`);
+    expect(code).toBe(1);
+  });
+
+  it("an option that it knows: says where they are listed", async () => {
+    const { code, errors } = await printed(["--weights"]);
+    expect(errors).toMatch(/--weights'.*\nnpm run verify:real -- --help lists/);
+    expect(code).toBe(1);
   });
 });
 
