@@ -48,7 +48,13 @@ export const isLarge = (name: string) => /\.(safetensors|bin)$/.test(name);
 
 export async function startHub(files: Readonly<Record<string, Uint8Array>>): Promise<HubServer> {
   let current = files;
-  const commitOf = () => createHash("sha1").update(Object.values(current).map(sha256Of).join()).digest("hex");
+  /** Weights may be large: they are hashed once. */
+  const hashes = new Map<Uint8Array, string>();
+  const hashOf = (bytes: Uint8Array) => {
+    if (!hashes.has(bytes)) hashes.set(bytes, sha256Of(bytes));
+    return hashes.get(bytes)!;
+  };
+  const commitOf = () => createHash("sha1").update(Object.values(current).map(hashOf).join()).digest("hex");
   const hub = createServer();
   const cdn = createServer();
   const [url, cdnUrl] = [await listen(hub), await listen(cdn)];
@@ -75,7 +81,7 @@ export async function startHub(files: Readonly<Record<string, Uint8Array>>): Pro
     const refuse = (status: number, code = "") => answer(status, { "x-error-code": code });
     if (host === "cdn") {
       if (headers.authorization) return refuse(400);
-      const bytes = Object.values(current).find((content) => path === `/${sha256Of(content)}`);
+      const bytes = Object.values(current).find((content) => path === `/${hashOf(content)}`);
       return bytes ? ranged(bytes, headers.range) : refuse(404);
     }
     const resolved = /^\/api\/resolve-cache\/models\/[^/]+\/[^/]+\/[^/]+\/(.+)$/.exec(path);
@@ -92,8 +98,8 @@ export async function startHub(files: Readonly<Record<string, Uint8Array>>): Pro
     if (!bytes) return answer(404, { ...commit, "x-error-code": "EntryNotFound" });
     const linked = { "x-linked-size": String(bytes.length) };
     if (isLarge(name!)) {
-      const large = { ...linked, "x-linked-etag": `"${sha256Of(bytes)}"` };
-      return answer(302, { ...commit, ...large, location: `${cdnUrl}/${sha256Of(bytes)}` });
+      const large = { ...linked, "x-linked-etag": `"${hashOf(bytes)}"` };
+      return answer(302, { ...commit, ...large, location: `${cdnUrl}/${hashOf(bytes)}` });
     }
     const etag = { etag: `"${blobIdOf(bytes)}"` };
     if (resolved)
