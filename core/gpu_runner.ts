@@ -2,6 +2,7 @@ import { runTwin } from "./cpu_runner.ts";
 import { watchDevice } from "./device_watch.ts";
 import { Florence2Error } from "./errors.ts";
 import type { Feature, Numbers } from "./kernel.ts";
+import { waitPatiently } from "./patience.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { planMemory } from "./plan.ts";
 import type { DeviceProfile, Dispatch, Recording } from "./recording.ts";
@@ -137,7 +138,7 @@ export class GpuRunner implements Runner {
 
   async settle(): Promise<void> {
     this.#checkUsable();
-    await this.device.queue.onSubmittedWorkDone();
+    await this.#answer(this.device.queue.onSubmittedWorkDone());
     await this.#settleErrors();
   }
 
@@ -145,7 +146,9 @@ export class GpuRunner implements Runner {
     this.#checkUsable();
     const onCpu = cpuUntil === undefined ? 0 : dispatchesUntil(recording, cpuUntil);
     const pipelines = PipelineCache.of(this.device);
-    const compiled = await Promise.all(recording.dispatches.map((dispatch) => pipelines.get(dispatch)));
+    const compiled = await this.#answer(
+      Promise.all(recording.dispatches.map((dispatch) => pipelines.get(dispatch))),
+    );
     this.#checkUsable();
 
     const plan = planMemory(recording);
@@ -311,7 +314,7 @@ export class GpuRunner implements Runner {
       this.device.queue.submit([encoder.finish()]);
     });
     try {
-      await staging.mapAsync(MAP_MODE_READ, 0, bytes);
+      await this.#answer(staging.mapAsync(MAP_MODE_READ, 0, bytes));
     } catch (cause) {
       await this.#settleErrors();
       this.#checkUsable();
@@ -342,10 +345,15 @@ export class GpuRunner implements Runner {
     }
   }
 
+  /** What the device gives, waited for. */
+  #answer<T>(promise: Promise<T>): Promise<T> {
+    return this.profile.features.has("software") ? waitPatiently(promise) : promise;
+  }
+
   async #settleErrors(): Promise<void> {
     const pending = this.#pending;
     this.#pending = [];
-    await Promise.all(pending);
+    await this.#answer(Promise.all(pending));
     this.#throwFailure();
   }
 
