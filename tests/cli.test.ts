@@ -1,7 +1,7 @@
 /** The program `florence2` as people call it; Deno runs its sources as they are. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -9,7 +9,7 @@ import { describe, expect, it, vi } from "vitest";
 import { fail, showLoading } from "../doctor/terminal.ts";
 import { Florence2Error, tasks } from "../index.ts";
 import { cacheIn, contentOf, newFolder } from "./support/hub_cache.ts";
-import { REPOSITORY, startHub } from "./support/hub_server.ts";
+import { filesIn, REPOSITORY, startHub } from "./support/hub_server.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const deno = `${root}node_modules/.bin/deno`;
@@ -77,12 +77,8 @@ describe.skipIf(!existsSync(deno))("florence2", () => {
 
   it("answers with a model from a hub, and without the hub afterwards", async () => {
     const fixtures = join(root, "tests/fixtures/flavours");
-    const names = await readdir(join(fixtures, "transformers"));
-    const contents = names.map(
-      async (name) => [name, await readFile(join(fixtures, "transformers", name))] as const,
-    );
     const { prompts, max_new_tokens } = JSON.parse(await readFile(join(fixtures, "expected.json"), "utf8"));
-    const hub = await startHub(Object.fromEntries(await Promise.all(contents)));
+    const hub = await startHub(await filesIn(join(fixtures, "transformers")));
     const folder = await newFolder();
     try {
       const args = [picture, "<CAPTION>", "--model", REPOSITORY, "--device", "cpu", "--json"];

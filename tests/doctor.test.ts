@@ -13,7 +13,7 @@ import { doctor, inWords } from "../doctor/main.ts";
 import { countDown, double, doubleKernel } from "./support/double_kernel.ts";
 import { gpuMissing, openTestGpu } from "./support/gpu.ts";
 import { newFolder } from "./support/hub_cache.ts";
-import { REPOSITORY, startHub } from "./support/hub_server.ts";
+import { filesIn, REPOSITORY, startHub } from "./support/hub_server.ts";
 
 const tiny = fileURLToPath(new URL("fixtures/flavours/transformers", import.meta.url));
 
@@ -181,9 +181,8 @@ describe("files", () => {
 
   it("that were damaged in the cache are found by their checksums", async () => {
     vi.stubGlobal("navigator", NO_ADAPTER);
-    const names = await readdir(tiny);
-    const contents = await Promise.all(names.map((name) => readFile(join(tiny, name))));
-    const hub = await startHub(Object.fromEntries(names.map((name, i) => [name, contents[i]!])));
+    const files = await filesIn(tiny);
+    const hub = await startHub(files);
     try {
       vi.stubEnv("HF_ENDPOINT", hub.url);
       const first = await examine(REPOSITORY);
@@ -196,7 +195,7 @@ describe("files", () => {
       await writeFile(join(blobs, weights), bytes);
       const { cache, findings } = await examine(REPOSITORY);
       expect(cache).toMatchObject({ folder, isOffline: true });
-      const size = contents.reduce((sum, { length }) => sum + length, 0);
+      const size = Object.values(files).reduce((sum, { length }) => sum + length, 0);
       expect(cache.repositories).toEqual([
         { id: REPOSITORY, bytes: size, revisions: ["main"], unfinished: 0 },
       ]);

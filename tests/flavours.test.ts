@@ -20,7 +20,7 @@ import { EncodedImage, Florence2 } from "../model/florence2.ts";
 import { type OpenedModel, openModel } from "../model/open_model.ts";
 import { loadWeights } from "../model/weights.ts";
 import { newFolder } from "./support/hub_cache.ts";
-import { type HubServer, REPOSITORY, startHub } from "./support/hub_server.ts";
+import { filesIn, type HubServer, REPOSITORY, startHub } from "./support/hub_server.ts";
 
 interface Expected {
   readonly picture: string;
@@ -125,13 +125,6 @@ for (const folder of FULL_SIZE ? [TINY, FULL_SIZE] : [TINY]) {
 const SIZE = { width: 768, height: 768 };
 /** Values that are compared at a time. */
 const PIECE = 8 * 2 ** 20;
-
-async function filesIn(folder: string): Promise<Record<string, Uint8Array>> {
-  const names = (await readdir(folder)).sort();
-  return Object.fromEntries(
-    await Promise.all(names.map(async (name) => [name, await readFile(`${folder}/${name}`)] as const)),
-  );
-}
 
 /** The first tensor whose values are not those of the first flavour, in as many rows as both have. */
 async function difference(found: FlorenceCheckpoint, first: OpenedModel): Promise<string | undefined> {

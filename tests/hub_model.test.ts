@@ -1,18 +1,14 @@
-import { readdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { expect, it, vi } from "vitest";
 import { Florence2, type ProgressEvent } from "../index.ts";
 import { newFolder } from "./support/hub_cache.ts";
-import { REPOSITORY, startHub } from "./support/hub_server.ts";
+import { filesIn, REPOSITORY, startHub } from "./support/hub_server.ts";
 
 const nano = fileURLToPath(new URL("../checkpoints/nano", import.meta.url));
 
 it("a repository on a hub becomes a model, and does without the hub afterwards", async () => {
-  const entries = await readdir(nano, { withFileTypes: true });
-  const names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
-  const contents = names.map(async (name) => [name, await readFile(join(nano, name))] as const);
-  const files = Object.fromEntries(await Promise.all(contents));
+  const files = await filesIn(nano);
   const hub = await startHub(files);
   const folder = await newFolder();
   try {

@@ -1,4 +1,4 @@
-import { cp, readdir, readFile, rm } from "node:fs/promises";
+import { cp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -6,7 +6,7 @@ import { RECORDED_ANSWERS, type RecordedAnswer } from "../doctor/recorded_answer
 import { verifyReal } from "../doctor/verify.ts";
 import { resolveTask } from "../model/tasks/index.ts";
 import { newFolder } from "./support/hub_cache.ts";
-import { type HubServer, REPOSITORY, startHub } from "./support/hub_server.ts";
+import { filesIn, type HubServer, REPOSITORY, startHub } from "./support/hub_server.ts";
 
 const fixtures = fileURLToPath(new URL("fixtures", import.meta.url));
 const model = join(fixtures, "flavours/transformers");
@@ -19,11 +19,7 @@ let recorded: RecordedAnswer[];
 beforeAll(async () => {
   const expected = JSON.parse(await readFile(join(fixtures, "flavours/expected.json"), "utf8"));
   const picture = await readFile(join(fixtures, "pictures", expected.picture));
-  const names = await readdir(model);
-  const files = await Promise.all(
-    names.map(async (name) => [name, await readFile(join(model, name))] as const),
-  );
-  hub = await startHub({ ...Object.fromEntries(files), [expected.picture]: picture });
+  hub = await startHub({ ...(await filesIn(model)), [expected.picture]: picture });
   recorded = expected.prompts.map(({ task, tokens }: { task: string; tokens: number[] }) => ({
     weights: "tiny",
     picture: `/${REPOSITORY}/resolve/main/${expected.picture}`,

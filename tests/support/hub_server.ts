@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 
 export interface HubRequest {
   readonly method: string;
@@ -39,12 +41,27 @@ export interface HubServer {
 
 export const REPOSITORY = "florence/tiny";
 
+/** What lets pages of other hosts read, as the hub has it. */
+const CORS = {
+  "access-control-allow-origin": "*",
+  "access-control-expose-headers":
+    "X-Repo-Commit, X-Error-Code, ETag, X-Linked-Size, X-Linked-ETag, Content-Range",
+};
+
 export const sha256Of = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 /** As git names a file. */
 export const blobIdOf = (bytes: Uint8Array) =>
   createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
 /** Files that the hub keeps in its store of large files. */
 export const isLarge = (name: string) => /\.(safetensors|bin)$/.test(name);
+
+/** What a repository is made from: the files of a folder, in the order of their names. */
+export async function filesIn(folder: string): Promise<Record<string, Uint8Array>> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  const names = entries.flatMap((entry) => (entry.isFile() ? [entry.name] : [])).sort();
+  const contents = names.map(async (name) => [name, await readFile(join(folder, name))] as const);
+  return Object.fromEntries(await Promise.all(contents));
+}
 
 export async function startHub(files: Readonly<Record<string, Uint8Array>>): Promise<HubServer> {
   let current = files;
@@ -117,7 +134,8 @@ export async function startHub(files: Readonly<Record<string, Uint8Array>>): Pro
     state.requests.push(request);
     const planned = answerOf(request);
     for (const fault of state.faults) if ((await fault(request, planned, response)) === false) return;
-    response.writeHead(planned.status, { "content-length": planned.body.length, ...planned.headers });
+    const length = { "content-length": planned.body.length };
+    response.writeHead(planned.status, { ...CORS, ...length, ...planned.headers });
     response.end(method === "HEAD" ? undefined : planned.body);
   };
   hub.on("request", serve("hub"));

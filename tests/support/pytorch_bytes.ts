@@ -18,21 +18,14 @@ export function zipBytes(
   entries: readonly (readonly [name: string, content: Uint8Array])[],
   { patch = {}, zip64 = false, count = entries.length, directoryStart, base = 0 }: ZipOptions = {},
 ): Uint8Array<ArrayBuffer> {
-  const encode = (text: string) => [...new TextEncoder().encode(text)];
   const local: number[] = [];
   const directory: number[] = [];
   for (const [name, content] of entries) {
-    const places = [content.length, content.length, base + local.length];
-    const elsewhere = zip64 ? [0xffffffff, 0xffffffff, 0xffffffff] : places;
-    const extra = zip64 ? [...u16(1), ...u16(24), ...places.flatMap(u64)] : [];
-    const path = encode(name);
-    const begin = directory.length;
-    directory.push(...u32(0x02014b50), ...u32(0), ...u16(0), ...u16(0), ...u32(0), ...u32(0));
-    directory.push(...u32(elsewhere[0]!), ...u32(elsewhere[1]!), ...u16(path.length), ...u16(extra.length));
-    directory.push(...u16(0), ...u16(0), ...u16(0), ...u32(0), ...u32(elsewhere[2]!), ...path, ...extra);
+    const { header, line } = zipEntry(name, content.length, base + local.length, zip64);
     const [offset, bytes] = patch[name] ?? [0, []];
-    directory.splice(begin + offset, bytes.length, ...bytes);
-    local.push(...u32(0x04034b50), ...new Array(22).fill(0), ...u16(path.length), ...u16(0), ...path);
+    line.splice(offset, bytes.length, ...bytes);
+    directory.push(...line);
+    local.push(...header);
     for (const byte of content) local.push(byte);
   }
   const start = directoryStart ?? base + local.length;
@@ -41,10 +34,41 @@ export function zipBytes(
     ...[...u64(count), ...u64(count), ...u64(directory.length), ...u64(start)],
     ...[...u32(0x07064b50), ...u32(0), ...u64(base + local.length + directory.length), ...u32(1)],
   ];
-  const sizes = zip64 ? [0xffff, 0xffffffff, 0xffffffff] : [count, directory.length, start];
-  const end = [...u32(0x06054b50), ...u32(0), ...u16(sizes[0]!), ...u16(sizes[0]!)];
-  end.push(...u32(sizes[1]!), ...u32(sizes[2]!), ...u16(0));
-  return Uint8Array.from([...local, ...directory, ...(zip64 ? end64 : []), ...end]);
+  const end = zip64
+    ? [...end64, ...zipEnd(0xffff, 0xffffffff, 0xffffffff)]
+    : zipEnd(count, directory.length, start);
+  return Uint8Array.from([...local, ...directory, ...end]);
+}
+
+/** What stands before an entry of `size` bytes at byte `begin`, and its line in the directory. */
+export function zipEntry(
+  name: string,
+  size: number,
+  begin: number,
+  zip64 = false,
+): { header: number[]; line: number[] } {
+  const path = [...new TextEncoder().encode(name)];
+  const zeros = (count: number): number[] => new Array(count).fill(0);
+  const numbers = [size, size, begin];
+  const [bytes, same, place] = (zip64 ? [0xffffffff, 0xffffffff, 0xffffffff] : numbers).map(u32);
+  const extra = zip64 ? [...u16(1), ...u16(24), ...numbers.flatMap(u64)] : [];
+  const header = [...u32(0x04034b50), ...zeros(22), ...u16(path.length), ...u16(0), ...path];
+  const lengths = [...u16(path.length), ...u16(extra.length)];
+  const line = [...u32(0x02014b50), ...zeros(16), ...bytes!, ...same!, ...lengths, ...zeros(10), ...place!];
+  return { header, line: [...line, ...path, ...extra] };
+}
+
+/** The end of an archive: how many entries its directory has, how many bytes, and where it begins. */
+export function zipEnd(count: number, bytes: number, start: number): number[] {
+  return [
+    ...u32(0x06054b50),
+    ...u32(0),
+    ...u16(count),
+    ...u16(count),
+    ...u32(bytes),
+    ...u32(start),
+    ...u16(0),
+  ];
 }
 
 /** Pieces of a pickle: opcodes as characters, numbers as bytes. */

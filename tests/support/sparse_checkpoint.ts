@@ -1,5 +1,7 @@
 /** Checkpoints of any size that hold nothing but a header: every value is zero. */
+import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import type { Files, RangedFile } from "../../core/files.ts";
+import { pickleBytes, pickledTensor, pickledText, zipEnd, zipEntry } from "./pytorch_bytes.ts";
 import { withHeader } from "./safetensors_bytes.ts";
 
 export interface StoredTensor {
@@ -55,4 +57,52 @@ export function sparseFiles(
     },
   };
   return files;
+}
+
+/** Writes a file of safetensors that takes no room on the disk. */
+export function writeSparseSafetensors(path: string, tensors: ReadonlyMap<string, StoredTensor>): void {
+  const { head, size } = sparseHead(tensors);
+  writeSparse(path, size, [[0, head]]);
+}
+
+/** Writes a file of torch.save, each tensor in float16 in a storage of its own, that takes no room on the disk. */
+export function writeSparsePytorch(path: string, tensors: ReadonlyMap<string, StoredTensor>): void {
+  const items = [...tensors].flatMap(([name, { shape }], key) => {
+    const elements = shape.reduce((product, size) => product * size, 1);
+    const strides = shape.map((_, i) => shape.slice(i + 1).reduce((product, size) => product * size, 1));
+    const storage = { storage: "HalfStorage", key: String(key), elements };
+    return [pickledText(name), ...pickledTensor({ ...storage, shape, strides })];
+  });
+  const pickle = pickleBytes("}(", ...items, "u");
+  const sizes = [...tensors.values()].map(({ dtype, shape }) =>
+    shape.reduce((product, size) => product * size, BYTES[dtype]!),
+  );
+  const entries: [name: string, size: number][] = [
+    ["archive/data.pkl", pickle.length],
+    ...sizes.map((size, key): [string, number] => [`archive/data/${key}`, size]),
+  ];
+  let end = 0;
+  const parts: [at: number, bytes: Uint8Array][] = [];
+  const directory: number[] = [];
+  for (const [name, size] of entries) {
+    const { header, line } = zipEntry(name, size, end);
+    parts.push([end, Uint8Array.from(header)]);
+    end += header.length + size;
+    directory.push(...line);
+  }
+  parts.push([parts[0]![1].length, pickle]);
+  const tail = Uint8Array.from([...directory, ...zipEnd(entries.length, directory.length, end)]);
+  writeSparse(path, end + tail.length, [...parts, [end, tail]]);
+}
+
+/** A file of zeros but for some parts. */
+function writeSparse(
+  path: string,
+  size: number,
+  parts: readonly (readonly [at: number, Uint8Array])[],
+): void {
+  const file = openSync(path, "w");
+  ftruncateSync(file, size);
+  for (const [at, bytes] of parts) writeSync(file, bytes, 0, bytes.length, at);
+  closeSync(file);
 }
