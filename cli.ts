@@ -28,6 +28,7 @@ Answers tasks about a picture; without a task: caption, objects and text. Withou
   --model MODEL          a folder, or a repository such as microsoft/Florence-2-base (default: the bundled one)
   --revision NAME        branch, tag or commit of the repository (default: main)
   --device NAME          auto, gpu or cpu (default: auto)
+  --dtype NAME           how weights are held: auto (as stored), f32 or f16 (default: auto)
   --num-beams N          hypotheses of beam search (default: the model's own, 3)
   --max-new-tokens N     length of the answer at most
   --out FILE             where the annotated picture goes (default: NAME.answer.png here; "none": nowhere)
@@ -57,6 +58,7 @@ async function main(args: string[]): Promise<void> {
       model: { type: "string", default: BUNDLED_MODEL },
       revision: { type: "string" },
       device: { type: "string", default: "auto" },
+      dtype: { type: "string", default: "auto" },
       "num-beams": { type: "string" },
       "max-new-tokens": { type: "string" },
       out: { type: "string" },
@@ -84,6 +86,7 @@ async function main(args: string[]): Promise<void> {
   const started = performance.now();
   const model = await Florence2.fromPretrained(values.model, {
     device: values.device as "auto",
+    dtype: values.dtype as "auto",
     revision: values.revision,
     onProgress: showLoading,
   });

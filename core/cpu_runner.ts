@@ -3,14 +3,16 @@ import type { Kernel } from "./kernel.ts";
 import { planMemory } from "./plan.ts";
 import { type Dispatch, PORTABLE_PROFILE, type Recording } from "./recording.ts";
 import type { Program, Runner } from "./runner.ts";
+import { StoredWeights } from "./stored_weights.ts";
 import {
   BYTES_PER_ELEMENT,
+  byteOffsetOf,
   type Dtype,
-  elementsOf,
   newTensor,
   type Storage,
   type Tensor,
   type TensorData,
+  wordsOf,
 } from "./tensor.ts";
 
 /** The event loop is given a turn at least about this often. */
@@ -69,7 +71,7 @@ export class CpuRunner implements Runner {
   async prepare(recording: Recording): Promise<Program> {
     this.#checkUsable();
     const plan = planMemory(recording);
-    const blocks = plan.blocks.map((elements) => this.#count(new ArrayBuffer(elements * BYTES_PER_ELEMENT)));
+    const blocks = plan.blocks.map((words) => this.#count(new ArrayBuffer(words * BYTES_PER_ELEMENT)));
     for (const [storage, block] of plan.blockOf) this.#memory.set(storage, blocks[block]!);
     return {
       run: async (signal, times = 1) => {
@@ -98,24 +100,22 @@ export class CpuRunner implements Runner {
     this.#disposed = true;
   }
 
-  #runDispatch({ kernel, tensors, params, constants }: Dispatch): void {
+  #runDispatch(dispatch: Dispatch): void {
     runTwin(
-      kernel,
-      tensors.map((tensor) => this.#array(tensor)),
-      params,
-      constants,
+      dispatch,
+      dispatch.tensors.map((tensor) => this.#array(tensor)),
     );
   }
 
   #array(tensor: Tensor): TensorData {
     const memory = this.#memory.get(tensor.storage);
     if (!memory) throw new Florence2Error("disposed", `${tensor.storage.label}: this tensor was freed`);
-    const View = tensor.dtype === "u32" ? Uint32Array : Float32Array;
-    return new View(memory, tensor.offset * BYTES_PER_ELEMENT, elementsOf(tensor.shape));
+    const View = tensor.dtype === "f32" ? Float32Array : Uint32Array;
+    return new View(memory, byteOffsetOf(tensor), wordsOf(tensor));
   }
 
   #allocate(storage: Storage): void {
-    this.#memory.set(storage, this.#count(new ArrayBuffer(storage.elements * BYTES_PER_ELEMENT)));
+    this.#memory.set(storage, this.#count(new ArrayBuffer(storage.words * BYTES_PER_ELEMENT)));
   }
 
   #release(storage: Storage): void {
@@ -134,13 +134,16 @@ export class CpuRunner implements Runner {
   }
 }
 
-/** Calls a kernel's twin on arrays given in the order of its bindings. */
+/** Calls the twin of a dispatch's kernel on the content of its tensors, in their order. */
 export function runTwin(
-  kernel: Kernel,
+  { kernel, tensors, params, constants }: Dispatch,
   arrays: readonly TensorData[],
-  params: Dispatch["params"],
-  constants: Dispatch["constants"],
 ): void {
-  const named = Object.fromEntries(Object.keys(kernel.bindings).map((name, i) => [name, arrays[i]]));
+  const named = Object.fromEntries(
+    Object.entries(kernel.bindings).map(([name, { dtype }], i) => [
+      name,
+      dtype === "weights" ? new StoredWeights(arrays[i]!, tensors[i]!.dtype) : arrays[i],
+    ]),
+  );
   kernel.twin(named as Parameters<Kernel["twin"]>[0], params, constants);
 }

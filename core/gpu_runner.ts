@@ -9,6 +9,7 @@ import type { DeviceProfile, Dispatch, Recording } from "./recording.ts";
 import type { Program, Runner } from "./runner.ts";
 import {
   BYTES_PER_ELEMENT,
+  byteOffsetOf,
   bytesOf,
   type Dtype,
   newTensor,
@@ -78,7 +79,7 @@ export class GpuRunner implements Runner {
   zeros(label: string, shape: readonly number[], dtype: Dtype = "f32"): Tensor {
     this.#checkUsable();
     const tensor = newTensor(label, shape, dtype, "owned");
-    this.#buffers.set(tensor.storage, this.#newBlock(label, tensor.storage.elements));
+    this.#buffers.set(tensor.storage, this.#newBlock(label, tensor.storage.words));
     return tensor;
   }
 
@@ -93,10 +94,10 @@ export class GpuRunner implements Runner {
     if (data.byteLength !== bytesOf(tensor)) {
       throw new Florence2Error(
         "shape_mismatch",
-        `${tensor.storage.label}: ${data.length} elements for shape [${tensor.shape}]`,
+        `${tensor.storage.label}: ${data.byteLength} bytes for shape [${tensor.shape}] of ${tensor.dtype}`,
       );
     }
-    const offset = tensor.offset * BYTES_PER_ELEMENT;
+    const offset = byteOffsetOf(tensor);
     this.#guarded(`writing ${tensor.storage.label}`, () =>
       this.device.queue.writeBuffer(
         this.#bufferOf(tensor),
@@ -112,22 +113,15 @@ export class GpuRunner implements Runner {
     this.#checkUsable();
     this.#guarded(`copying ${from.storage.label}`, () => {
       const encoder = this.device.createCommandEncoder();
-      const [source, target] = [from, to].map((tensor) => tensor.offset * BYTES_PER_ELEMENT) as [
-        number,
-        number,
-      ];
-      encoder.copyBufferToBuffer(this.#bufferOf(from), source, this.#bufferOf(to), target, bytesOf(from));
+      const [source, target] = [this.#bufferOf(from), this.#bufferOf(to)];
+      encoder.copyBufferToBuffer(source, byteOffsetOf(from), target, byteOffsetOf(to), bytesOf(from));
       this.device.queue.submit([encoder.finish()]);
     });
   }
 
   async read(tensor: Tensor): Promise<TensorData> {
-    const bytes = await this.#readBytes(
-      this.#bufferOf(tensor),
-      tensor.offset * BYTES_PER_ELEMENT,
-      bytesOf(tensor),
-    );
-    return tensor.dtype === "u32" ? new Uint32Array(bytes) : new Float32Array(bytes);
+    const bytes = await this.#readBytes(this.#bufferOf(tensor), byteOffsetOf(tensor), bytesOf(tensor));
+    return tensor.dtype === "f32" ? new Float32Array(bytes) : new Uint32Array(bytes);
   }
 
   free(tensor: Tensor): void {
@@ -152,7 +146,7 @@ export class GpuRunner implements Runner {
     this.#checkUsable();
 
     const plan = planMemory(recording);
-    const blocks = plan.blocks.map((elements, i) => this.#newBlock(`block ${i}`, elements));
+    const blocks = plan.blocks.map((words, i) => this.#newBlock(`block ${i}`, words));
     for (const [storage, block] of plan.blockOf) this.#buffers.set(storage, blocks[block]!);
 
     const { arena, offsets } = this.#uploadParams(recording.dispatches);
@@ -236,17 +230,18 @@ export class GpuRunner implements Runner {
   }
 
   /** One dispatch by its twin, between reading its tensors back and writing its results. */
-  async #runOnCpu({ kernel, tensors, params, constants }: Dispatch): Promise<void> {
+  async #runOnCpu(dispatch: Dispatch): Promise<void> {
+    const { kernel, tensors } = dispatch;
     const arrays: TensorData[] = [];
     for (const tensor of tensors) arrays.push(await this.read(tensor));
-    runTwin(kernel, arrays, params, constants);
+    runTwin(dispatch, arrays);
     for (const [i, { access }] of Object.values(kernel.bindings).entries()) {
       if (access !== "read") this.write(tensors[i]!, arrays[i]!);
     }
   }
 
-  #newBlock(label: string, elements: number): GPUBuffer {
-    const size = (elements + (this.#debug ? GUARD_WORDS : 0)) * BYTES_PER_ELEMENT;
+  #newBlock(label: string, words: number): GPUBuffer {
+    const size = (words + (this.#debug ? GUARD_WORDS : 0)) * BYTES_PER_ELEMENT;
     // As a uniform, because a recording's counter is read as one.
     const usage = USAGE.STORAGE | USAGE.UNIFORM | USAGE.COPY_SRC | USAGE.COPY_DST;
     return this.#newBuffer(label, size, usage);
@@ -274,7 +269,7 @@ export class GpuRunner implements Runner {
 
   #bindingOf(tensor: Tensor): GPUBufferBinding {
     const buffer = this.#bufferOf(tensor);
-    const offset = tensor.offset * BYTES_PER_ELEMENT;
+    const offset = byteOffsetOf(tensor);
     // In debug runs a shader can reach the guard words, else writes past the end would go unseen.
     const size = this.#debug ? Math.min(buffer.size - offset, this.profile.maxBindingBytes) : bytesOf(tensor);
     return { buffer, offset, size };
@@ -378,7 +373,7 @@ export class GpuRunner implements Runner {
       if (storage.lifetime === "owned")
         this.device.queue.writeBuffer(
           this.#buffers.get(storage)!,
-          storage.elements * BYTES_PER_ELEMENT,
+          storage.words * BYTES_PER_ELEMENT,
           guardWords(),
         );
     }
@@ -393,7 +388,7 @@ export class GpuRunner implements Runner {
       if (broken >= 0) {
         throw new Florence2Error(
           "gpu_invalid",
-          `${storage.label || "a temporary"}: written ${broken + 1} elements past its memory`,
+          `${storage.label || "a temporary"}: written ${broken + 1} words past its memory`,
         );
       }
     }

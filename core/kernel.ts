@@ -1,4 +1,5 @@
 import { Florence2Error } from "./errors.ts";
+import type { StoredWeights } from "./stored_weights.ts";
 import type { Dtype } from "./tensor.ts";
 
 /**
@@ -9,7 +10,10 @@ export type Feature = "f16" | "subgroups" | "timestamps" | "software";
 
 export interface Binding {
   readonly access: "read" | "write" | "readwrite";
-  readonly dtype: Dtype;
+  /** `weights`: however the tensor stores them, if `formats` knows it. */
+  readonly dtype: Dtype | "weights";
+  /** How shaders read weights, by what the tensor is stored as: see kernels/shared/weights.ts. */
+  readonly formats?: Readonly<Partial<Record<Dtype, URL>>>;
 }
 
 export const read = { access: "read", dtype: "f32" } as const;
@@ -26,7 +30,11 @@ export type Values<F> = { readonly [K in keyof F]: number };
 export type Numbers = Readonly<Record<string, number>>;
 /** The arrays that a twin reads and writes, by binding name. */
 export type Arrays<B extends Bindings> = {
-  readonly [K in keyof B]: B[K]["dtype"] extends "u32" ? Uint32Array : Float32Array;
+  readonly [K in keyof B]: B[K]["dtype"] extends "weights"
+    ? StoredWeights
+    : B[K]["dtype"] extends "u32"
+      ? Uint32Array
+      : Float32Array;
 };
 
 /** Workgroups along x, y and z. */

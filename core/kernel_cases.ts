@@ -23,6 +23,8 @@ export interface KernelCases<Case extends { readonly name: string }> {
   readonly kernel: Kernel;
   readonly cases: readonly Case[];
   readonly inputs: (testCase: Case, random: RandomArrays) => Record<string, InputArray>;
+  /** Which inputs are weights, that may be stored in any of their formats. */
+  readonly weights?: readonly string[];
   /** Calls the kernel's wrapper once and returns what it writes, by name. */
   readonly record: (
     rec: Recording,

@@ -1,7 +1,8 @@
 import { Florence2Error } from "./errors.ts";
-import type { Feature, Kernel, Numbers, Variant } from "./kernel.ts";
+import type { Feature } from "./kernel.ts";
 import { readShippedText } from "./platform.ts";
 import type { Dispatch } from "./recording.ts";
+import type { Dtype } from "./tensor.ts";
 
 export interface CompiledKernel {
   readonly pipeline: GPUComputePipeline;
@@ -15,7 +16,8 @@ const COMPUTE_STAGE = 4; // GPUShaderStage.COMPUTE, which Node has no global for
 const ENABLE_NAMES: Partial<Record<Feature, string>> = { f16: "f16", subgroups: "subgroups" };
 
 /**
- * Compiled kernels of one device, shared by all models on it. One key: shader and constants.
+ * Compiled kernels of one device, shared by all models on it. One key: shader, what its weights are stored as,
+ * and constants.
  */
 export class PipelineCache {
   static readonly #caches = new WeakMap<GPUDevice, PipelineCache>();
@@ -41,30 +43,25 @@ export class PipelineCache {
   }
 
   /** Compiles at most once for each key, however many ask at the same time. */
-  get({ kernel, variant, constants }: Dispatch): Promise<CompiledKernel> {
-    const values = Object.keys(kernel.constants).map((name) => `${name}=${constants[name]}`);
+  get(dispatch: Dispatch): Promise<CompiledKernel> {
+    const { kernel, variant, constants } = dispatch;
+    const values = [
+      ...Object.entries(formatsOf(dispatch)).map(([name, format]) => `${name}:${format}`),
+      ...Object.keys(kernel.constants).map((name) => `${name}=${constants[name]}`),
+    ];
     const key = [variant.source.href, ...values].join(" ");
     let compiled = this.#compiled.get(key);
     if (!compiled) {
-      compiled = this.#compile(
-        [`${kernel.name}/${variant.label}`, ...values].join(" "),
-        kernel,
-        variant,
-        constants,
-      );
+      compiled = this.#compile([`${kernel.name}/${variant.label}`, ...values].join(" "), dispatch);
       this.#compiled.set(key, compiled);
       compiled.catch(() => this.#compiled.delete(key));
     }
     return compiled;
   }
 
-  async #compile(
-    label: string,
-    kernel: Kernel,
-    variant: Variant,
-    constants: Numbers,
-  ): Promise<CompiledKernel> {
-    const code = await shaderText(variant);
+  async #compile(label: string, dispatch: Dispatch): Promise<CompiledKernel> {
+    const { kernel, constants } = dispatch;
+    const code = await shaderText(dispatch);
     const tensorLayout = this.#device.createBindGroupLayout({
       label,
       entries: Object.values(kernel.bindings).map(({ access }, binding) => ({
@@ -93,11 +90,30 @@ export class PipelineCache {
   }
 }
 
-/** The whole source of a variant: what it enables, its included functions, its file. */
-export async function shaderText(variant: Variant): Promise<string> {
+/** The whole source of a call: what it enables, how weights are read, the variant's functions, its file. */
+async function shaderText(dispatch: Dispatch): Promise<string> {
+  const { kernel, variant } = dispatch;
   const enables = (variant.needs ?? []).flatMap((feature) => ENABLE_NAMES[feature] ?? []);
+  const weights = await Promise.all(
+    Object.entries(formatsOf(dispatch)).map(async ([name, format]) =>
+      readingOf(name, await cachedText(kernel.bindings[name]!.formats![format]!)),
+    ),
+  );
   const files = await Promise.all([...(variant.includes ?? []), variant.source].map(cachedText));
-  return [...enables.map((name) => `enable ${name};`), ...files].join("\n");
+  return [...enables.map((name) => `enable ${name};`), ...weights, ...files].join("\n");
+}
+
+/** What the tensors of a call that hold weights store them as, by binding. */
+function formatsOf({ kernel, tensors }: Dispatch): Readonly<Record<string, Dtype>> {
+  const bindings = Object.entries(kernel.bindings);
+  return Object.fromEntries(
+    bindings.flatMap(([name, { formats }], i) => (formats ? [[name, tensors[i]!.dtype]] : [])),
+  );
+}
+
+/** Files that read weights call their binding `weight`: here with the name that a kernel has for it. */
+function readingOf(name: string, text: string): string {
+  return text.replaceAll(/\b(stored_|four_of_)?weight\b/g, `$1${name}`);
 }
 
 const texts = new Map<string, Promise<string>>();

@@ -4,7 +4,7 @@ import type { Storage } from "./tensor.ts";
 /** Which block of memory each temporary storage of a recording uses, and how large the blocks are. */
 export interface MemoryPlan {
   readonly blockOf: ReadonlyMap<Storage, number>;
-  /** In elements. */
+  /** In words of four bytes. */
   readonly blocks: readonly number[];
   /** The last dispatch that touches each temporary; `Infinity` for what is kept. */
   readonly lastUse: ReadonlyMap<Storage, number>;
@@ -30,10 +30,8 @@ export function planMemory(recording: Recording): MemoryPlan {
     const temps = new Set(tensors.map(({ storage }) => storage).filter((storage) => lastUse.has(storage)));
     for (const storage of temps) {
       if (blockOf.has(storage)) continue;
-      const shared = recording.kept.has(storage)
-        ? undefined
-        : smallestThatFits(free, blocks, storage.elements);
-      if (shared === undefined) blocks.push(storage.elements);
+      const shared = recording.kept.has(storage) ? undefined : smallestThatFits(free, blocks, storage.words);
+      if (shared === undefined) blocks.push(storage.words);
       else free = free.filter((block) => block !== shared);
       blockOf.set(storage, shared ?? blocks.length - 1);
     }
@@ -44,9 +42,9 @@ export function planMemory(recording: Recording): MemoryPlan {
   return { blockOf, blocks, lastUse };
 }
 
-function smallestThatFits(free: readonly number[], blocks: readonly number[], elements: number) {
+function smallestThatFits(free: readonly number[], blocks: readonly number[], words: number) {
   return free
-    .filter((block) => blocks[block]! >= elements)
+    .filter((block) => blocks[block]! >= words)
     .reduce<number | undefined>(
       (best, block) => (best === undefined || blocks[block]! < blocks[best]! ? block : best),
       undefined,

@@ -11,13 +11,14 @@ import {
 } from "./kernel.ts";
 import {
   BYTES_PER_ELEMENT,
+  byteOffsetOf,
   bytesOf,
-  columnsOf,
   type Dtype,
   isBindable,
   newTensor,
   rowAlignment,
   rows,
+  rowsOf,
   type Storage,
   type Tensor,
 } from "./tensor.ts";
@@ -161,7 +162,7 @@ export class Recording {
    * Cuts a tensor (rows, ...) into bands along its first axis such that a row of `rowBytes` (by default
    * its own; larger where a wider result is made from it) fits the device's largest binding.
    */
-  bands(tensor: Tensor, rowBytes = columnsOf(tensor) * BYTES_PER_ELEMENT, multiple = 1): Band[] {
+  bands(tensor: Tensor, rowBytes = bytesOf(tensor) / rowsOf(tensor), multiple = 1): Band[] {
     const length = tensor.shape[0] ?? 0;
     const unit = lcm(multiple, rowAlignment(bytesOf(tensor) / Math.max(length, 1) || BYTES_PER_ELEMENT));
     const fit = Math.floor((this.profile.maxBandBytes ?? this.profile.maxBindingBytes) / rowBytes);
@@ -175,8 +176,10 @@ export class Recording {
   }
 
   #checkBinding(kernel: Kernel, name: string, tensor: Tensor): void {
-    const { dtype } = kernel.bindings[name]!;
-    if (tensor.dtype !== dtype) throw this.#misuse(kernel, `${name} is ${tensor.dtype}, expected ${dtype}`);
+    const { dtype, formats } = kernel.bindings[name]!;
+    const expected = formats ? Object.keys(formats) : [dtype];
+    if (!expected.includes(tensor.dtype))
+      throw this.#misuse(kernel, `${name} is ${tensor.dtype}, expected ${expected.join(" or ")}`);
     if (!isBindable(tensor)) throw this.#misuse(kernel, `${name} begins at element ${tensor.offset}`);
     const bytes = bytesOf(tensor);
     if (bytes === 0) throw this.#misuse(kernel, `${name} is empty`);
@@ -204,8 +207,8 @@ export interface Band {
 }
 
 function overlaps(a: Tensor, b: Tensor): boolean {
-  const end = (t: Tensor) => t.offset + bytesOf(t) / BYTES_PER_ELEMENT;
-  return a.offset < end(b) && b.offset < end(a);
+  const end = (t: Tensor) => byteOffsetOf(t) + bytesOf(t);
+  return byteOffsetOf(a) < end(b) && byteOffsetOf(b) < end(a);
 }
 
 function lcm(a: number, b: number): number {

@@ -1,10 +1,13 @@
 import { Florence2Error } from "./errors.ts";
 
-/** Element types that live in tensors. Both take four bytes. */
-export type Dtype = "f32" | "u32";
+/** Element types that live in tensors. Weights may be in half precision, two to a word of four bytes. */
+export type Dtype = "f32" | "u32" | "f16";
+/** What a tensor holds: its elements, or the words that they are packed into. */
 export type TensorData = Float32Array | Uint32Array;
 
+/** Of f32 and u32, and of the words that others are packed into. */
 export const BYTES_PER_ELEMENT = 4;
+const BYTES: Readonly<Record<Dtype, number>> = { f32: 4, u32: 4, f16: 2 };
 
 /** WebGPU binds a part of a buffer only at multiples of this many bytes, on every device. */
 const VIEW_ALIGNMENT_BYTES = 256;
@@ -16,7 +19,8 @@ const VIEW_ALIGNMENT_BYTES = 256;
  */
 export interface Storage {
   readonly label: string;
-  readonly elements: number;
+  /** Its size in words of four bytes. */
+  readonly words: number;
   readonly lifetime: "temp" | "owned";
 }
 
@@ -43,7 +47,17 @@ export function rowsOf(tensor: Tensor): number {
 }
 
 export function bytesOf(tensor: Tensor): number {
-  return elementsOf(tensor.shape) * BYTES_PER_ELEMENT;
+  return elementsOf(tensor.shape) * BYTES[tensor.dtype];
+}
+
+/** Where a tensor begins in its storage, in bytes. */
+export function byteOffsetOf({ offset, dtype }: Tensor): number {
+  return offset * BYTES[dtype];
+}
+
+/** Words of four bytes that a tensor takes. */
+export function wordsOf(tensor: Tensor): number {
+  return Math.ceil(bytesOf(tensor) / BYTES_PER_ELEMENT);
 }
 
 export function newTensor(
@@ -52,7 +66,8 @@ export function newTensor(
   dtype: Dtype,
   lifetime: Storage["lifetime"],
 ): Tensor {
-  return { storage: { label, elements: elementsOf(shape), lifetime }, offset: 0, shape, dtype };
+  const words = Math.ceil((elementsOf(shape) * BYTES[dtype]) / BYTES_PER_ELEMENT);
+  return { storage: { label, words, lifetime }, offset: 0, shape, dtype };
 }
 
 /** The same elements under another shape. */
@@ -83,7 +98,7 @@ export function rowAlignment(rowBytes: number): number {
 }
 
 export function isBindable(tensor: Tensor): boolean {
-  return (tensor.offset * BYTES_PER_ELEMENT) % VIEW_ALIGNMENT_BYTES === 0;
+  return byteOffsetOf(tensor) % VIEW_ALIGNMENT_BYTES === 0;
 }
 
 /** Throws unless the tensor has exactly this shape; `what` names it to the reader of the message. */

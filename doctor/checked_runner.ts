@@ -1,7 +1,8 @@
 import { runTwin } from "../core/cpu_runner.ts";
 import { type Dispatch, Recording } from "../core/recording.ts";
 import type { Program, Runner } from "../core/runner.ts";
-import type { Dtype, Storage, Tensor, TensorData } from "../core/tensor.ts";
+import { StoredWeights } from "../core/stored_weights.ts";
+import { type Dtype, elementsOf, type Storage, type Tensor, type TensorData } from "../core/tensor.ts";
 
 /** How often a shader was called, and how far its results are from those of the kernel's twin. */
 export interface KernelCheck {
@@ -64,12 +65,13 @@ export class CheckedRunner implements Runner {
   }
 
   upload(label: string, shape: readonly number[], data: TensorData): Tensor {
-    this.#noteDamage(label, data);
-    return this.#inner.upload(label, shape, data);
+    const tensor = this.#inner.upload(label, shape, data);
+    this.#noteDamage(tensor, data);
+    return tensor;
   }
 
   write(tensor: Tensor, data: TensorData): void {
-    this.#noteDamage(tensor.storage.label, data);
+    this.#noteDamage(tensor, data);
     this.#inner.write(tensor, data);
   }
 
@@ -99,7 +101,7 @@ export class CheckedRunner implements Runner {
     for (const recorded of recording.dispatches) {
       for (const { storage, dtype } of recorded.tensors) {
         if (storage.lifetime === "owned" || this.#standIns.has(storage)) continue;
-        const standIn = this.#inner.zeros(storage.label, [storage.elements], dtype);
+        const standIn = this.#inner.zeros(storage.label, [storage.words], dtype);
         this.#standIns.set(storage, standIn.storage);
         temporaries.push(standIn);
       }
@@ -129,11 +131,11 @@ export class CheckedRunner implements Runner {
   }
 
   async #compare(dispatch: Dispatch, program: Program, signal?: AbortSignal): Promise<void> {
-    const { kernel, tensors, params, constants, scope } = dispatch;
+    const { kernel, tensors, scope } = dispatch;
     const expected = await this.#contents(dispatch);
     await program.run(signal);
     const found = await this.#contents(dispatch);
-    runTwin(kernel, expected, params, constants);
+    runTwin(dispatch, expected);
     const check = this.#checkOf(dispatch);
     for (const [i, [binding, { access }]] of Object.entries(kernel.bindings).entries()) {
       if (access === "read") continue;
@@ -164,14 +166,21 @@ export class CheckedRunner implements Runner {
     return { ...tensor, storage: this.#standIns.get(tensor.storage) ?? tensor.storage };
   }
 
-  #noteDamage(label: string, data: TensorData): void {
-    if (data instanceof Float32Array && !data.every(Number.isFinite)) this.#damaged.add(label);
+  #noteDamage({ storage, shape, dtype }: Tensor, data: TensorData): void {
+    if (dtype === "u32") return;
+    const values = new StoredWeights(data, dtype).values(0, elementsOf(shape));
+    if (!values.every(Number.isFinite)) this.#damaged.add(storage.label);
   }
 }
 
-/** Calls of one kind run the same code over tensors of the same shapes. */
+/** Calls of one kind run the same code over tensors of the same shapes and formats. */
 function kindOf({ kernel, variant, tensors, constants }: Dispatch): string {
-  return JSON.stringify([kernel.name, variant.label, constants, tensors.map(({ shape }) => shape)]);
+  return JSON.stringify([
+    kernel.name,
+    variant.label,
+    constants,
+    tensors.map(({ shape, dtype }) => [dtype, ...shape]),
+  ]);
 }
 
 /** Infinite where one side alone is NaN or infinite. */

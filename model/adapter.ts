@@ -22,6 +22,7 @@ import {
   storedName,
   storedShape,
   TIED_COPIES,
+  toHalves,
   transpose,
 } from "./checkpoint.ts";
 import type { Florence2Config } from "./config.ts";
@@ -197,6 +198,11 @@ function merged(
     }
     return values;
   };
+  const readHalves = async (name: string, from: number, to: number) => {
+    if (lowRank.has(name)) return toHalves(await readRows(name, from, to), name);
+    const [source, sourceName] = sourceOf(name);
+    return source.readHalves(sourceName, from, to);
+  };
   const has = (name: string) => checkpoint.has(name) || replaced.has(name) || lowRank.has(name);
   return {
     layout: checkpoint.layout,
@@ -209,6 +215,7 @@ function merged(
           : checkpoint.tensor(name),
     read: (name) => readRows(name, 0, (expected.get(name) ?? [])[0] ?? 0),
     readRows,
+    readHalves,
     async close() {
       await file.close();
       await checkpoint.close();

@@ -1,6 +1,6 @@
 /**
  * The weights of Florence-2: which tensors a configuration needs, under which names they are stored, and
- * their values as float32.
+ * their values as float32 or float16.
  *
  * Two layouts are in use, Microsoft's (microsoft/Florence-2-*) and that of transformers
  * (florence-community/Florence-2-*). They differ in names, in the order of the axes of the image projection,
@@ -8,6 +8,7 @@
  */
 import { Florence2Error } from "../core/errors.ts";
 import type { Files } from "../core/files.ts";
+import { narrowToFloat16 } from "../core/float16.ts";
 import { quote } from "../core/json.ts";
 import { readFloats, type TensorFile } from "../core/tensor_file.ts";
 import { openWeightFile } from "../core/weight_files.ts";
@@ -28,6 +29,8 @@ export interface FlorenceCheckpoint {
   read(name: string): Promise<Float32Array<ArrayBuffer>>;
   /** The values of rows from to to - 1, a row being one index of the first axis. */
   readRows(name: string, from: number, to: number): Promise<Float32Array<ArrayBuffer>>;
+  /** The same rows as bits of float16: as stored, or else the nearest. Throws option_invalid for values that have none. */
+  readHalves(name: string, from: number, to: number): Promise<Uint16Array<ArrayBuffer>>;
   close(): Promise<void>;
 }
 
@@ -315,6 +318,17 @@ export function checkpointOf(
     const [rows, columns] = shape as [number, number];
     return transpose(await readFloats(file, key, 0, rows * columns), columns, rows).slice(from, to);
   };
+  /** The range of elements that rows from to to - 1 are. */
+  const elementsIn = (name: string, from: number, to: number): [number, number] => {
+    const [rows, ...row] = shapeOf(name);
+    if (Number.isInteger(from) && Number.isInteger(to) && 0 <= from && from <= to && to <= rows!)
+      return [from * count(row), to * count(row)];
+    throw new Florence2Error(
+      "checkpoint_mismatch",
+      `${quote(name)} has ${rows} rows; rows ${from} to ${to} were asked for.`,
+      { file: file.name, name, expected: rows, found: [from, to] },
+    );
+  };
   return {
     layout,
     has,
@@ -327,18 +341,31 @@ export function checkpointOf(
       return readElements(name, 0, count(shapeOf(name)));
     },
     async readRows(name, from, to) {
-      const [rows, ...row] = shapeOf(name);
-      if (!(Number.isInteger(from) && Number.isInteger(to) && 0 <= from && from <= to && to <= rows!)) {
-        throw new Florence2Error(
-          "checkpoint_mismatch",
-          `${quote(name)} has ${rows} rows; rows ${from} to ${to} were asked for.`,
-          { file: file.name, name, expected: rows, found: [from, to] },
-        );
+      return readElements(name, ...elementsIn(name, from, to));
+    },
+    async readHalves(name, from, to) {
+      const [start, end] = elementsIn(name, from, to);
+      const key = stored.get(name);
+      if (key === undefined || isTransposed(name, layout) || file.tensors.get(key)!.dtype !== "F16") {
+        return toHalves(await readElements(name, start, end), name);
       }
-      return readElements(name, from * count(row), to * count(row));
+      return new Uint16Array((await file.read(key, { start: 2 * start, end: 2 * end })).buffer);
     },
     close: () => file.close(),
   };
+}
+
+/** The nearest float16 of each value. Throws option_invalid, naming the tensor, for values beyond their range. */
+export function toHalves(values: Float32Array, name: string): Uint16Array<ArrayBuffer> {
+  const halves = new Uint16Array(values.length);
+  narrowToFloat16(values, halves);
+  const i = halves.findIndex((half, i) => (half & 0x7fff) === 0x7c00 && Number.isFinite(values[i]));
+  if (i < 0) return halves;
+  throw new Florence2Error(
+    "option_invalid",
+    `${quote(name)} holds ${values[i]}, beyond float16, which ends at 65504. Load this model with dtype "f32".`,
+    { name, found: values[i] },
+  );
 }
 
 function count(shape: Shape): number {

@@ -1,5 +1,7 @@
+import { Florence2Error } from "../core/errors.ts";
+import { quote } from "../core/json.ts";
 import type { Runner } from "../core/runner.ts";
-import { BYTES_PER_ELEMENT, elementsOf, rows, type Tensor } from "../core/tensor.ts";
+import { BYTES_PER_ELEMENT, type Dtype, elementsOf, rows, type Tensor } from "../core/tensor.ts";
 import type { DecoderLayerWeights, EncoderLayerWeights, TextWeights } from "./bart.ts";
 import {
   expectedTensors,
@@ -8,6 +10,8 @@ import {
   OUTPUT_HEAD,
   SHARED_EMBEDDING,
   TEMPORAL_POSITIONS,
+  toHalves,
+  transpose,
 } from "./checkpoint.ts";
 import type { Florence2Config } from "./config.ts";
 import type { BlockWeights, StageWeights } from "./davit.ts";
@@ -21,8 +25,23 @@ export interface Weights {
   readonly text: TextWeights;
 }
 
+const DTYPES = ["auto", "f32", "f16"] as const;
+/** How matrices are held on a device: `auto` holds f16 as such, and anything else in f32. */
+export type WeightsDtype = (typeof DTYPES)[number];
+
+/** Throws option_invalid for what is none. */
+export function checkDtype(dtype: string): asserts dtype is WeightsDtype {
+  if ((DTYPES as readonly string[]).includes(dtype)) return;
+  const expected = DTYPES.map((name) => JSON.stringify(name)).join(", ");
+  throw new Florence2Error("option_invalid", `dtype is ${quote(dtype)}, expected one of ${expected}`, {
+    dtype,
+  });
+}
+
 export interface LoadOptions {
-  /** Told after each tensor how many bytes of how many are on the device. */
+  /** Default `auto`. */
+  readonly dtype?: WeightsDtype;
+  /** Told after each tensor how many bytes of how many, as the files hold them, are on the device. */
   readonly onProgress?: (loadedBytes: number, totalBytes: number) => void;
   readonly signal?: AbortSignal;
 }
@@ -33,7 +52,8 @@ const PIECE_BYTES = 32 * 2 ** 20;
 /**
  * Uploads a checkpoint, tensor by tensor in pieces, under the checkpoint's own names. Attention's
  * q, k and v are stacked, so that one matrix product makes all three; so are the k and v of all decoder
- * layers' cross-attention.
+ * layers' cross-attention. Matrices, which are nearly all there is, may be held in half precision; norms, biases,
+ * filters and positions are always f32.
  */
 export async function loadWeights(
   checkpoint: FlorenceCheckpoint,
@@ -88,8 +108,8 @@ async function projector(load: Loader): Promise<ProjectorWeights> {
 
 async function text(load: Loader, config: Florence2Config): Promise<TextWeights> {
   const prefix = "language_model.model";
-  const embeddings = await load.tensor(SHARED_EMBEDDING);
-  const head = load.has(OUTPUT_HEAD) ? await load.tensor(OUTPUT_HEAD) : embeddings;
+  const embeddings = await load.matrix(SHARED_EMBEDDING);
+  const head = load.has(OUTPUT_HEAD) ? await load.matrix(OUTPUT_HEAD) : embeddings;
   const headBias = load.has(LOGITS_BIAS) ? await load.tensor(LOGITS_BIAS) : undefined;
   const encoderLayers: EncoderLayerWeights[] = [];
   for (let i = 0; i < config.text.encoderLayers; i++) {
@@ -154,22 +174,30 @@ class Loader {
     this.#options = options;
     this.#totalBytes = [...expectedTensors(config).keys()]
       .filter((name) => checkpoint.has(name))
-      .reduce((sum, name) => sum + elementsOf(checkpoint.tensor(name).shape) * BYTES_PER_ELEMENT, 0);
+      .reduce((sum, name) => sum + this.#storedBytes(name, checkpoint.tensor(name).shape), 0);
   }
 
   has(name: string): boolean {
     return this.#checkpoint.has(name);
   }
 
-  /** `weight` and `bias`: of a linear layer, a convolution or a norm. */
+  /** `weight` and `bias`: of a linear layer, a convolution or a norm; the first has a matrix for a weight. */
   async linear(prefix: string): Promise<Linear & Affine> {
-    return { weight: await this.tensor(`${prefix}.weight`), bias: await this.tensor(`${prefix}.bias`) };
+    const isMatrix = this.#checkpoint.tensor(`${prefix}.weight`).shape.length === 2;
+    return {
+      weight: await (isMatrix ? this.matrix(`${prefix}.weight`) : this.tensor(`${prefix}.weight`)),
+      bias: await this.tensor(`${prefix}.bias`),
+    };
   }
 
+  /** In f32. */
   async tensor(name: string): Promise<Tensor> {
-    const tensor = this.#runner.zeros(name, this.#checkpoint.tensor(name).shape);
-    await this.#fill(tensor, name);
-    return tensor;
+    return this.#newFilled(name, "f32");
+  }
+
+  /** In the dtype of matrices. */
+  async matrix(name: string): Promise<Tensor> {
+    return this.#newFilled(name, this.#dtypeOf([name]));
   }
 
   /** The layers of one prefix over each other: weights (sum of out, in), biases (sum of out). */
@@ -178,7 +206,11 @@ class Loader {
       const parts = names.map((name) => `${prefix}.${name}.${part}`);
       const shapes = parts.map((name) => this.#checkpoint.tensor(name).shape);
       const height = shapes.reduce((sum, [out]) => sum + out!, 0);
-      const whole = this.#runner.zeros(`${prefix}.{${names}}.${part}`, [height, ...shapes[0]!.slice(1)]);
+      const whole = this.#runner.zeros(
+        `${prefix}.{${names}}.${part}`,
+        [height, ...shapes[0]!.slice(1)],
+        part === "weight" ? this.#dtypeOf(parts) : "f32",
+      );
       let from = 0;
       for (const [i, name] of parts.entries()) {
         const to = from + shapes[i]![0]!;
@@ -190,22 +222,33 @@ class Loader {
     return { weight: await stack("weight"), bias: await stack("bias") };
   }
 
-  /** (in, out) in the checkpoint, (out, in) on the device. */
+  /** A matrix that is (in, out) in the checkpoint, (out, in) on the device. */
   async transposed(name: string): Promise<Tensor> {
     const [inputs, outputs] = this.#checkpoint.tensor(name).shape as [number, number];
-    const stored = await this.#checkpoint.read(name);
-    const turned = new Float32Array(stored.length);
-    for (let i = 0; i < inputs; i++) {
-      for (let o = 0; o < outputs; o++) turned[o * inputs + i] = stored[i * outputs + o]!;
-    }
-    await this.#advance(turned.byteLength);
-    return this.#runner.upload(name, [outputs, inputs], turned);
+    const turned = transpose(await this.#checkpoint.read(name), inputs, outputs);
+    const tensor = this.#runner.zeros(name, [outputs, inputs], this.#dtypeOf([name]));
+    this.#runner.write(tensor, tensor.dtype === "f32" ? turned : words(toHalves(turned, name)));
+    await this.#advance(name, [inputs, outputs]);
+    return tensor;
   }
 
   async firstRow(name: string): Promise<Tensor> {
     const row = await this.#checkpoint.readRows(name, 0, 1);
-    await this.#advance(elementsOf(this.#checkpoint.tensor(name).shape) * BYTES_PER_ELEMENT);
+    await this.#advance(name, this.#checkpoint.tensor(name).shape);
     return this.#runner.upload(name, [row.length], row);
+  }
+
+  /** What the matrix that these are the parts of is held in. */
+  #dtypeOf(names: readonly string[]): Dtype {
+    const { dtype = "auto" } = this.#options;
+    if (dtype !== "auto") return dtype;
+    return names.every((name) => this.#checkpoint.tensor(name).dtype === "F16") ? "f16" : "f32";
+  }
+
+  async #newFilled(name: string, dtype: Dtype): Promise<Tensor> {
+    const tensor = this.#runner.zeros(name, this.#checkpoint.tensor(name).shape, dtype);
+    await this.#fill(tensor, name);
+    return tensor;
   }
 
   async #fill(target: Tensor, name: string): Promise<void> {
@@ -215,17 +258,23 @@ class Loader {
     for (let from = 0; from < length; from += step) {
       const to = Math.min(from + step, length);
       const piece =
-        length === 1 ? await this.#checkpoint.read(name) : await this.#checkpoint.readRows(name, from, to);
+        target.dtype === "f32"
+          ? await this.#checkpoint.readRows(name, from, to)
+          : words(await this.#checkpoint.readHalves(name, from, to));
       this.#runner.write(rows(target, from, to), piece);
-      await this.#advance(piece.byteLength);
+      await this.#advance(name, [to - from, ...rest]);
     }
   }
 
+  #storedBytes(name: string, shape: readonly number[]): number {
+    return elementsOf(shape) * (this.#checkpoint.tensor(name).dtype === "F32" ? 4 : 2);
+  }
+
   /** Counts progress, and lets the device take what was written before the host piles up more. */
-  async #advance(bytes: number): Promise<void> {
+  async #advance(name: string, shape: readonly number[]): Promise<void> {
     this.#options.signal?.throwIfAborted();
-    this.#loadedBytes += bytes;
-    this.#unsettledBytes += bytes;
+    this.#loadedBytes += this.#storedBytes(name, shape);
+    this.#unsettledBytes += elementsOf(shape) * BYTES_PER_ELEMENT;
     if (this.#unsettledBytes >= PIECE_BYTES) {
       await this.#runner.settle();
       this.#unsettledBytes = 0;
@@ -233,3 +282,6 @@ class Loader {
     this.#options.onProgress?.(this.#loadedBytes, this.#totalBytes);
   }
 }
+
+/** Halves as they are written to a device. */
+const words = (halves: Uint16Array<ArrayBuffer>) => new Uint32Array(halves.buffer);

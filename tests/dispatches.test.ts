@@ -39,6 +39,8 @@ function shapesOfWeights(config: Florence2Config): Promise<Weights> {
     read: async () => new Float32Array(),
     readRows: async (name: string, from: number, to: number) =>
       new Float32Array((to - from) * elementsOf(shapes.get(name)!.slice(1))),
+    readHalves: async (name: string, from: number, to: number) =>
+      new Uint16Array((to - from) * elementsOf(shapes.get(name)!.slice(1))),
     close: async () => {},
   } as FlorenceCheckpoint;
   return loadWeights(checkpoint, config, nowhere);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GpuRunner } from "../core/gpu_runner.ts";
 import { gpuMissing, openTestGpu, profile } from "./support/gpu.ts";
-import { allKernelCases, checkCase, isEligible } from "./support/kernel_check.ts";
+import { allKernelCases, checkCase, isEligible, weightFormats } from "./support/kernel_check.ts";
 
 describe.skipIf(gpuMissing)(`kernels against their twins${gpuMissing ? ` (${gpuMissing})` : ""}`, () => {
   let gpu: GpuRunner;
@@ -15,9 +15,14 @@ describe.skipIf(gpuMissing)(`kernels against their twins${gpuMissing ? ` (${gpuM
       for (const variant of suite.kernel.variants) {
         for (const testCase of suite.cases) {
           if (!isEligible(suite, testCase, variant.label, profile)) continue;
-          it(`${variant.label}: ${testCase.name}`, async () => {
-            expect(await checkCase(gpu, suite, testCase, variant.label)).toBeUndefined();
-          });
+          for (const format of suite.weights ? weightFormats : [undefined]) {
+            it(
+              [variant.label, testCase.name, ...(format ? [`weights in ${format}`] : [])].join(": "),
+              async () => {
+                expect(await checkCase(gpu, suite, testCase, variant.label, format)).toBeUndefined();
+              },
+            );
+          }
         }
       }
     });

@@ -30,6 +30,7 @@ export default kernelCases(channelScoresKernel, {
       G,
     ),
   }),
+  weights: ["weight"],
   work: ({ N, G, D }) => ({
     bytes: 4 * G * D * (N + 2 * G * D),
     operations: N * G * D * (4 * G * D + 2 * D),

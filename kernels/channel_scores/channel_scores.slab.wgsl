@@ -15,7 +15,7 @@ override D: u32 = 4;
 @group(0) @binding(0) var<storage, read> normed: array<vec4f>;
 @group(0) @binding(1) var<storage, read> norm_weight: array<vec4f>;
 @group(0) @binding(2) var<storage, read> norm_bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(3) var<storage, read> weight: array<stored_weight>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
@@ -45,8 +45,8 @@ fn main(
       stage(first, start, lane);
       let count = min(SLAB, vectors - start);
       for (var k = 0u; k < count; k++) {
-        let query = weight[query_row + start + k];
-        let key = weight[key_row + start + k];
+        let query = four_of_weight(query_row + start + k);
+        let key = four_of_weight(key_row + start + k);
         for (var t = 0u; t < ROWS; t++) {
           let four = slab[t * SLAB + k];
           sums[t] += vec2f(dot(four, query), dot(four, key));

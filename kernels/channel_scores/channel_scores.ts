@@ -3,6 +3,7 @@ import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/ker
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
+import { weights } from "../shared/weights.ts";
 import { channelScoresTwin } from "./channel_scores.twin.ts";
 
 /** Tokens that a workgroup projects at a time, and its channels at most: as in the shader. */
@@ -27,7 +28,14 @@ const groups = ({ tokens, chunk, groups }: Size, { D }: { readonly D: number }) 
 
 export const channelScoresKernel = defineKernel({
   name: "channel_scores",
-  bindings: { normed: read, norm_weight: read, norm_bias: read, weight: read, bias: read, partials: write },
+  bindings: {
+    normed: read,
+    norm_weight: read,
+    norm_bias: read,
+    weight: weights,
+    bias: read,
+    partials: write,
+  },
   params: { tokens: "u32", chunk: "u32", groups: "u32" },
   constants: { D: "u32" },
   variants: [

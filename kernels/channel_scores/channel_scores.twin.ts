@@ -1,10 +1,11 @@
+import type { StoredWeights } from "../../core/stored_weights.ts";
 import { normalizeRows } from "../shared/norm.ts";
 
 interface Arrays {
   readonly normed: Float32Array;
   readonly norm_weight: Float32Array;
   readonly norm_bias: Float32Array;
-  readonly weight: Float32Array;
+  readonly weight: StoredWeights;
   readonly bias: Float32Array;
   readonly partials: Float32Array;
 }
@@ -23,11 +24,12 @@ export function channelScoresTwin(
   const C = groups * D;
   const x = normalizeRows(normed, norm_weight, norm_bias);
   const queriesKeys = new Float64Array(2 * C);
+  const projection = weight.values(0, 2 * C * C);
   partials.fill(0);
   for (let t = 0; t < tokens; t++) {
     for (let n = 0; n < 2 * C; n++) {
       let sum = bias[n]!;
-      for (let c = 0; c < C; c++) sum += weight[n * C + c]! * x[t * C + c]!;
+      for (let c = 0; c < C; c++) sum += projection[n * C + c]! * x[t * C + c]!;
       queriesKeys[n] = sum;
     }
     const first = Math.floor(t / chunk) * C * D;

@@ -28,6 +28,7 @@ export default kernelCases(channelWeightsKernel, {
       ...channelWeights(rec, partials!, { qkv, proj: { weight: projWeight!, bias: projBias! } }, chunks),
     };
   },
+  weights: ["qkvWeight", "projWeight"],
   work: ({ chunks, G, D }) => ({
     bytes: 4 * G * D * (chunks * D + 3 * G * D),
     operations: G * D * (chunks * D + 2 * G * D * (D + G * D)),

@@ -1,6 +1,7 @@
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
+import { weights } from "../shared/weights.ts";
 import { channelWeightsTwin } from "./channel_weights.twin.ts";
 
 /** Rows and columns of a workgroup, as in the shader. */
@@ -10,9 +11,9 @@ export const channelWeightsKernel = defineKernel({
   name: "channel_weights",
   bindings: {
     partials: read,
-    qkv_weight: read,
+    qkv_weight: weights,
     qkv_bias: read,
-    proj_weight: read,
+    proj_weight: weights,
     proj_bias: read,
     weight: write,
     bias: write,

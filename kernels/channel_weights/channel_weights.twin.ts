@@ -1,8 +1,10 @@
+import type { StoredWeights } from "../../core/stored_weights.ts";
+
 interface Arrays {
   readonly partials: Float32Array;
-  readonly qkv_weight: Float32Array;
+  readonly qkv_weight: StoredWeights;
   readonly qkv_bias: Float32Array;
-  readonly proj_weight: Float32Array;
+  readonly proj_weight: StoredWeights;
   readonly proj_bias: Float32Array;
   readonly weight: Float32Array;
   readonly bias: Float32Array;
@@ -32,19 +34,21 @@ export function channelWeightsTwin(
     const total = row.reduce((a, b) => a + b);
     for (let d = 0; d < D; d++) row[d]! /= total;
   }
+  const values = qkv_weight.values(2 * C * C, C * C);
   const mixed = new Float64Array(C);
   for (let o = 0; o < C; o++) {
     mixed.fill(0);
+    const row = proj_weight.values(o * C, C);
     for (let c = 0; c < C; c++) {
       const group = c - (c % D);
-      for (let d = 0; d < D; d++) mixed[group + d]! += proj_weight[o * C + c]! * attention[c * D + d]!;
+      for (let d = 0; d < D; d++) mixed[group + d]! += row[c]! * attention[c * D + d]!;
     }
     let shift = proj_bias[o]!;
     for (let c = 0; c < C; c++) shift += mixed[c]! * qkv_bias[2 * C + c]!;
     bias[o] = shift;
     for (let k = 0; k < C; k++) {
       let sum = 0;
-      for (let c = 0; c < C; c++) sum += mixed[c]! * qkv_weight[(2 * C + c) * C + k]!;
+      for (let c = 0; c < C; c++) sum += mixed[c]! * values[c * C + k]!;
       weight[o * C + k] = sum;
     }
   }

@@ -14,9 +14,9 @@ struct Params {
 override D: u32 = 4;
 
 @group(0) @binding(0) var<storage, read> partials: array<vec4f>;
-@group(0) @binding(1) var<storage, read> qkv_weight: array<vec4f>;
+@group(0) @binding(1) var<storage, read> qkv_weight: array<stored_qkv_weight>;
 @group(0) @binding(2) var<storage, read> qkv_bias: array<f32>;
-@group(0) @binding(3) var<storage, read> proj_weight: array<vec4f>;
+@group(0) @binding(3) var<storage, read> proj_weight: array<stored_proj_weight>;
 @group(0) @binding(4) var<storage, read> proj_bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> weight: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> bias: array<f32>;
@@ -74,7 +74,8 @@ fn mix(group: u32, first_row: u32, lane: u32) {
         attention[four + 3u * QUADS],
       );
       for (var r = 0u; r < 4u; r++) {
-        sums[r] += columns * proj_weight[(min(first_row + row + r, last_row) * params.groups + group) * QUADS + c];
+        let output = min(first_row + row + r, last_row);
+        sums[r] += columns * four_of_proj_weight((output * params.groups + group) * QUADS + c);
       }
     }
     for (var r = 0u; r < 4u; r++) {
@@ -110,10 +111,10 @@ fn main(
     for (var quad = 0u; quad < QUADS; quad++) {
       let first = ((2u * params.groups + g) * D + quad * 4u) * vectors + min(column, vectors - 1u);
       let values = mat4x4f(
-        qkv_weight[first],
-        qkv_weight[first + vectors],
-        qkv_weight[first + 2u * vectors],
-        qkv_weight[first + 3u * vectors],
+        four_of_qkv_weight(first),
+        four_of_qkv_weight(first + vectors),
+        four_of_qkv_weight(first + 2u * vectors),
+        four_of_qkv_weight(first + 3u * vectors),
       );
       for (var i = 0u; i < 4u; i++) {
         sums[i] += values * mixed[(local.y * 4u + i) * PITCH + quad];

@@ -31,6 +31,7 @@ export default kernelCases(crossAttentionKernel, {
       H,
     ),
   }),
+  weights: ["queryWeight"],
   work: ({ R, lengths, S, H, D }) => ({
     bytes: 4 * (2 * lengths.length * S + H * D) * H * D,
     operations: (4 * S + 2 * H * D) * R * H * D,

@@ -3,6 +3,7 @@ import { defineKernel, linearGroups, read, readU32, write } from "../../core/ker
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
+import { weights } from "../shared/weights.ts";
 import { crossAttentionTwin } from "./cross_attention.twin.ts";
 
 export const crossAttentionKernel = defineKernel({
@@ -11,7 +12,7 @@ export const crossAttentionKernel = defineKernel({
     normed: read,
     norm_weight: read,
     norm_bias: read,
-    query_weight: read,
+    query_weight: weights,
     query_bias: read,
     keysValues: read,
     lengths: readU32,

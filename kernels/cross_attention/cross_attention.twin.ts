@@ -1,10 +1,11 @@
+import type { StoredWeights } from "../../core/stored_weights.ts";
 import { normalizeRows } from "../shared/norm.ts";
 
 interface Arrays {
   readonly normed: Float32Array;
   readonly norm_weight: Float32Array;
   readonly norm_bias: Float32Array;
-  readonly query_weight: Float32Array;
+  readonly query_weight: StoredWeights;
   readonly query_bias: Float32Array;
   readonly keysValues: Float32Array;
   readonly lengths: Uint32Array;
@@ -31,8 +32,9 @@ export function crossAttentionTwin(
     const length = lengths[picture]!;
     for (let h = 0; h < H; h++) {
       for (let c = 0; c < D; c++) {
+        const row = query_weight.values((h * D + c) * d, d);
         q[c] = query_bias[h * D + c]!;
-        for (let k = 0; k < d; k++) q[c]! += query_weight[(h * D + c) * d + k]! * x[r * d + k]!;
+        for (let k = 0; k < d; k++) q[c]! += row[k]! * x[r * d + k]!;
       }
       let largest = -Infinity;
       for (let s = 0; s < length; s++) {

@@ -16,7 +16,7 @@ override H: u32 = 1;
 @group(0) @binding(0) var<storage, read> normed: array<vec4f>;
 @group(0) @binding(1) var<storage, read> norm_weight: array<vec4f>;
 @group(0) @binding(2) var<storage, read> norm_bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read> query_weight: array<vec4f>;
+@group(0) @binding(3) var<storage, read> query_weight: array<stored_query_weight>;
 @group(0) @binding(4) var<storage, read> query_bias: array<f32>;
 @group(0) @binding(5) var<storage, read> keysValues: array<vec4f>;
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;
@@ -48,7 +48,7 @@ fn make_query(row: u32, head: u32, lane: u32) {
     let column = head * D + min(channel, D - 1u);
     var product = 0.0;
     for (var v = lane % 4u; v < VECTORS; v += 4u) {
-      product += dot(x[v], query_weight[column * VECTORS + v]);
+      product += dot(x[v], four_of_query_weight(column * VECTORS + v));
     }
     let all = sum_over_row(product, 4u, lane);
     if (channel < D && lane % 4u == 0u) {

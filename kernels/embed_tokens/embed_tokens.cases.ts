@@ -5,7 +5,7 @@ export default kernelCases(embedTokensKernel, {
   cases: [
     { name: "decoder step of base, 3 beams", n: 3, V: 51289, d: 768, advance: 0 },
     { name: "prompt", n: 13, V: 2000, d: 768, advance: 1 },
-    { name: "ragged", n: 5, V: 11, d: 7, advance: 1 },
+    { name: "ragged", n: 5, V: 11, d: 12, advance: 1 },
   ] as const,
   inputs: ({ n, V, d }, random) => ({
     ids: random.integers(V, n),
@@ -23,6 +23,7 @@ export default kernelCases(embedTokensKernel, {
     });
     return { out: out! };
   },
+  weights: ["table"],
   work: ({ n, d }) => ({ bytes: 4 * 3 * n * d, operations: n * d }),
   tolerance: 1e-6,
 });

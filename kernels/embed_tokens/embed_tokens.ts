@@ -2,11 +2,12 @@ import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, readU32, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
+import { weights } from "../shared/weights.ts";
 import { embedTokensTwin } from "./embed_tokens.twin.ts";
 
 export const embedTokensKernel = defineKernel({
   name: "embed_tokens",
-  bindings: { ids: readU32, table: read, positions: read, position: readU32, out: update },
+  bindings: { ids: readU32, table: weights, positions: read, position: readU32, out: update },
   params: {
     count: "u32",
     d: "u32",
@@ -22,7 +23,7 @@ export const embedTokensKernel = defineKernel({
       label: "portable",
       source: new URL("./embed_tokens.wgsl", import.meta.url),
       includes: [new URL("../shared/grid.wgsl", import.meta.url)],
-      groups: ({ count, d }) => linearGroups(ceilDiv(count * d, 64)),
+      groups: ({ count, d }) => linearGroups(ceilDiv(count * d, 4 * 64)),
     },
   ],
   twin: embedTokensTwin,
@@ -53,6 +54,12 @@ export function embedTokens(
 ): Tensor {
   const [count, d] = [ids.shape[0]!, columnsOf(table)];
   const target = out ?? rec.temp([count, d]);
+  if (d % 4 !== 0) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `embed_tokens: table [${table.shape}], expected a multiple of four columns`,
+    );
+  }
   expectShape(positions, [rowsOf(positions), d], "embed_tokens positions");
   expectShape(position, [1], "embed_tokens position");
   if (columnsOf(target) !== d || outRow + count > rowsOf(target)) {

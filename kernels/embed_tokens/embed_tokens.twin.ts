@@ -1,6 +1,8 @@
+import type { StoredWeights } from "../../core/stored_weights.ts";
+
 interface Arrays {
   readonly ids: Uint32Array;
-  readonly table: Float32Array;
+  readonly table: StoredWeights;
   readonly positions: Float32Array;
   readonly position: Uint32Array;
   readonly out: Float32Array;
@@ -24,6 +26,7 @@ export function embedTokensTwin(
     const row = ids[i]! - bandStart;
     if (row < 0 || row >= bandRows) continue;
     const place = firstPosition + position[0]! + i * advance;
-    for (let c = 0; c < d; c++) out[(outRow + i) * d + c] = table[row * d + c]! + positions[place * d + c]!;
+    const word = table.values(row * d, d);
+    for (let c = 0; c < d; c++) out[(outRow + i) * d + c] = word[c]! + positions[place * d + c]!;
   }
 }

@@ -1,6 +1,6 @@
 // out[outRow + i] = table[ids[i] - bandStart] + positions[firstPosition + position + i * advance]
 //
-// One invocation per element; ids outside the band of the table are left to other dispatches.
+// One invocation per four elements; ids outside the band of the table are left to other dispatches.
 
 struct Params {
   count: u32,
@@ -13,10 +13,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> ids: array<u32>;
-@group(0) @binding(1) var<storage, read> table: array<f32>;
-@group(0) @binding(2) var<storage, read> positions: array<f32>;
+@group(0) @binding(1) var<storage, read> table: array<stored_table>;
+@group(0) @binding(2) var<storage, read> positions: array<vec4f>;
 @group(0) @binding(3) var<storage, read> position: array<u32>;
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read_write> out: array<vec4f>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -25,17 +25,18 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let element = linear_workgroup(group, groups) * 64u + lane;
-  let d = params.d;
-  if (element >= params.count * d) {
+  let vector = linear_workgroup(group, groups) * 64u + lane;
+  let vectors = params.d / 4u;
+  if (vector >= params.count * vectors) {
     return;
   }
-  let i = element / d;
-  let c = element % d;
+  let i = vector / vectors;
+  let c = vector % vectors;
   let id = ids[i];
   if (id < params.bandStart || id >= params.bandStart + params.bandRows) {
     return;
   }
   let place = params.firstPosition + position[0] + i * params.advance;
-  out[(params.outRow + i) * d + c] = table[(id - params.bandStart) * d + c] + positions[place * d + c];
+  let word = four_of_table((id - params.bandStart) * vectors + c);
+  out[(params.outRow + i) * vectors + c] = word + positions[place * vectors + c];
 }

@@ -74,6 +74,7 @@ export default kernelCases(matmulKernel, {
       }),
     };
   },
+  weights: ["weight"],
   work: ({ M, K, N }) => ({ bytes: 4 * (M * K + N * K + M * N), operations: 2 * M * K * N }),
   tolerance: 1e-5,
 });

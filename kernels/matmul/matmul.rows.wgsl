@@ -20,7 +20,7 @@ override HAS_GELU: u32 = 0;
 override NORM: u32 = 0;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weight: array<stored_weight>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read> normed: array<vec4f>;
@@ -66,7 +66,7 @@ fn main(
       }
     }
     for (var j = 0u; j < COLUMNS; j++) {
-      let weights = weight[min(first_column + j, params.N - 1u) * vectors + k];
+      let weights = four_of_weight(min(first_column + j, params.N - 1u) * vectors + k);
       for (var i = 0u; i < ROWS; i++) {
         if (i < rows) {
           sums[i][j] += dot(fours[i], weights);

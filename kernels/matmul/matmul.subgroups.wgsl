@@ -21,7 +21,7 @@ override HAS_GELU: u32 = 0;
 override NORM: u32 = 0;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weight: array<stored_weight>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read> normed: array<vec4f>;
@@ -67,8 +67,8 @@ fn main(
       upper = normalized(upper, upper_statistics, k);
       lower = normalized(lower, lower_statistics, k);
     }
-    let left = weight[left_column + k];
-    let right = weight[right_column + k];
+    let left = four_of_weight(left_column + k);
+    let right = four_of_weight(right_column + k);
     for (var j = 0u; j < 4u; j++) {
       let weights = vec2f(left[j], right[j]);
       sums[0] += subgroupBroadcast(upper[j], 0u) * weights;

@@ -21,7 +21,7 @@ override HAS_GELU: u32 = 0;
 override NORM: u32 = 0;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weight: array<stored_weight>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read> normed: array<vec4f>;
@@ -73,7 +73,7 @@ fn main(
         }
       }
       if (start + q < vectors && column < params.N) {
-        from_weight = weight[column * vectors + start + q];
+        from_weight = four_of_weight(column * vectors + start + q);
       }
       x_tile[(part + r) * PITCH + q] = from_x;
       weight_tile[(part + r) * PITCH + q] = from_weight;

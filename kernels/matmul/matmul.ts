@@ -3,6 +3,7 @@ import { ceilDiv, defineKernel, linearGroups, read, update } from "../../core/ke
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
+import { weights } from "../shared/weights.ts";
 import { matmulTwin, NORM } from "./matmul.twin.ts";
 
 /** Up to this many rows of x, a tile would be mostly empty. */
@@ -21,7 +22,7 @@ export const matmulKernel = defineKernel({
   name: "matmul",
   bindings: {
     x: read,
-    weight: read,
+    weight: weights,
     bias: read,
     residual: read,
     normed: read,
@@ -132,11 +133,11 @@ export function matmul(
     {
       x: rows,
       weight,
-      bias: bias ?? weight,
+      bias: bias ?? rows,
       residual: residual ?? rows,
       normed: (residualNorm && residual) ?? rows,
-      norm_weight: affine?.weight ?? weight,
-      norm_bias: affine?.bias ?? weight,
+      norm_weight: affine?.weight ?? rows,
+      norm_bias: affine?.bias ?? rows,
       out,
     },
     { M, N, K, outRows, outColumns, outRow, outColumn },

@@ -1,8 +1,9 @@
+import type { StoredWeights } from "../../core/stored_weights.ts";
 import { normalizeRows } from "../shared/norm.ts";
 
 interface Arrays {
   readonly x: Float32Array;
-  readonly weight: Float32Array;
+  readonly weight: StoredWeights;
   readonly bias: Float32Array;
   readonly residual: Float32Array;
   readonly normed: Float32Array;
@@ -38,11 +39,11 @@ export function matmulTwin(
 ): void {
   if (norm === NORM.ofX) x = normalizeRows(normed, norm_weight, norm_bias);
   if (norm === NORM.ofResidual) residual = normalizeRows(normed, norm_weight, norm_bias);
-  for (let m = 0; m < M; m++) {
-    for (let n = 0; n < N; n++) {
+  for (let n = 0; n < N; n++) {
+    const row = weight.values(n * K, K);
+    for (let m = 0; m < M; m++) {
       let sum = 0;
-      const [left, right] = [m * K, n * K];
-      for (let k = 0; k < K; k++) sum += x[left + k]! * weight[right + k]!;
+      for (let k = 0; k < K; k++) sum += x[m * K + k]! * row[k]!;
       if (HAS_BIAS) sum += bias[n]!;
       if (HAS_GELU) sum = gelu(sum);
       const block = Math.floor((outColumn + n) / outColumns);

@@ -1,8 +1,10 @@
 import { CpuRunner } from "../../core/cpu_runner.ts";
-import type { KernelCases } from "../../core/kernel_cases.ts";
+import { narrowToFloat16 } from "../../core/float16.ts";
+import type { InputArray, KernelCases } from "../../core/kernel_cases.ts";
 import { type DeviceProfile, Recording } from "../../core/recording.ts";
 import type { Runner } from "../../core/runner.ts";
-import { columnsOf, newTensor, type TensorData } from "../../core/tensor.ts";
+import { columnsOf, newTensor, type Tensor, type TensorData } from "../../core/tensor.ts";
+import { weights } from "../../kernels/shared/weights.ts";
 import { compare } from "./close.ts";
 import { randomArrays } from "./random.ts";
 
@@ -10,6 +12,10 @@ type Case = { readonly name: string };
 export type AnyKernelCases = KernelCases<Case>;
 
 const suites = import.meta.glob<{ default: AnyKernelCases }>("../../kernels/*/*.cases.ts", { eager: true });
+
+/** What weights may be stored as. */
+export type WeightFormat = keyof (typeof weights)["formats"];
+export const weightFormats = Object.keys(weights.formats) as readonly WeightFormat[];
 
 /** The cases of every kernel, found by file name. */
 export const allKernelCases: readonly AnyKernelCases[] = Object.values(suites).map((suite) => suite.default);
@@ -40,10 +46,16 @@ export async function runCase(
   suite: AnyKernelCases,
   testCase: Case,
   variant?: string,
+  format: WeightFormat = "f32",
 ): Promise<Map<string, { data: TensorData; columns: number }>> {
   const inputs = Object.entries(suite.inputs(testCase, randomArrays(1)));
   const tensors = Object.fromEntries(
-    inputs.map(([name, { shape, data }]) => [name, runner.upload(name, shape, data)]),
+    inputs.map(([name, input]) => [
+      name,
+      suite.weights?.includes(name) && format !== "f32"
+        ? uploadHalves(runner, name, input)
+        : runner.upload(name, input.shape, input.data),
+    ]),
   );
   const rec = new Recording({
     profile: runner.profile,
@@ -65,10 +77,27 @@ export async function runCase(
   }
 }
 
-/** Runs a case on the GPU and on the CPU twins, and says where they differ; `undefined` if nowhere. */
-export async function checkCase(gpu: Runner, suite: AnyKernelCases, testCase: Case, variant: string) {
-  const expected = await runCase(new CpuRunner(), suite, testCase);
-  const found = await runCase(gpu, suite, testCase, variant);
+function uploadHalves(runner: Runner, name: string, { shape, data }: InputArray): Tensor {
+  const tensor = runner.zeros(name, shape, "f16");
+  const halves = new Uint16Array(data.length);
+  narrowToFloat16(data as Float32Array, halves);
+  runner.write(tensor, new Uint32Array(halves.buffer));
+  return tensor;
+}
+
+/**
+ * Runs a case on the GPU and on the CPU twins, both on the same weights in one format, and says where they
+ * differ; `undefined` if nowhere.
+ */
+export async function checkCase(
+  gpu: Runner,
+  suite: AnyKernelCases,
+  testCase: Case,
+  variant: string,
+  format?: WeightFormat,
+) {
+  const expected = await runCase(new CpuRunner(), suite, testCase, undefined, format);
+  const found = await runCase(gpu, suite, testCase, variant, format);
   for (const [name, { data, columns }] of expected) {
     const { faults, report } = compare(found.get(name)!.data, data, suite.tolerance, columns);
     if (faults > 0) return `${suite.kernel.name}/${variant}, ${testCase.name}, ${name}: ${report}`;

@@ -5,7 +5,7 @@ import type { Runner } from "../../core/runner.ts";
 import { openSafetensors } from "../../core/safetensors.ts";
 import { type Florence2Config, type ImageConfig, parseConfig } from "../../model/config.ts";
 import { Florence2 } from "../../model/florence2.ts";
-import { loadWeights, type Weights } from "../../model/weights.ts";
+import { loadWeights, type Weights, type WeightsDtype } from "../../model/weights.ts";
 import { Tokenizer } from "../../tokenizer/index.ts";
 import { parityCheckpoint, parityTensor } from "./parity_weights.ts";
 
@@ -33,7 +33,12 @@ export interface ParityModel {
 }
 
 /** A model of a fixture's configuration whose weights both sides compute; its tokenizer plays no part. */
-export async function openParityModel(name: string, side: number, runner: Runner): Promise<ParityModel> {
+export async function openParityModel(
+  name: string,
+  side: number,
+  runner: Runner,
+  dtype: WeightsDtype = "f32",
+): Promise<ParityModel> {
   const config = parseConfig(modelFixture<JsonValue>(`${name}.config.json`));
   const imageConfig: ImageConfig = {
     width: side,
@@ -42,7 +47,7 @@ export async function openParityModel(name: string, side: number, runner: Runner
     mean: [0.485, 0.456, 0.406],
     std: [0.229, 0.224, 0.225],
   };
-  const weights = await loadWeights(parityCheckpoint(config), config, runner);
+  const weights = await loadWeights(parityCheckpoint(config), config, runner, { dtype });
   return {
     config,
     imageConfig,

@@ -10,6 +10,7 @@ import {
   type Shape,
   TEMPORAL_POSITIONS,
   temporalPositions,
+  toHalves,
 } from "../../model/checkpoint.ts";
 import type { Florence2Config } from "../../model/config.ts";
 
@@ -63,6 +64,11 @@ export function parityCheckpoint(config: Florence2Config): FlorenceCheckpoint {
       const shape = shapeOf(name);
       const row = product(shape.slice(1));
       return parityTensor(name, shape, from * row, to * row);
+    },
+    readHalves: async (name, from, to) => {
+      const shape = shapeOf(name);
+      const row = product(shape.slice(1));
+      return toHalves(parityTensor(name, shape, from * row, to * row), name);
     },
     close: async () => {},
   };

@@ -1,0 +1,7 @@
+// Weights in half precision, two to a word (see weights.ts).
+alias stored_weight = vec2u;
+
+fn four_of_weight(i: u32) -> vec4f {
+  let words = weight[i];
+  return vec4f(unpack2x16float(words.x), unpack2x16float(words.y));
+}

@@ -1,0 +1,6 @@
+// Weights in single precision (see weights.ts).
+alias stored_weight = vec4f;
+
+fn four_of_weight(i: u32) -> vec4f {
+  return weight[i];
+}
