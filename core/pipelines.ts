@@ -113,7 +113,7 @@ function formatsOf({ kernel, tensors }: Dispatch): Readonly<Record<string, Dtype
 
 /** Files that read weights call their binding `weight`: here with the name that a kernel has for it. */
 function readingOf(name: string, text: string): string {
-  return text.replaceAll(/\b(stored_|four_of_)?weight\b/g, `$1${name}`);
+  return text.replaceAll(/\b(stored_|four_of_|one_of_)?weight\b/g, `$1${name}`);
 }
 
 const texts = new Map<string, Promise<string>>();

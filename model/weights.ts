@@ -53,7 +53,7 @@ const PIECE_BYTES = 32 * 2 ** 20;
  * Uploads a checkpoint, tensor by tensor in pieces, under the checkpoint's own names. Attention's
  * q, k and v are stacked, so that one matrix product makes all three; so are the k and v of all decoder
  * layers' cross-attention. Matrices, which are nearly all there is, may be held in half precision; norms, biases,
- * filters and positions are always f32.
+ * filters of one channel and positions are always f32.
  */
 export async function loadWeights(
   checkpoint: FlorenceCheckpoint,
@@ -181,9 +181,10 @@ class Loader {
     return this.#checkpoint.has(name);
   }
 
-  /** `weight` and `bias`: of a linear layer, a convolution or a norm; the first has a matrix for a weight. */
+  /** `weight` and `bias`: of a linear layer, a convolution or a norm. Filters over several channels are matrices, too. */
   async linear(prefix: string): Promise<Linear & Affine> {
-    const isMatrix = this.#checkpoint.tensor(`${prefix}.weight`).shape.length === 2;
+    const [, inputs = 1] = this.#checkpoint.tensor(`${prefix}.weight`).shape;
+    const isMatrix = inputs > 1;
     return {
       weight: await (isMatrix ? this.matrix(`${prefix}.weight`) : this.tensor(`${prefix}.weight`)),
       bias: await this.tensor(`${prefix}.bias`),

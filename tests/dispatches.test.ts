@@ -2,54 +2,26 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { JsonValue } from "../core/json.ts";
 import { Recording } from "../core/recording.ts";
-import type { Runner } from "../core/runner.ts";
-import { type Dtype, elementsOf, newTensor, type TensorData } from "../core/tensor.ts";
+import type { Dtype } from "../core/tensor.ts";
 import { crossKeysValues, decodeStep, encode } from "../model/bart.ts";
-import { expectedTensors, type FlorenceCheckpoint } from "../model/checkpoint.ts";
 import { type Florence2Config, parseConfig } from "../model/config.ts";
 import { visionTower } from "../model/davit.ts";
 import { generationSettings } from "../model/generation/options.ts";
 import { Search } from "../model/generation/search.ts";
 import { projectImage } from "../model/projector.ts";
 import { loadWeights, type Weights } from "../model/weights.ts";
+import { emptyCheckpoint } from "./support/empty_checkpoint.ts";
 import { modelFixture } from "./support/parity_model.ts";
+import { PlanningRunner } from "./support/planning_runner.ts";
 
 const SIDE = 768;
 const PROMPT = 10;
 
-const owned = (label: string, shape: readonly number[], dtype?: Dtype) =>
-  newTensor(label, shape, dtype ?? "f32", "owned");
-/** Gives tensors that are nowhere, which is all that a recording asks for. */
-const nowhere = {
-  zeros: owned,
-  upload: (label: string, shape: readonly number[], data: TensorData) =>
-    owned(label, shape, data instanceof Uint32Array ? "u32" : "f32"),
-  write: () => {},
-  free: () => {},
-  settle: async () => {},
-} as unknown as Runner;
-
-/** Weights of the right shapes and no content. */
-function shapesOfWeights(config: Florence2Config): Promise<Weights> {
-  const shapes = expectedTensors(config);
-  const checkpoint = {
-    layout: "microsoft",
-    has: (name: string) => shapes.has(name),
-    tensor: (name: string) => ({ shape: shapes.get(name)!, dtype: "F32" }),
-    read: async () => new Float32Array(),
-    readRows: async (name: string, from: number, to: number) =>
-      new Float32Array((to - from) * elementsOf(shapes.get(name)!.slice(1))),
-    readHalves: async (name: string, from: number, to: number) =>
-      new Uint16Array((to - from) * elementsOf(shapes.get(name)!.slice(1))),
-    close: async () => {},
-  } as FlorenceCheckpoint;
-  return loadWeights(checkpoint, config, nowhere);
-}
-
 describe("dispatches of the base model on any device", () => {
   let config: Florence2Config;
   let weights: Weights;
-  const input = (shape: number[], dtype?: Dtype) => owned("input", shape, dtype);
+  const runner = new PlanningRunner();
+  const input = (shape: number[], dtype?: Dtype) => runner.zeros("input", shape, dtype);
   const byKernel = (rec: Recording) => {
     const counts: Record<string, number> = {};
     for (const { kernel } of rec.dispatches) counts[kernel.name] = (counts[kernel.name] ?? 0) + 1;
@@ -58,7 +30,7 @@ describe("dispatches of the base model on any device", () => {
 
   beforeAll(async () => {
     config = parseConfig(modelFixture<JsonValue>("base.config.json"));
-    weights = await shapesOfWeights(config);
+    weights = await loadWeights(emptyCheckpoint(config), config, runner);
   });
 
   it("are at most 210 from pixels to the keys and values of cross-attention", () => {
@@ -84,7 +56,7 @@ describe("dispatches of the base model on any device", () => {
         eosTokenId: tokens.eos,
       },
     );
-    const search = new Search(nowhere, 1, settings);
+    const search = new Search(runner, 1, settings);
     const steps = 64;
     search.reserve(steps);
     const state = {

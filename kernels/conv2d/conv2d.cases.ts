@@ -17,12 +17,12 @@ const cases: readonly Case[] = [
   { name: "stage 1 of base, an eighth", ...first, height: 96, width: 768, C: 3, O: 128 },
   { name: "stage 2 of base, an eighth", ...later, height: 24, width: 192, C: 128, O: 256, norm: true },
   { name: "stage 4 of base, a quarter", ...later, height: 12, width: 48, C: 512, O: 1024, norm: true },
-  { name: "ragged picture", ...first, height: 13, width: 30, C: 3, O: 5 },
-  { name: "ragged map", ...later, height: 7, width: 9, C: 37, O: 71 },
+  { name: "ragged picture", ...first, height: 13, width: 30, C: 4, O: 5 },
+  { name: "ragged map", ...later, height: 7, width: 9, C: 38, O: 70 },
   { name: "ragged map, normalised", ...later, height: 7, width: 9, C: 36, O: 71, norm: true },
-  { name: "patches that overlap fully", ...later, stride: 1, height: 5, width: 13, C: 17, O: 65 },
+  { name: "patches that overlap fully", ...later, stride: 1, height: 5, width: 13, C: 18, O: 66 },
   { name: "wide padding, even filter", ...later, kernel: 4, padding: 3, height: 4, width: 3, C: 2, O: 3 },
-  { name: "one pixel, one channel", ...later, height: 1, width: 1, C: 1, O: 1 },
+  { name: "one pixel, one output", ...later, height: 1, width: 1, C: 4, O: 1 },
 ];
 
 const outSide = (side: number, { kernel, stride, padding }: Case) =>
@@ -45,6 +45,7 @@ export default kernelCases(conv2dKernel, {
     const source = testCase.norm ? { rows: x!, norm: { weight: normWeight!, bias: normBias! } } : x!;
     return { out: conv2d(rec, source, { weight: weight!, bias: bias! }, testCase) };
   },
+  weights: ["weight"],
   work: (testCase) => {
     const { height, width, kernel, C, O } = testCase;
     const outputs = outSide(height, testCase) * outSide(width, testCase) * O;

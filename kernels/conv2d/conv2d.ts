@@ -1,8 +1,9 @@
 import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
-import { expectShape, type Tensor } from "../../core/tensor.ts";
+import { elementsOf, expectShape, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
+import { weights } from "../shared/weights.ts";
 import { conv2dTwin } from "./conv2d.twin.ts";
 
 /** Pixels and outputs of a workgroup, as in the shader. */
@@ -10,7 +11,7 @@ const TILE = 64;
 
 export const conv2dKernel = defineKernel({
   name: "conv2d",
-  bindings: { x: read, norm_weight: read, norm_bias: read, weight: read, bias: read, out: write },
+  bindings: { x: read, norm_weight: read, norm_bias: read, weight: weights, bias: read, out: write },
   params: {
     height: "u32",
     width: "u32",
@@ -55,6 +56,12 @@ export function conv2d(
 ): Tensor {
   const [O = 0, C = 0] = weight.shape;
   expectShape(weight, [O, C, kernel, kernel], "conv2d weight");
+  if (elementsOf(weight.shape) % 4 !== 0) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `conv2d: weight [${weight.shape}], expected a multiple of four elements`,
+    );
+  }
   expectShape(bias, [O], "conv2d bias");
   const { rows: source, norm } = unwrap(x);
   expectShape(source, layout === "planes" ? [C, height, width] : [height * width, C], "conv2d x");

@@ -1,10 +1,11 @@
+import type { StoredWeights } from "../../core/stored_weights.ts";
 import { normalizeRows } from "../shared/norm.ts";
 
 interface Arrays {
   readonly x: Float32Array;
   readonly norm_weight: Float32Array;
   readonly norm_bias: Float32Array;
-  readonly weight: Float32Array;
+  readonly weight: StoredWeights;
   readonly bias: Float32Array;
   readonly out: Float32Array;
 }
@@ -33,6 +34,7 @@ export function conv2dTwin(
 ): void {
   if (HAS_NORM) x = normalizeRows(x, norm_weight, norm_bias);
   const taps = KERNEL * KERNEL;
+  const filters = weight.values(0, outputs * channels * taps);
   // From one channel to the next, and from one pixel to the next.
   const channelStep = PLANES ? height * width : 1;
   const pixelStep = PLANES ? 1 : channels;
@@ -48,7 +50,7 @@ export function conv2dTwin(
             if (left + j < 0 || left + j >= width) continue;
             const pixel = ((top + i) * width + left + j) * pixelStep;
             const tap = o * channels * taps + i * KERNEL + j;
-            for (let c = 0; c < channels; c++) sum += x[pixel + c * channelStep]! * weight[tap + c * taps]!;
+            for (let c = 0; c < channels; c++) sum += x[pixel + c * channelStep]! * filters[tap + c * taps]!;
           }
         }
         out[(outH * out_width + outW) * outputs + o] = sum;

@@ -26,7 +26,7 @@ override HAS_NORM: u32 = 0;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> norm_weight: array<f32>;
 @group(0) @binding(2) var<storage, read> norm_bias: array<f32>;
-@group(0) @binding(3) var<storage, read> weight: array<f32>;
+@group(0) @binding(3) var<storage, read> weight: array<stored_weight>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
@@ -102,7 +102,7 @@ fn filter_element(output: u32, channel: u32, tap: u32) -> f32 {
   if (output >= params.outputs || channel >= params.channels) {
     return 0.0;
   }
-  return weight[(output * params.channels + channel) * TAPS + tap];
+  return one_of_weight((output * params.channels + channel) * TAPS + tap);
 }
 
 fn store(pixel: u32, output: u32, sums: vec4f) {

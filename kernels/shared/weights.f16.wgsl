@@ -5,3 +5,7 @@ fn four_of_weight(i: u32) -> vec4f {
   let words = weight[i];
   return vec4f(unpack2x16float(words.x), unpack2x16float(words.y));
 }
+
+fn one_of_weight(i: u32) -> f32 {
+  return unpack2x16float(weight[i / 4u][i / 2u % 2u])[i % 2u];
+}

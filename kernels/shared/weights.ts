@@ -1,7 +1,7 @@
 /**
- * Matrices of weights, (outputs, inputs) with a multiple of four inputs, as tensors store them: f32, or f16 with
- * two neighbours of a row in a word, the first in its lower half. A kernel that binds one as `name` declares it
- * as array<stored_name> and reads weights 4i to 4i + 3 by four_of_name(i), in single precision.
+ * Weights of matrices and filters, a multiple of four, as tensors store them: f32, or f16 with two neighbours in a
+ * word, the first in its lower half. A kernel that binds them as `name` declares array<stored_name> and reads them
+ * in single precision: weights 4i to 4i + 3 by four_of_name(i), weight i by one_of_name(i).
  */
 export const weights = {
   access: "read",
