@@ -114,21 +114,19 @@ describe.each<[string, string | undefined, () => Promise<Runner>]>([
 });
 
 describe("the bundled checkpoint, stored in F16", () => {
-  it.skipIf(gpuMissing)("gives the same tokens and scores in f16, f32 and by default", async () => {
-    const answers = async (dtype?: WeightsDtype) => {
-      const model = await Florence2.fromPretrained(nano, { device: "gpu", dtype });
-      const image = await model.encodeImage(new URL("heldout/000.jpg", nano));
-      const results = [];
-      for (const task of ["<OD>", "<OCR>"]) results.push(await model.run(image, task, { maxNewTokens: 12 }));
+  it("gives the same tokens and the same score in f16, in f32 and by default", async () => {
+    const answer = async (dtype?: WeightsDtype) => {
+      const model = await Florence2.fromPretrained(nano, { device: "cpu", dtype });
       const { bytes } = model.memory;
+      const { tokens, score } = await model.run(new URL("heldout/000.jpg", nano), "<OD>", { maxNewTokens: 6 });
       model.dispose();
-      return { bytes, answers: results.map(({ tokens, score }) => ({ tokens, score })) };
+      return { bytes, tokens, score };
     };
-    const [whole, half, byDefault] = [await answers("f32"), await answers("f16"), await answers()];
-    // The files hold no more than 11 bits of each number, so nothing is lost.
-    expect(half.answers).toEqual(whole.answers);
+    const [whole, half, byDefault] = [await answer("f32"), await answer("f16"), await answer()];
+    // What files store in 16 bits is lost nowhere.
+    expect({ ...half, bytes: 0 }).toEqual({ ...whole, bytes: 0 });
     expect(byDefault).toEqual(half);
-    expect(half.bytes).toBeLessThan(whole.bytes);
+    expect(half.bytes).toBeLessThan(0.6 * whole.bytes);
   });
 });
 
