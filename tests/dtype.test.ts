@@ -118,7 +118,9 @@ describe("the bundled checkpoint, stored in F16", () => {
     const answer = async (dtype?: WeightsDtype) => {
       const model = await Florence2.fromPretrained(nano, { device: "cpu", dtype });
       const { bytes } = model.memory;
-      const { tokens, score } = await model.run(new URL("heldout/000.jpg", nano), "<OD>", { maxNewTokens: 6 });
+      const { tokens, score } = await model.run(new URL("heldout/000.jpg", nano), "<OD>", {
+        maxNewTokens: 6,
+      });
       model.dispose();
       return { bytes, tokens, score };
     };
