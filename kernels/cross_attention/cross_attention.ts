@@ -19,7 +19,7 @@ export const crossAttentionKernel = defineKernel({
     out: write,
   },
   params: { rows: "u32", rowsPerPicture: "u32", source: "u32" },
-  constants: { D: "u32", H: "u32" },
+  constants: { D: "u32", H: "u32", LANES: "u32" },
   variants: [
     {
       label: "portable",
@@ -37,6 +37,8 @@ export const crossAttentionKernel = defineKernel({
 
 /** Each vector of four of a head has a lane of its own. */
 const MAX_HEAD_WIDTH = 1024;
+/** Rows of so few columns are not worth more lanes than these. */
+const [NARROW, NARROW_LANES, LANES] = [256, 64, 256];
 
 /**
  * softmax(q·kᵀ / √D)·v of decoder rows over what the encoder made of their picture and prompt, from the
@@ -91,7 +93,7 @@ export function crossAttention(
       out,
     },
     { rows: R, rowsPerPicture: R / P, source: S },
-    { D, H: heads },
+    { D, H: heads, LANES: d <= NARROW ? NARROW_LANES : LANES },
   );
   return out;
 }

@@ -12,6 +12,7 @@ struct Params {
 
 override D: u32 = 4;
 override H: u32 = 1;
+override LANES: u32 = 64;
 
 @group(0) @binding(0) var<storage, read> normed: array<vec4f>;
 @group(0) @binding(1) var<storage, read> norm_weight: array<vec4f>;
@@ -23,7 +24,6 @@ override H: u32 = 1;
 @group(0) @binding(7) var<storage, read_write> out: array<vec4f>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-const LANES = 256u;
 // Of the layer norm.
 const ROWS = 1u;
 override QUADS: u32 = D / 4u;
