@@ -17,21 +17,20 @@ from tokenizers import Tokenizer
 from transformers import Florence2ForConditionalGeneration
 
 import scenes
+from answers import PROMPTS, items, plural
 from pictures import normalised, resized
 
 HERE = Path(__file__).parent
 PHRASE = re.compile(r"([^<]+)((?:<loc_\d+>)+)")
-NAMED = {
-    form: label
-    for label in scenes.KINDS
-    for form in (label, scenes.noun_phrase(label, 2).split()[1])
-}
+TASKS = ["<CAPTION>", "<OD>", "<OCR>"]
+KINDS = {look.split()[-1] for look in scenes.LOOKS}
+NAMED = {form: kind for kind in KINDS for form in (kind, plural(kind))}
 
 
 def prompt_ids(tokenizer, task, image_tokens):
     """Input ids of a task: the image placeholders, then `<s>` prompt `</s>`."""
     image = [tokenizer.token_to_id("<image>")] * image_tokens
-    return image + tokenizer.encode(scenes.PROMPTS[task]).ids
+    return image + tokenizer.encode(PROMPTS[task]).ids
 
 
 @torch.no_grad()
@@ -113,21 +112,29 @@ def edit_distance(a, b):
     return row[-1]
 
 
-def measure(model, tokenizer, pixels, truths, **options):
-    """Figures of a model on pictures, and its answers by task."""
-    given = {task: answers(model, tokenizer, pixels, task, **options) for task in scenes.PROMPTS}
-    things = [truth["things"] for truth in truths]
-    found = [parse_boxes(a, t["width"], t["height"]) for a, t in zip(given["<OD>"], truths)]
-    precisions = [average_precision(found, things, label) for label in scenes.KINDS]
-    named = [
-        named_kinds(answer) == {thing["label"] for thing in known}
-        for answer, known in zip(given["<CAPTION>"], things)
+def truths(scene):
+    """The truths of a scene by task, of the tasks that are asked without a text."""
+    return {task: truth for task, text, _, truth in items(scene) if text is None}
+
+
+def measure(model, tokenizer, pixels, known, **options):
+    """Figures of a model on pictures with known truths, and its answers by task."""
+    given = {task: answers(model, tokenizer, pixels, task, **options) for task in TASKS}
+    things = [
+        [{"label": label, "box": box} for label, box in zip(t["<OD>"]["labels"], t["<OD>"]["boxes"])]
+        for t in known
     ]
-    errors = [edit_distance(a, t["ocr"]) for a, t in zip(given["<OCR>"], truths)]
+    found = [parse_boxes(answer, scenes.SIZE, scenes.SIZE) for answer in given["<OD>"]]
+    precisions = [average_precision(found, things, kind) for kind in sorted(KINDS)]
+    named = [
+        named_kinds(answer) == {thing["label"] for thing in there}
+        for answer, there in zip(given["<CAPTION>"], things)
+    ]
+    read = [(a, t["<OCR>"]) for a, t in zip(given["<OCR>"], known) if "<OCR>" in t]
     figures = {
         "map50": np.mean([value for value in precisions if value is not None]),
         "captions_right": np.mean(named),
-        "character_error_rate": sum(errors) / sum(len(truth["ocr"]) for truth in truths),
+        "character_error_rate": sum(edit_distance(*pair) for pair in read) / sum(len(t) for _, t in read),
     }
     return {name: round(float(value), 4) for name, value in figures.items()}, given
 
@@ -135,9 +142,9 @@ def measure(model, tokenizer, pixels, truths, **options):
 def load_pictures(folder, side):
     """The pictures, as uint8 pixels of the input size, and truths of a folder with a truth.jsonl."""
     folder = Path(folder)
-    lines = (folder / "truth.jsonl").read_text(encoding="utf-8").splitlines()
-    truths = [json.loads(line) for line in lines]
-    return np.stack([resized(Image.open(folder / truth["file"]), side) for truth in truths]), truths
+    lines = [json.loads(line) for line in (folder / "truth.jsonl").read_text("utf-8").splitlines()]
+    known = [{p["task"]: p["truth"] for p in line["prompts"] if "text" not in p} for line in lines]
+    return np.stack([resized(Image.open(folder / line["file"]), side) for line in lines]), known
 
 
 def main():
@@ -151,8 +158,8 @@ def main():
     model = Florence2ForConditionalGeneration.from_pretrained(options.checkpoint).float().eval()
     tokenizer = Tokenizer.from_file(str(Path(options.checkpoint) / "tokenizer.json"))
     settings = json.loads((Path(options.checkpoint) / "preprocessor_config.json").read_text())
-    pixels, truths = load_pictures(options.pictures, settings["size"]["height"])
-    figures, given = measure(model, tokenizer, pixels, truths)
+    pixels, known = load_pictures(options.pictures, settings["size"]["height"])
+    figures, given = measure(model, tokenizer, pixels, known)
     for row in list(zip(*given.values()))[: options.show]:
         print(" | ".join(row))
     print(json.dumps({"pictures": len(given["<OD>"]), **figures}))

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+import answers
 import scenes
 
 SHARD = 1000
@@ -39,9 +40,9 @@ def cell_boxes(scene):
     boxes = np.full((side, side, 4), np.nan, np.float32)
     for thing in scene.things:
         x1, y1, x2, y2 = thing.box
-        own = scene.marks == scenes.MARK_NAMES.index(thing.label)
-        if thing.label == "sign":
-            own |= scene.marks > len(scenes.KINDS)
+        own = scene.marks == scenes.MARK_NAMES.index(thing.look)
+        if thing.look == "sign":
+            own |= scene.marks > len(scenes.LOOKS)
         own &= (centres >= x1) & (centres < x2)
         own &= ((centres >= y1) & (centres < y2))[:, None]
         rows, columns = np.nonzero(own)
@@ -53,13 +54,13 @@ def cell_boxes(scene):
 def cell_answers(scene, tokenizer):
     """What every image token should know, [GRID * GRID, 5 + WORD_TOKENS].
 
-    Columns: the index of the kind (0 is nothing), four location bins, and for a
-    sign the tokens of the word at that height; IGNORED where there is nothing to tell.
+    Columns: the index of the look (0 is nothing), four location bins, and for a
+    sign the tokens of the word nearest to that height; IGNORED where there is nothing to tell.
     """
     step = scenes.SIZE / GRID
     centres = (np.arange(GRID) + 0.5) * step
-    answers = np.full((GRID, GRID, 5 + WORD_TOKENS), IGNORED)
-    answers[..., 0] = 0
+    known = np.full((GRID, GRID, 5 + WORD_TOKENS), IGNORED)
+    known[..., 0] = 0
 
     def area(thing):
         x1, y1, x2, y2 = thing.box
@@ -67,68 +68,95 @@ def cell_answers(scene, tokenizer):
 
     for thing in sorted(scene.things, key=area, reverse=True):
         x1, y1, x2, y2 = thing.box
-        middle = (y1 + y2) / 2
         inside = np.outer((centres >= y1) & (centres < y2), (centres >= x1) & (centres < x2))
-        inside[int(middle // step), int((x1 + x2) / 2 // step)] = True
-        answers[inside, :5] = [1 + scenes.KINDS.index(thing.label), *scenes.bins(thing.box)]
-        if thing.label == "sign":
-            upper, lower = (scene.words[i].text for i in (0, -1))
-            for word, rows in ((upper, centres < middle), (lower, centres >= middle)):
-                ids = tokenizer.encode(word, add_special_tokens=False).ids[:WORD_TOKENS]
+        middle = min(int((y1 + y2) / 2 // step), GRID - 1), min(int((x1 + x2) / 2 // step), GRID - 1)
+        inside[middle] = True
+        known[inside, :5] = [1 + scenes.LOOKS.index(thing.look), *answers.bins(thing.box)]
+        if thing.look == "sign":
+            heights = [sum(word.quad[1::2]) / 4 for word in scene.words]
+            nearest = np.abs(centres[:, None] - heights).argmin(1)
+            for i, word in enumerate(scene.words):
+                ids = tokenizer.encode(word.text, add_special_tokens=False).ids[:WORD_TOKENS]
                 padding = [tokenizer.token_to_id("<pad>")] * (WORD_TOKENS - len(ids))
-                answers[inside & rows[:, None], 5:] = ids + padding
-    return answers.reshape(GRID * GRID, -1)
+                known[inside & (nearest == i)[:, None], 5:] = ids + padding
+    return known.reshape(GRID * GRID, -1)
 
 
-def draw_shard(folder, side, tokenizer, number):
-    """Draw SHARD training scenes into one file, unless it is there already."""
-    path = folder / f"pictures_{number:03d}.npz"
-    if path.exists():
-        return path
-    drawn = [scenes.make_scene("train", number * SHARD + i) for i in range(SHARD)]
-    answers = [{task: answer(scene) for task, answer in scenes.ANSWERS.items()} for scene in drawn]
-    unfinished = path.with_suffix(".part.npz")
-    np.savez(
-        unfinished,
-        pixels=np.stack([resized(scene.image, side) for scene in drawn]),
-        marks=np.stack([scene.marks for scene in drawn]).astype(np.uint8),
-        boxes=np.stack([cell_boxes(scene) for scene in drawn]),
-        cells=np.stack([cell_answers(scene, tokenizer) for scene in drawn]).astype(np.int16),
-        answers=json.dumps(answers),
-    )
-    unfinished.rename(path)
+def described(scene):
+    """What is known of a scene besides its pixels, as JSON can hold it."""
+    return {
+        "background": scene.background,
+        "things": [vars(thing) for thing in scene.things],
+        "words": [vars(word) for word in scene.words],
+    }
+
+
+def draw_shard(folder, side, kind, number):
+    """Draw SHARD training "scenes" or "sheets" into one file, unless it is there already."""
+    path = folder / f"{kind}_{number:03d}.npz"
+    if not path.exists():
+        draw = {"scenes": partial(scenes.make_scene, "train"), "sheets": scenes.make_sheet}[kind]
+        drawn = [draw(number * SHARD + i) for i in range(SHARD)]
+        unfinished = path.with_suffix(".part.npz")
+        np.savez_compressed(
+            unfinished,
+            pixels=np.stack([resized(scene.image, side) for scene in drawn]),
+            marks=np.stack([scene.marks for scene in drawn]).astype(np.uint8),
+            scenes=json.dumps([described(scene) for scene in drawn]),
+        )
+        unfinished.rename(path)
     return path
 
 
-class Pictures:
-    """All training pictures with their marks, boxes and answers (as token ids)."""
+def load_shard(path):
+    """Pixels, marks and scenes (without images) of a shard."""
+    shard = np.load(path)
+    known = [
+        scenes.Scene(
+            None,
+            marks,
+            scene["background"],
+            [scenes.Thing(**thing) for thing in scene["things"]],
+            [scenes.Word(**word) for word in scene["words"]],
+        )
+        for scene, marks in zip(json.loads(str(shard["scenes"])), shard["marks"].astype(np.int64))
+    ]
+    return shard["pixels"], known
 
-    def __init__(self, folder, side, count, tokenizer):
-        draw = partial(draw_shard, folder, side, tokenizer)
-        with ProcessPoolExecutor(2) as workers:
-            paths = list(workers.map(draw, range(-(-count // SHARD))))
-        shards = [np.load(path) for path in paths]
-        self._pixels = np.concatenate([shard["pixels"] for shard in shards])
-        self._marks = np.concatenate([shard["marks"] for shard in shards])
-        self._boxes = np.concatenate([shard["boxes"] for shard in shards])
-        self._cells = np.concatenate([shard["cells"] for shard in shards])
-        self.answers = [
-            {task: tokenizer.encode(text).ids for task, text in answers.items()}
-            for shard in shards
-            for answers in json.loads(str(shard["answers"]))
-        ]
+
+class Pictures:
+    """Training pictures; worker processes draw more of them while the first ones are in use."""
+
+    def __init__(self, folder, side, count, kind="scenes", workers=1):
+        self._pool = ProcessPoolExecutor(workers)
+        draw = partial(draw_shard, folder, side, kind)
+        self._due = [self._pool.submit(draw, number) for number in range(-(-count // SHARD))]
+        self._pixels = []
+        self.scenes = []
+        self.gather(wait=True)
+
+    def gather(self, wait=False):
+        """Take up what has been drawn meanwhile."""
+        while self._due and (wait or self._due[0].done()):
+            pixels, known = load_shard(self._due.pop(0).result())
+            self._pixels.append(pixels)
+            self.scenes += known
+            wait = False
 
     def __len__(self):
-        return len(self._pixels)
+        return len(self.scenes)
 
     def pixels(self, indices):
         """Normalised pixels of some pictures."""
-        return normalised(self._pixels[indices])
+        return normalised(np.stack([self._pixels[i // SHARD][i % SHARD] for i in indices]))
 
     def dense(self, indices):
         """Marks [N, rows, columns] and boxes [N, rows, columns, 4] of some pictures."""
-        return torch.from_numpy(self._marks[indices]).long(), torch.from_numpy(self._boxes[indices])
+        some = [self.scenes[i] for i in indices]
+        marks = np.stack([scene.marks for scene in some])
+        return torch.from_numpy(marks), torch.from_numpy(np.stack([cell_boxes(s) for s in some]))
 
-    def cells(self, indices):
+    def cells(self, indices, tokenizer):
         """What the image tokens of some pictures should know."""
-        return torch.from_numpy(self._cells[indices]).long()
+        some = [cell_answers(self.scenes[i], tokenizer) for i in indices]
+        return torch.from_numpy(np.stack(some)).long()

@@ -2,22 +2,23 @@
 
 A scene is a pure function of its split and its index, so the training pictures
 and the held-out pictures can never share a seed. Every scene knows its things
-with boxes from the alpha mask, its printed words with quadrilaterals, and the
-answers to the tasks that the nano checkpoint is trained on.
+with boxes and outlines from the alpha mask, and its printed words with
+quadrilaterals; `answers.py` makes prompts and answers of that.
 """
 
-import json
+import io
 import math
 import string
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 
+import contourpy
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 SIZE = 192
 CELL = 8
+OUTLINE_POINTS = 32
 EMOJI_FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
 TEXT_FONTS = [
     f"/usr/share/fonts/truetype/dejavu/{name}.ttf"
@@ -30,62 +31,57 @@ TEXT_FONTS = [
     )
 ]
 
+# What things look like; where the picture has a colour of its own, the name says so.
 EMOJI = {
-    "dog": "🐕",
-    "cat": "🐈",
-    "horse": "🐎",
-    "pig": "🐖",
-    "elephant": "🐘",
-    "bird": "🐦",
-    "turtle": "🐢",
-    "butterfly": "🦋",
-    "apple": "🍎",
-    "banana": "🍌",
-    "carrot": "🥕",
-    "pizza": "🍕",
-    "car": "🚗",
-    "bicycle": "🚲",
-    "boat": "⛵",
-    "tree": "🌳",
-    "flower": "🌻",
-    "mushroom": "🍄",
-    "house": "🏠",
-    "ball": "⚽",
-    "guitar": "🎸",
-    "umbrella": "☂",
-    "key": "🔑",
-    "clock": "⏰",
+    **{"dog": "🐕", "cat": "🐈", "horse": "🐎", "pig": "🐖", "elephant": "🐘", "bird": "🐦"},
+    **{"turtle": "🐢", "butterfly": "🦋", "rabbit": "🐇", "fish": "🐟", "snail": "🐌", "bee": "🐝"},
+    **{"apple": "🍎", "banana": "🍌", "carrot": "🥕", "pizza": "🍕", "lemon": "🍋", "hat": "🎩"},
+    **{"strawberry": "🍓", "mushroom": "🍄", "cake": "🎂", "car": "🚗", "bicycle": "🚲", "boat": "⛵"},
+    **{"bus": "🚌", "rocket": "🚀", "airplane": "✈", "tree": "🌳", "flower": "🌻", "cactus": "🌵"},
+    **{"house": "🏠", "guitar": "🎸", "umbrella": "☂", "key": "🔑", "clock": "⏰", "moon": "🌙"},
+    **{"drum": "🥁", "shoe": "👟", "camera": "📷"},
+    **{"red ball": "🔴", "yellow ball": "🟡", "green ball": "🟢", "blue ball": "🔵", "purple ball": "🟣"},
+    **{"red heart": "❤", "yellow heart": "💛", "green heart": "💚", "blue heart": "💙"},
+    **{"red book": "📕", "green book": "📗", "blue book": "📘"},
 }
-KINDS = [*EMOJI, "sign"]
-PLURALS = {"butterfly": "butterflies"}
-COUNTS = {2: "two", 3: "three", 4: "four"}
+LOOKS = [*EMOJI, "sign"]
 
 WORDS = """
-ART BAKERY BANK BAR BEACH BLUE BOOKS BREAD BUS CAFE CHEESE CITY CLOSED COFFEE
-COLD DANGER DOOR EAST ENTER EXIT FARM FISH FOOD FRESH FRUIT GARDEN GATE GOLD
-GREEN HALL HELLO HELP HOME HOTEL HOT HOUSE ICE JUICE KEEP LEFT LIBRARY LUNCH
-MARKET MENU MILK MUSEUM MUSIC NEW NORTH OFFICE OPEN PARK PIZZA POLICE PUSH
-PULL QUIET RED RIGHT ROAD ROOM SALE SCHOOL SHOP SLOW SOUTH STOP STORE STREET
-TAXI TEA TICKETS TOWN TRAIN WATER WEST WORK YELLOW ZOO
+ART BANK BAR BEACH BLUE BOOKS BREAD BUS CAFE CITY CLOSED COLD DOOR EAST ENTER EXIT FARM
+FISH FOOD FRUIT GATE GOLD HELLO HOME HOTEL ICE JUICE LEFT LUNCH MENU MILK MUSIC NEW NORTH
+OPEN PARK PIZZA PUSH QUIET RIGHT SALE SCHOOL SLOW STOP TAXI TEA WATER WEST YELLOW ZOO
 """.split()
 CHARACTERS = string.ascii_uppercase + string.digits
-MARK_NAMES = ["nothing", *KINDS, *CHARACTERS]
+MARK_NAMES = ["nothing", *LOOKS, *CHARACTERS]
+BACKGROUNDS = {
+    "white": (235, 235, 235),
+    "gray": (128, 128, 128),
+    "blue": (90, 140, 215),
+    "green": (95, 165, 95),
+    "yellow": (225, 205, 100),
+    "pink": (235, 150, 170),
+    "brown": (130, 95, 65),
+}
 
 SPLITS = {"train": 0, "heldout": 1, "probe": 2}
-
-PROMPTS = {
-    "<CAPTION>": "What does the image describe?",
-    "<OD>": "Locate the objects with category name in the image.",
-    "<OCR>": "What is the text in the image?",
-}
 
 
 @dataclass
 class Thing:
-    """One thing of a scene: its kind and its box (x1, y1, x2, y2) in pixels."""
+    """One thing of a scene.
 
-    label: str
+    `box` is (x1, y1, x2, y2) in pixels, `outline` runs clockwise around its
+    largest part from the topmost point, as [x, y, x, y, ...].
+    """
+
+    look: str
     box: tuple[int, int, int, int]
+    outline: list[float]
+
+    @property
+    def kind(self):
+        """The look without its colour: "red ball" is a ball."""
+        return self.look.split()[-1]
 
 
 @dataclass
@@ -101,83 +97,22 @@ class Scene:
     """A picture with its truth.
 
     `marks` holds, for the centre of every CELL-sized square, the index in
-    MARK_NAMES of what is visible there: nothing, a kind, or a printed character.
+    MARK_NAMES of what is visible there: nothing, a look, or a printed character.
     """
 
     image: Image.Image
     marks: np.ndarray
+    background: str
     things: list[Thing] = field(default_factory=list)
     words: list[Word] = field(default_factory=list)
 
 
-def groups(scene):
-    """Boxes by label: things from left to right, labels in order of first appearance."""
-    boxes = {}
-    for thing in sorted(scene.things, key=lambda thing: thing.box):
-        boxes.setdefault(thing.label, []).append(thing.box)
-    return boxes
-
-
-def bins(coordinates):
-    """Location bins (0 to 999) of pixel coordinates of a SIZE x SIZE picture."""
-    return [min(max(math.floor(value / (SIZE / 1000)), 0), 999) for value in coordinates]
-
-
-def noun_phrase(label, count):
-    """The label with its article or number: "a dog", "an apple", "two cars"."""
-    if count > 1:
-        return f"{COUNTS[count]} {PLURALS.get(label, label + 's')}"
-    return f"{'an' if label[0] in 'aeiou' else 'a'} {label}"
-
-
-def caption(scene, reverse=False):
-    """One sentence that names every kind of the scene, from left to right."""
-    phrases = [noun_phrase(label, len(boxes)) for label, boxes in groups(scene).items()]
-    if reverse:
-        phrases.reverse()
-    *head, last = phrases
-    sentence = f"{', '.join(head)} and {last}" if head else last
-    return sentence[0].upper() + sentence[1:] + "."
-
-
-def detections(scene):
-    """The `<OD>` answer: every label once, followed by all of its boxes."""
-    return "".join(
-        label + "".join(f"<loc_{k}>" for box in boxes for k in bins(box))
-        for label, boxes in groups(scene).items()
-    )
-
-
-def text(scene):
-    """The `<OCR>` answer: the words in reading order, separated by a space."""
-    return " ".join(word.text for word in scene.words)
-
-
-ANSWERS = {"<CAPTION>": caption, "<OD>": detections, "<OCR>": text}
-
-
-def truth(scene):
-    """The truth of a scene as a dictionary that JSON can hold."""
-    captions = dict.fromkeys([caption(scene), caption(scene, reverse=True)])
-    return {
-        "width": SIZE,
-        "height": SIZE,
-        "things": [{"label": thing.label, "box": list(thing.box)} for thing in scene.things],
-        "words": [
-            {"text": word.text, "quad": [round(value, 1) for value in word.quad]}
-            for word in scene.words
-        ],
-        "captions": list(captions),
-        "ocr": text(scene),
-    }
-
-
 @cache
-def emoji_sprite(label):
-    """The emoji of a kind as an RGBA picture, cut to its visible part."""
+def emoji_sprite(look):
+    """The emoji of a look as an RGBA picture, cut to its visible part."""
     canvas = Image.new("RGBA", (160, 160))
     font = ImageFont.truetype(EMOJI_FONT, 109)
-    ImageDraw.Draw(canvas).text((10, 10), EMOJI[label], font=font, embedded_color=True)
+    ImageDraw.Draw(canvas).text((10, 10), EMOJI[look], font=font, embedded_color=True)
     return canvas.crop(canvas.getchannel("A").getbbox())
 
 
@@ -193,13 +128,15 @@ def random_colour(rng, low=0, high=255):
 
 
 def background(rng):
-    """A SIZE x SIZE RGB background: plain, gradient, noise or simple clutter."""
+    """A SIZE x SIZE RGB background (plain, gradient, noise or simple clutter) and its colour's name."""
     style = rng.choice(["plain", "gradient", "noise", "clutter"])
-    base = random_colour(rng, 30, 245)
+    name = str(rng.choice(list(BACKGROUNDS)))
+    base = tuple(int(value) for value in np.clip(BACKGROUNDS[name] + rng.integers(-20, 21, 3), 0, 255))
     image = Image.new("RGB", (SIZE, SIZE), base)
     if style == "gradient":
         mask = Image.linear_gradient("L").rotate(90 * int(rng.integers(4))).resize((SIZE, SIZE))
-        image.paste(Image.new("RGB", (SIZE, SIZE), random_colour(rng, 30, 245)), mask=mask)
+        other = tuple(int(np.clip(c + rng.integers(-60, 61), 0, 255)) for c in base)
+        image.paste(Image.new("RGB", (SIZE, SIZE), other), mask=mask)
     elif style == "noise":
         grain = int(rng.choice([12, 24, 48, SIZE]))
         noise = rng.normal(0, rng.uniform(5, 25), (grain, grain, 3))
@@ -217,12 +154,12 @@ def background(rng):
                 draw.line(box, fill=shade, width=int(rng.integers(1, 6)))
             else:
                 getattr(draw, shape)(box, fill=shade)
-    return image
+    return image, name
 
 
-def thing_sprite(rng, label, side):
+def thing_sprite(rng, look, side):
     """An emoji turned, mirrored, tinted and scaled so that its longer side is `side`."""
-    sprite = emoji_sprite(label)
+    sprite = emoji_sprite(look)
     if rng.random() < 0.5:
         sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     sprite = sprite.rotate(rng.uniform(-15, 15), Image.Resampling.BILINEAR, expand=True)
@@ -237,10 +174,11 @@ def thing_sprite(rng, label, side):
 
 
 def random_words(rng):
-    """One or two different words, at most one of them a number of one to three digits."""
-    words = list(rng.choice(WORDS, size=int(rng.integers(1, 3)), replace=False))
+    """One to four different words, at most one of them a number of one to three digits."""
+    count = int(rng.choice([1, 2, 3, 4], p=[0.5, 0.3, 0.12, 0.08]))
+    words = list(rng.choice(WORDS, size=count, replace=False))
     if rng.random() < 0.25:
-        words[int(rng.integers(len(words)))] = str(rng.integers(1, 1000))
+        words[int(rng.integers(count))] = str(rng.integers(1, 1000))
     return [str(word) for word in words]
 
 
@@ -251,8 +189,9 @@ def sign_sprite(rng, words):
     the words with quads in sprite coordinates.
     """
     path = TEXT_FONTS[int(rng.integers(len(TEXT_FONTS)))]
-    height = int(rng.integers(20, 31))
-    while max(text_font(path, height).getlength(word) for word in words) > 0.75 * SIZE:
+    height = int(rng.integers(28, 45) * (1, 0.85, 0.7, 0.6)[len(words) - 1])
+    # With its margins and turned, the sign still has to fit.
+    while max(text_font(path, height).getlength(word) for word in words) + 1.2 * height > 0.88 * SIZE:
         height -= 1
     font = text_font(path, height)
     widths = [font.getlength(word) for word in words]
@@ -278,7 +217,7 @@ def sign_sprite(rng, words):
         draw.text((x, y - top), word, font=font, fill=ink)
         for i, character in enumerate(word):
             left, right = (x + font.getlength(word[:j]) for j in (i, i + 1))
-            index = MARK_NAMES.index(character, 1 + len(KINDS))
+            index = MARK_NAMES.index(character, 1 + len(LOOKS))
             mark.rectangle((left, y, right - 1, y + bottom - top), fill=index)
         right, low = x + width, y + bottom - top
         placed.append(Word(word, [x, y, right, y, right, low, x, low]))
@@ -332,65 +271,124 @@ def mask_box(alpha, origin):
     return (x + left, y + top, x + right, y + bottom)
 
 
-SIDES = {1: (0.28, 0.6), 2: (0.22, 0.5), 3: (0.18, 0.42), 4: (0.15, 0.36)}
+def outline(alpha, origin):
+    """OUTLINE_POINTS points along the largest visible part, clockwise from its topmost, [x, y, ...]."""
+    levels = np.pad(np.asarray(alpha, np.float32), 1)
+    parts = contourpy.contour_generator(z=levels).lines(127.5)
+    ring = max(parts, key=lambda part: abs(area(part)))[:-1]
+    if area(ring) < 0:
+        ring = ring[::-1]
+    ring = np.roll(ring, -int(ring[:, 1].argmin()), axis=0)
+    ring = np.concatenate([ring, ring[:1]])
+    steps = np.hypot(*np.diff(ring, axis=0).T)
+    along = np.concatenate([[0], steps.cumsum()])
+    stops = np.arange(OUTLINE_POINTS) / OUTLINE_POINTS * along[-1]
+    points = np.stack([np.interp(stops, along, ring[:, axis]) for axis in (0, 1)], axis=1)
+    # A pixel's centre lies half a pixel from its edge, and the padding is one pixel wide.
+    return np.clip(points - 0.5 + origin, 0, SIZE).round(1).flatten().tolist()
+
+
+def area(ring):
+    """The area within a ring of points [n, 2]; positive if clockwise with y downwards."""
+    x, y = ring.T
+    return 0.5 * float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
+
+
+# How many things there are besides a sign, and how long the longer side of each may be.
+COUNTS = {1: 0.3, 2: 0.3, 3: 0.2, 4: 0.08, 5: 0.05, 6: 0.03, 7: 0.02, 8: 0.02}
+SIDES = {1: (0.3, 0.6), 2: (0.26, 0.5), 3: (0.22, 0.42), 4: (0.2, 0.36)}
+MANY_SIDES = (0.15, 0.3)
+TINY_SIDES = (0.04, 0.15)
 
 
 def make_scene(split, index):
     """Draw scene number `index` of one of the SPLITS."""
     rng = np.random.default_rng((SPLITS[split], index))
-    image = background(rng)
+    image, background_name = background(rng)
     marks = Image.new("L", image.size)
-    scene = Scene(image, marks)
+    scene = Scene(image, marks, background_name)
 
-    with_sign = rng.random() < 0.65
-    count = int(rng.choice([1, 2, 3] if with_sign else [1, 2, 3, 4]))
-    low, high = SIDES[min(count + with_sign, 4)]
+    with_sign = rng.random() < 0.6
+    count = int(rng.choice(list(COUNTS), p=list(COUNTS.values())))
+    if with_sign:
+        count = min(count, 3)
+    sides = SIDES.get(count + with_sign, MANY_SIDES)
     taken = []
     if with_sign:
         sign = sign_sprite(rng, random_words(rng))
         sign_box = place(rng, sign[0].size, [], 0)
         taken.append(sign_box)
 
-    label = None
+    look = None
     for _ in range(count):
-        if label is None or rng.random() > 0.2:
-            label = str(rng.choice(list(EMOJI)))
-        sprite = thing_sprite(rng, label, SIZE * rng.uniform(low, high))
-        box = place(rng, sprite.size, taken, 0.12)
+        if look is None or rng.random() > 0.2:
+            look = str(rng.choice(list(EMOJI)))
+        low, high = TINY_SIDES if rng.random() < 0.03 else sides
+        sprite = thing_sprite(rng, look, SIZE * rng.uniform(low, high))
+        box = place(rng, sprite.size, taken, 0.15)
         if box is None:
             continue
         taken.append(box)
         alpha = sprite.getchannel("A")
         image.paste(sprite, box[:2], sprite)
         visible = alpha.point(lambda level: 255 * (level > 127))
-        marks.paste(MARK_NAMES.index(label), box, visible)
-        scene.things.append(Thing(label, mask_box(alpha, box[:2])))
+        marks.paste(MARK_NAMES.index(look), box, visible)
+        scene.things.append(Thing(look, mask_box(alpha, box[:2]), outline(alpha, box[:2])))
 
     if with_sign:
         sprite, sign_marks, scene.words = sign
+        alpha = sprite.getchannel("A")
         image.paste(sprite, sign_box[:2], sprite)
         marks.paste(sign_marks, sign_box[:2], sign_marks.point(lambda mark: 255 * (mark > 0)))
-        scene.things.append(Thing("sign", mask_box(sprite.getchannel("A"), sign_box[:2])))
+        scene.things.append(Thing("sign", mask_box(alpha, sign_box[:2]), outline(alpha, sign_box[:2])))
         for word in scene.words:
             word.quad = [value + sign_box[i % 2] for i, value in enumerate(word.quad)]
 
     if rng.random() < 0.2:
-        scene.image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.6)))
-    scene.marks = np.asarray(marks)[CELL // 2 :: CELL, CELL // 2 :: CELL].astype(np.int64)
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.6)))
+    if rng.random() < 0.5:
+        image = compressed(image, int(rng.integers(50, 96)))
+    scene.image = image
+    scene.things.sort(key=lambda thing: thing.box)
+    scene.marks = sampled(marks)
     return scene
 
 
-def write_heldout(folder, count):
-    """Write held-out pictures as JPEG files with their truth in truth.jsonl."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "truth.jsonl", "w", encoding="utf-8") as lines:
-        for index in range(count):
-            scene = make_scene("heldout", index)
-            name = f"{index:03d}.jpg"
-            scene.image.save(folder / name, quality=92, subsampling=0)
-            lines.write(json.dumps({"file": name, **truth(scene)}) + "\n")
+def make_sheet(index):
+    """A picture full of random characters, set as on signs: practice in reading."""
+    rng = np.random.default_rng((SPLITS["train"], 1, index))
+    font = text_font(TEXT_FONTS[int(rng.integers(len(TEXT_FONTS)))], int(rng.integers(18, 45)))
+    _, top, _, bottom = font.getbbox("H")
+    dark, light = random_colour(rng, 0, 80), random_colour(rng, 190, 255)
+    paper, ink = (dark, light) if rng.random() < 0.4 else (light, dark)
+    image, marks = Image.new("RGB", (SIZE, SIZE), paper), Image.new("L", (SIZE, SIZE))
+    draw, mark = ImageDraw.Draw(image), ImageDraw.Draw(marks)
+    mark.rectangle((0, 0, SIZE, SIZE), fill=MARK_NAMES.index("sign"))
+    y = rng.uniform(-5, 10)
+    while y < SIZE:
+        x = rng.uniform(-10, 10)
+        while x < SIZE:
+            character = str(rng.choice(list(CHARACTERS + 3 * " ")))
+            right = x + font.getlength(character)
+            if character != " ":
+                draw.text((x, y - top), character, font=font, fill=ink)
+                index = MARK_NAMES.index(character, 1 + len(LOOKS))
+                mark.rectangle((x, y, right - 1, y + bottom - top), fill=index)
+            x = right
+        y += 1.25 * font.size
+    degrees = rng.uniform(-6, 6)
+    image = image.rotate(degrees, Image.Resampling.BICUBIC)
+    marks = marks.rotate(degrees, Image.Resampling.NEAREST)
+    return Scene(image, sampled(marks), "white")
 
 
-if __name__ == "__main__":
-    write_heldout(Path(__file__).parent / "heldout", 200)
+def sampled(marks):
+    """The marks at the centres of the cells."""
+    return np.asarray(marks)[CELL // 2 :: CELL, CELL // 2 :: CELL].astype(np.int64)
+
+
+def compressed(image, quality):
+    """The image with the artefacts of JPEG."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return Image.open(file).convert("RGB")

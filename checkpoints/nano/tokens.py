@@ -14,6 +14,7 @@ from tokenizers import (
     trainers,
 )
 
+import answers
 import scenes
 
 MASK = "<mask>"
@@ -27,37 +28,21 @@ TASK_TOKENS = [
     *("<region_cap>", "</region_cap>", "<region_to_desciption>", "</region_to_desciption>"),
     *("<proposal>", "</proposal>", "<poly>", "</poly>", "<and>"),
 ]
-ALL_PROMPTS = [
-    *scenes.PROMPTS.values(),
-    "What is the text in the image, with regions?",
-    "Describe in detail what is shown in the image.",
-    "Describe with a paragraph what is shown in the image.",
-    "Locate the objects in the image, with their descriptions.",
-    "Locate the region proposals in the image.",
-    "Locate the phrases in the caption: a",
-    "Locate a in the image with mask",
-    "What is the polygon mask of region",
-    "What is the region ?",
-    "What does the region describe?",
-    "What text is in the region ?",
-]
 VOCABULARY_SIZE = len(BASE_TOKENS) + 256 + 700
 
 
-def corpus():
+def corpus(described):
     """Texts that the merges are learned from; numbers are left out, so digits stay single."""
-    drawn = [scenes.make_scene("train", index) for index in range(600)]
-    yield from (re.sub(r"\d+", "", scenes.text(scene)) for scene in drawn)
-    yield from (scenes.caption(scene) for scene in drawn)
-    words = [*scenes.WORDS, *scenes.KINDS]
+    for scene in described:
+        for task, text, answer, _ in answers.items(scene):
+            yield re.sub(r"<loc_\d+>|\d+", "", f"{answers.prompt(task, text)} {answer}")
+    words = [*scenes.WORDS, *scenes.LOOKS, *map(answers.plural, scenes.LOOKS)]
     for _ in range(3):
         yield from (f"{a} {b}" for a in words for b in words[:: len(words) // 8])
-    for _ in range(20):
-        yield from ALL_PROMPTS
 
 
-def build_tokenizer():
-    """Learn the merges and add the special tokens, in the order of the released models."""
+def build_tokenizer(described):
+    """Learn the merges from what can be said of some scenes and add the special tokens, in the order of the released models."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -67,7 +52,7 @@ def build_tokenizer():
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(corpus(), trainer)
+    tokenizer.train_from_iterator(corpus(described), trainer)
     tokenizer.add_special_tokens([AddedToken(MASK, lstrip=True, special=True)])
     tokenizer.add_special_tokens(
         [AddedToken(token, normalized=False, special=True) for token in [*TASK_TOKENS, IMAGE]]

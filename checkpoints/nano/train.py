@@ -3,20 +3,24 @@
     python checkpoints/nano/train.py
 
 A small Florence-2 that is trained jointly from scratch learns the form of the
-answers and ignores the picture. So there are four phases, each with its minutes:
+answers and ignores the picture. So there are five phases, each with its minutes:
 
-see    the vision tower alone, with a throw-away head that tells what lies in each
+spell  the first stages of the vision tower, on sheets of characters, with a throw-away
+       head that names the character at each place: asked for it only where the tower
+       ends, the same characters take some twenty times as long to learn;
+see    the whole tower, with that head and another one that tells what lies in each
        cell of a fine grid and where the cell's thing begins and ends;
 align  the projector alone, with throw-away heads that ask each image token for the
        tokens of its thing, so that image tokens speak the language model's language;
 read   the projector and the language model, on the tower's features;
-join   everything, with the losses of all of these heads and one answer for each picture.
+join   everything, with the losses of all of these heads and answers about each picture.
 
-Pictures and finished phases are kept in the ignored folder `.cache`; an
-interrupted run goes on after its last finished phase.
+Pictures and the state of the run are kept in the ignored folder `.cache`; an
+interrupted run goes on where its state was last saved.
 """
 
 import argparse
+import copy
 import json
 import math
 import random
@@ -30,25 +34,34 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import Florence2Config, Florence2ForConditionalGeneration
 
+import answers
 import evaluate
 import scenes
 import tokens
+from optimizer import Muon
 from pictures import GRID, IGNORED, MEAN, STD, WORD_TOKENS, Pictures, resized
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
 HERE = Path(__file__).parent
-MINUTES = {"see": 15, "align": 1.7, "read": 15.3, "join": 30}
-RATES = {"see": 1.5e-3, "align": 3e-3, "read": 1.5e-3, "join": 1e-3}
-BATCHES = {"see": 32, "align": 64, "read": 96, "join": 32}
-# Boxes need the most practice.
-READ_TASKS = ["<OD>", "<OD>", "<OCR>", "<CAPTION>"]
-JOIN_TASKS = list(scenes.PROMPTS)
+MINUTES = {"spell": 9, "see": 24, "align": 1.5, "read": 22, "join": 25}
+# Of matrices; everything else learns at VECTOR_RATE.
+RATES = {"spell": 2e-3, "see": 2e-3, "align": 3e-3, "read": 3e-3, "join": 1.5e-3}
+VECTOR_RATE = 1e-3
+BATCHES = {"spell": 32, "see": 32, "align": 64, "read": 96, "join": 32}
+# Tasks that are asked more often than the others.
+WEIGHTS = {"<CAPTION>": 6, "<OD>": 6, "<OCR>": 6, "<OCR_WITH_REGION>": 2, "<REGION_TO_OCR>": 2}
+# The share of sheets among the pictures of `see`, and questions about each picture of `join`.
+SHEETS = 0.5
+QUESTIONS = 2
+SAVED_EVERY = 4.0
 
 INPUT = 128
 SIDE = GRID
 FEATURES = 192
+# The number of stages that `spell` trains, their channels and their map's side.
+SPELLING, SPELLING_FEATURES, SPELLING_SIDE = 2, 64, 16
 WIDTH = 128
 LOCATIONS = 1000
 VISION = {
@@ -94,6 +107,7 @@ def build_model(tokenizer):
         **SPECIAL_IDS,
     )
     model = Florence2ForConditionalGeneration(config)
+    model.generation_config.update(**SPECIAL_IDS, **FORCED_IDS, **SEARCH)
     first = tokenizer.token_to_id("<loc_0>")
     positions = model.model.multi_modal_projector.image_position_embed
     with torch.no_grad():
@@ -129,12 +143,25 @@ class DenseHead(nn.Module):
         return blocks.transpose(2, 3).reshape(len(known), fine, fine, -1)
 
 
+class SpellingHead(nn.Sequential):
+    """The mark at the centre of every token of an early map."""
+
+    def __init__(self):
+        super().__init__(nn.LayerNorm(SPELLING_FEATURES), nn.Linear(SPELLING_FEATURES, len(scenes.MARK_NAMES)))
+
+    def loss(self, features, marks):
+        """Cross entropy of the marks [N, rows, columns] that the map [N, channels, side, side] tells."""
+        centres = (torch.arange(SPELLING_SIDE) + 0.5) * marks.shape[1] / SPELLING_SIDE
+        there = marks[:, centres.long()][:, :, centres.long()]
+        return F.cross_entropy(self(features.flatten(2).transpose(1, 2)).flatten(0, 1), there.flatten())
+
+
 class TokenHeads(nn.Module):
     """What each image token knows of its thing, read off with the language model's embeddings."""
 
     def __init__(self):
         super().__init__()
-        self.labels = nn.Linear(WIDTH, 1 + len(scenes.KINDS))
+        self.labels = nn.Linear(WIDTH, 1 + len(scenes.LOOKS))
         self.corners = nn.Linear(WIDTH, 4 * WIDTH)
         self.words = nn.Linear(WIDTH, WORD_TOKENS * WIDTH)
 
@@ -188,74 +215,116 @@ class Trainer:
         self.work = HERE / ".cache"
         self.work.mkdir(exist_ok=True)
         self.log = HERE / "training.jsonl"
-        self.tokenizer = tokens.build_tokenizer()
-        self.prompts = {
-            task: torch.tensor(self.tokenizer.encode(prompt).ids)
-            for task, prompt in scenes.PROMPTS.items()
-        }
+        self.state = self.work / "state.pt"
+        self.pictures = Pictures(self.work, INPUT, options.pictures)
+        self.sheets = Pictures(self.work, INPUT, options.sheets, "sheets")
+        self.tokenizer = tokens.build_tokenizer(self.pictures.scenes[:400])
         self.model = build_model(self.tokenizer)
         self.tower = self.model.model.vision_tower
+        stages = [nn.Sequential(conv, *blocks) for conv, blocks in zip(self.tower.convs, self.tower.blocks)]
+        self.early, self.late = nn.Sequential(*stages[:SPELLING]), nn.Sequential(*stages[SPELLING:])
         self.projector = self.model.model.multi_modal_projector
-        self.heads = nn.ModuleDict({"dense": DenseHead(), "token": TokenHeads()})
+        self.heads = nn.ModuleDict({"spelling": SpellingHead(), "dense": DenseHead(), "token": TokenHeads()})
         self.token_loss = TokenLoss(self.tokenizer.token_to_id("<loc_0>"))
-        self.pictures = Pictures(self.work, INPUT, options.pictures, self.tokenizer)
+        self.features = None
         self.minutes = 0.0
+        if options.model:
+            self.model.load_state_dict(torch.load(options.model)["model"])
 
     def run(self):
         """All phases that are not finished yet, then the checkpoint and the plot."""
-        if not any(self.work.glob("*.pt")):
+        saved = torch.load(self.state) if self.state.exists() else None
+        if saved:
+            self.model.load_state_dict(saved["model"])
+            self.heads.load_state_dict(saved["heads"])
+            self.minutes = saved["minutes"]
+        else:
             self.log.write_text("")
-        for phase in MINUTES:
-            finished = self.work / f"{phase}.pt"
-            if finished.exists():
-                state = torch.load(finished)
-                self.model.load_state_dict(state["model"])
-                self.heads.load_state_dict(state["heads"])
-                self.minutes = state["minutes"]
-                continue
-            self.run_phase(phase)
-            state = {"model": self.model.state_dict(), "heads": self.heads.state_dict()}
-            torch.save({**state, "minutes": self.minutes}, finished)
+        phases = list(MINUTES)
+        for phase in phases[phases.index(saved["phase"]) if saved else 0 :]:
+            self.run_phase(phase, saved)
+            saved = None
             if phase in ("read", "join"):
                 self.write(phase, probe(self.model, self.tokenizer))
-        export(self.model, self.tokenizer, self.options.output)
+                export(self.model, self.tokenizer, self.options.output)
         plot(self.log, self.options.output / "training.png")
 
-    def run_phase(self, phase):
-        """The steps of one phase until its time is up; after a short rise the rate falls to zero."""
+    def optimizers(self, phase):
+        """Muon for the matrices that a phase trains, AdamW for tables, vectors and convolutions."""
         language = [p for n, p in self.model.named_parameters() if "vision_tower" not in n]
+        table = self.model.get_input_embeddings().weight
+        dense = [*self.heads["spelling"].parameters(), *self.heads["dense"].parameters()]
         weights = {
-            "see": [*self.tower.parameters(), *self.heads["dense"].parameters()],
-            "align": [
-                *self.projector.parameters(),
-                *self.heads["token"].parameters(),
-                self.model.get_input_embeddings().weight,
-            ],
+            "spell": [*self.early.parameters(), *self.heads["spelling"].parameters()],
+            "see": [*self.tower.parameters(), *dense],
+            "align": [*self.projector.parameters(), *self.heads["token"].parameters(), table],
             "read": [*language, *self.heads["token"].parameters()],
             "join": [*self.model.parameters(), *self.heads.parameters()],
         }[phase]
-        optimizer = torch.optim.AdamW(weights, betas=(0.9, 0.98), weight_decay=0.02)
-        if phase in ("align", "read"):
-            self.features = self.cached_features()
+        tables = {id(module.weight) for module in self.model.modules() if isinstance(module, nn.Embedding)}
+        heads = {id(weight) for weight in self.heads.parameters()}
+        matrices = [w for w in weights if w.ndim == 2 and id(w) not in tables | heads]
+        taken = {id(weight) for weight in matrices}
+        others = [weight for weight in weights if id(weight) not in taken]
+        return [
+            Muon(matrices, RATES[phase]),
+            torch.optim.AdamW(others, VECTOR_RATE, betas=(0.9, 0.98), weight_decay=0.02),
+        ]
+
+    def run_phase(self, phase, saved):
+        """The steps of one phase until its time is up; after a short rise the rate falls to zero."""
+        optimizers = self.optimizers(phase)
+        rates = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
+        start = self.minutes
+        if saved:
+            start = saved["start"]
+            for optimizer, state in zip(optimizers, saved["optimizers"]):
+                optimizer.load_state_dict(state)
         limit = MINUTES[phase] * self.options.scale
-        begin, start = time.time(), self.minutes
-        step, reported, averages = 0, start, {}
+        unfinished = self.minutes - start < limit
+        if phase in ("align", "read") and self.features is None and unfinished:
+            self.features = self.cached_features()
+        begin, before = time.time(), self.minutes
+        step, reported, kept, averages = 0, before, before, {}
         while (share := (self.minutes - start) / limit) < 1:
-            for group in optimizer.param_groups:
-                fall = 0.5 + 0.5 * math.cos(math.pi * share)
-                group["lr"] = RATES[phase] * min(1, (step + 1) / 100) * fall
+            for optimizer, rate in zip(optimizers, rates):
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * min(1, (step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * share))
             losses = getattr(self, phase)(share)
-            optimizer.zero_grad(set_to_none=True)
+            for optimizer in optimizers:
+                optimizer.zero_grad(set_to_none=True)
             sum(losses.values()).backward()
+            weights = [w for o in optimizers for group in o.param_groups for w in group["params"]]
             nn.utils.clip_grad_norm_(weights, 1.0)
-            optimizer.step()
+            for optimizer in optimizers:
+                optimizer.step()
             step += 1
-            self.minutes = start + (time.time() - begin) / 60
+            self.minutes = before + (time.time() - begin) / 60
             for name, value in losses.items():
                 averages[name] = 0.98 * averages.get(name, value.item()) + 0.02 * value.item()
             if self.minutes - reported > 0.5:
-                self.write(phase, {"step": step, "seen": step * BATCHES[phase], **averages})
+                self.pictures.gather()
+                self.sheets.gather()
+                self.write(phase, {"step": step, "pictures": len(self.pictures), **averages})
                 reported = self.minutes
+            if self.minutes - kept > SAVED_EVERY:
+                self.save(phase, start, optimizers)
+                kept = self.minutes
+        self.save(phase, start, optimizers)
+
+    def save(self, phase, start, optimizers):
+        """Keep everything that an interrupted run needs to go on."""
+        state = {
+            "phase": phase,
+            "start": start,
+            "minutes": self.minutes,
+            "model": self.model.state_dict(),
+            "heads": self.heads.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        }
+        unfinished = self.state.with_suffix(".part")
+        torch.save(state, unfinished)
+        unfinished.rename(self.state)
 
     def write(self, phase, figures):
         """Append one line to the log."""
@@ -269,18 +338,31 @@ class Trainer:
         """Random numbers of pictures among the first `total` ones."""
         return [self.random.randrange(total) for _ in range(count)]
 
-    def see(self, _share):
-        """Losses of the dense task."""
-        indices = self.some(BATCHES["see"], len(self.pictures))
-        features = self.tower(self.pictures.pixels(indices)).last_hidden_state
-        return self.seen(features, indices)
+    def spell(self, _share):
+        """The loss of the characters of sheets."""
+        indices = self.some(BATCHES["spell"], len(self.sheets))
+        early = self.early(self.sheets.pixels(indices))
+        marks, _ = self.sheets.dense(indices)
+        return {"characters": self.heads["spelling"].loss(early, marks)}
 
-    def seen(self, features, indices):
-        """Losses of the dense head on the features of some pictures."""
+    def see(self, _share):
+        """Losses of the dense tasks, on scenes and sheets: reading needs the most practice."""
+        practice = round(SHEETS * BATCHES["see"])
+        scenes, sheets = BATCHES["see"] - practice, practice
+        _, losses = self.seen(self.some(scenes, len(self.pictures)), self.some(sheets, len(self.sheets)))
+        return losses
+
+    def seen(self, indices, practice):
+        """The tower's features of some scenes, and the dense losses on them and on some sheets."""
+        pixels = torch.cat([self.pictures.pixels(indices), self.sheets.pixels(practice)])
+        parts = zip(self.pictures.dense(indices), self.sheets.dense(practice))
+        marks, boxes = map(torch.cat, parts)
+        early = self.early(pixels)
+        features = self.late(early)
         cells = self.heads["dense"](features)
-        marks, boxes = self.pictures.dense(indices)
         known = ~boxes[..., 0].isnan()
-        return {
+        return features[: len(indices)], {
+            "characters": self.heads["spelling"].loss(early, marks),
             "marks": F.cross_entropy(cells[..., :-4].flatten(0, 2), marks.flatten()),
             "edges": 4 * (cells[..., -4:][known] - boxes[known]).abs().mean(),
         }
@@ -297,7 +379,7 @@ class Trainer:
     def knowledge(self, image, indices):
         """The loss of the token heads on the image tokens of some pictures."""
         embeddings = self.model.get_input_embeddings().weight
-        return self.heads["token"](image, self.pictures.cells(indices), embeddings, self.token_loss)
+        return self.heads["token"](image, self.pictures.cells(indices, self.tokenizer), embeddings, self.token_loss)
 
     def align(self, _share):
         """The loss of what the image tokens know."""
@@ -308,32 +390,36 @@ class Trainer:
     def read(self, share):
         """Losses of one task for each of many pictures, and of what their tokens know."""
         indices = self.some(BATCHES["read"], len(self.features))
-        tasks = [self.random.choice(READ_TASKS) for _ in indices]
         image = self.projector(self.features[indices].float())
         third = len(indices) // 3
         known = 0.3 * self.knowledge(image[:third], indices[:third])
-        return {**self.answer(image, indices, tasks, 30 * 0.1**share), "known": known}
+        return {**self.answer(image, indices, 30 * 0.1**share), "known": known}
 
-    def join(self, _share):
-        """Losses of everything: one task for each picture, and what features and tokens know."""
+    def join(self, share):
+        """Losses of everything: what features and tokens know, and answers about each scene."""
         indices = self.some(BATCHES["join"], len(self.pictures))
-        tasks = [self.random.choice(JOIN_TASKS) for _ in indices]
-        features = self.tower(self.pictures.pixels(indices)).last_hidden_state
+        features, losses = self.seen(indices, self.some(BATCHES["join"] // 2, len(self.sheets)))
         image = self.projector(features)
-        return {
-            **self.seen(features, indices),
-            **self.answer(image, indices, tasks, 4.0),
-            "known": self.knowledge(image, indices),
-        }
+        known = self.knowledge(image, indices)
+        image, indices = image.repeat_interleave(QUESTIONS, 0), np.repeat(indices, QUESTIONS)
+        return {**losses, **self.answer(image, indices, 3 * 0.3**share), "known": known}
 
-    def answer(self, image, indices, tasks, spread):
-        """Losses of the answers to tasks about pictures, given their image tokens."""
-        answers = [torch.tensor(self.pictures.answers[i][t]) for i, t in zip(indices, tasks)]
-        labels = nn.utils.rnn.pad_sequence(answers, batch_first=True, padding_value=IGNORED)
+    def question(self, scene):
+        """Ids of the prompt and of the answer to something that can be asked about a scene."""
+        tasks = {}
+        for task, text, answer, _ in answers.items(scene):
+            tasks.setdefault(task, []).append((answers.prompt(task, text), answer))
+        weights = [WEIGHTS.get(task, 1) for task in tasks]
+        [asked] = self.random.choices(list(tasks.values()), weights)
+        return [torch.tensor(self.tokenizer.encode(text).ids) for text in self.random.choice(asked)]
+
+    def answer(self, image, indices, spread):
+        """Losses of the answer to one question about each of some pictures, given their image tokens."""
+        asked, given = zip(*(self.question(self.pictures.scenes[i]) for i in indices))
+        labels = nn.utils.rnn.pad_sequence(given, batch_first=True, padding_value=IGNORED)
         start = torch.full((len(labels), 1), FORCED_IDS["decoder_start_token_id"])
         pad = SPECIAL_IDS["pad_token_id"]
         given = labels.masked_fill(labels == IGNORED, pad)
-        asked = [self.prompts[task] for task in tasks]
         prompts = nn.utils.rnn.pad_sequence(asked, batch_first=True, padding_value=pad)
         mask = torch.cat([torch.ones(image.shape[:2]), prompts != pad], dim=1).long()
         hidden = self.model.model.language_model(
@@ -350,15 +436,16 @@ def probe(model, tokenizer, count=100):
     """Figures of a model on scenes that belong to neither training nor the held-out pictures."""
     drawn = [scenes.make_scene("probe", index) for index in range(count)]
     pixels = np.stack([resized(scene.image, INPUT) for scene in drawn])
-    truths = [scenes.truth(scene) for scene in drawn]
-    return evaluate.measure(model.eval(), tokenizer, pixels, truths, num_beams=1)[0]
+    known = [evaluate.truths(scene) for scene in drawn]
+    figures, _ = evaluate.measure(model.eval(), tokenizer, pixels, known, num_beams=1)
+    model.train()
+    return figures
 
 
 def export(model, tokenizer, folder):
     """Write the half-precision checkpoint with its configuration and tokenizer files."""
     tokens.write_files(tokenizer, folder)
-    model.generation_config.update(**SPECIAL_IDS, **FORCED_IDS, **SEARCH)
-    model.half().save_pretrained(folder)
+    copy.deepcopy(model).half().save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
     config["text_config"].update({**FORCED_IDS, **SEARCH})
     tokens.write_json(folder / "config.json", config)
@@ -386,7 +473,7 @@ def plot(log, path):
     """Draw the losses of the phases and the measured figures over the minutes."""
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     figure, (losses, metrics) = pyplot.subplots(2, 1, figsize=(8, 7), sharex=True)
-    for name in ("marks", "edges", "known", "words", "locations"):
+    for name in ("characters", "marks", "edges", "known", "words", "locations"):
         known = [row for row in rows if name in row]
         losses.plot([row["minutes"] for row in known], [row[name] for row in known], label=name)
     for name in ("map50", "captions_right", "character_error_rate"):
@@ -405,8 +492,10 @@ def main():
     """Read the options and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scale", type=float, default=1, help="factor on the minutes of all phases")
-    parser.add_argument("--cached", type=int, default=5000, help="pictures of align and read")
-    parser.add_argument("--pictures", type=int, default=24000, help="training pictures to draw")
+    parser.add_argument("--model", type=Path, help="begin with the weights in the state of an earlier run")
+    parser.add_argument("--cached", type=int, default=12000, help="pictures of align and read")
+    parser.add_argument("--pictures", type=int, default=40000, help="training pictures to draw")
+    parser.add_argument("--sheets", type=int, default=8000, help="sheets of characters to draw")
     parser.add_argument("--seed", type=int, default=20261122)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=HERE)
