@@ -5,8 +5,6 @@ const LONGEST_NAP = 5;
 /** Of the time waited so far, so that no answer is late by more than this share. */
 const NAP_SHARE = 0.1;
 
-const neverWoken = new Int32Array(new SharedArrayBuffer(4));
-
 /**
  * Waits for a software device. While something is due, Dawn in Node asks for it in every turn of the event loop,
  * without rest; where the processor is the device, asking takes half of the time of whoever computes the answer.
@@ -14,6 +12,7 @@ const neverWoken = new Int32Array(new SharedArrayBuffer(4));
  */
 export async function waitPatiently<T>(answer: Promise<T>): Promise<T> {
   if (!isNode) return answer;
+  const neverWoken = new Int32Array(new SharedArrayBuffer(4));
   const start = performance.now();
   let isDue = true;
   const nap = () => {

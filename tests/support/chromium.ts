@@ -21,6 +21,9 @@ const FLAGS = [
   "--disable-sync",
 ];
 
+/** Milliseconds. */
+const PATIENCE = 300_000;
+
 interface Message {
   readonly id?: number;
   readonly error?: { readonly message: string };
@@ -81,10 +84,13 @@ export class Page {
     return result.value;
   }
 
-  /** Waits until an expression is true. */
+  /** Waits until an expression is true; a page that broke down stays as it is for ever. */
   async until(condition: string): Promise<void> {
-    while (!(await this.evaluate<boolean>(condition)))
+    const end = performance.now() + PATIENCE;
+    while (!(await this.evaluate<boolean>(condition))) {
+      if (performance.now() > end) throw new Error(`after ${PATIENCE} ms still not true: ${condition}`);
       await new Promise((resolve) => setTimeout(resolve, 200));
+    }
   }
 
   async close(): Promise<void> {
