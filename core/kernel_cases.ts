@@ -34,7 +34,7 @@ export interface KernelCases<Case extends { readonly name: string }> {
   /** The least bytes a call must move, and its arithmetic operations (a multiply-add is two). */
   readonly work: (testCase: Case) => { readonly bytes: number; readonly operations: number };
   /** |gpu - twin| <= tolerance * (1 + |twin|), element by element, in f32. */
-  readonly tolerance: number;
+  readonly tolerance: number | ((testCase: Case) => number);
 }
 
 export function kernelCases<

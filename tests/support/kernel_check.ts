@@ -98,8 +98,9 @@ export async function checkCase(
 ) {
   const expected = await runCase(new CpuRunner(), suite, testCase, undefined, format);
   const found = await runCase(gpu, suite, testCase, variant, format);
+  const tolerance = typeof suite.tolerance === "number" ? suite.tolerance : suite.tolerance(testCase);
   for (const [name, { data, columns }] of expected) {
-    const { faults, report } = compare(found.get(name)!.data, data, suite.tolerance, columns);
+    const { faults, report } = compare(found.get(name)!.data, data, tolerance, columns);
     if (faults > 0) return `${suite.kernel.name}/${variant}, ${testCase.name}, ${name}: ${report}`;
   }
   return undefined;
