@@ -1,0 +1,33 @@
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect, it } from "vitest";
+
+it("the package has what the library and its command read, and nothing else", () => {
+  const cwd = fileURLToPath(new URL("..", import.meta.url));
+  const output = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+    cwd,
+    encoding: "utf8",
+  });
+  const [{ files }] = JSON.parse(output) as [{ files: { path: string }[] }];
+  const paths = files.map(({ path }) => path);
+  expect(paths.filter((path) => !path.startsWith("dist/")).sort()).toEqual(
+    [
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "checkpoints/nano/README.md",
+      "checkpoints/nano/added_tokens.json",
+      "checkpoints/nano/config.json",
+      "checkpoints/nano/generation_config.json",
+      "checkpoints/nano/model.safetensors",
+      "checkpoints/nano/merges.txt",
+      "checkpoints/nano/preprocessor_config.json",
+      "checkpoints/nano/special_tokens_map.json",
+      "checkpoints/nano/tokenizer.json",
+      "checkpoints/nano/tokenizer_config.json",
+      "checkpoints/nano/vocab.json",
+      "examples/scene.png",
+      "package.json",
+    ].sort(),
+  );
+});
