@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Florence2Error } from "../core/errors.ts";
 import { Florence2 } from "../model/florence2.ts";
+import { compare, comparisonTable } from "./comparison.ts";
 import { openDataSet } from "./data/data_set.ts";
 import { type Origin, PredictionFile } from "./predictions.ts";
 import { ProgressBar } from "./progress.ts";
@@ -24,9 +25,12 @@ folder. A run that was stopped goes on where it was.
   --task TASK         only this task; of COCO's captions, the task to ask (default: <CAPTION>)
   --limit N           only the first N pictures
   --batch N           pictures seen at a time (default: 8)
+  --dtype NAME        how matrices are held: auto, f32, f16 (default: auto, as the file has them)
   --device NAME       auto, gpu or cpu (default: auto)
   --num-beams N       hypotheses of beam search (default: the model's own)
   --max-new-tokens N  length of an answer at most (default: the model's own)
+  --compare FILE      predictions of another run, such as one by transformers or of another dtype: tells how many
+                      answers are the same, token for token, and lists the others
   --output DIR        where predictions and report go (default: out/eval/MODEL/FILE)
   --help
 `;
@@ -46,9 +50,11 @@ async function main(args: string[]): Promise<void> {
       task: { type: "string" },
       limit: { type: "string" },
       batch: { type: "string", default: "8" },
+      dtype: { type: "string", default: "auto" },
       device: { type: "string", default: "auto" },
       "num-beams": { type: "string" },
       "max-new-tokens": { type: "string" },
+      compare: { type: "string" },
       output: { type: "string" },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -68,11 +74,16 @@ async function main(args: string[]): Promise<void> {
     "model files": existsSync(values.model) ? fingerprint(modelFiles(values.model)) : null,
     data: basename(values.data),
     "data file": fingerprint([values.data]),
+    dtype: values.dtype,
     "beams of search": numBeams ?? null,
     "new tokens at most": maxNewTokens ?? null,
   };
+  const others = values.compare === undefined ? undefined : otherPredictions(values.compare);
   const predictions = new PredictionFile(join(folder, "predictions.jsonl"), origin);
-  const model = await Florence2.fromPretrained(values.model, { device: values.device as "auto" });
+  const model = await Florence2.fromPretrained(values.model, {
+    dtype: values.dtype as "auto",
+    device: values.device as "auto",
+  });
   try {
     process.stderr.write(`${origin.model} on ${model.device.name}, ${dataSet.pictures.length} pictures\n`);
     const bar = new ProgressBar();
@@ -87,9 +98,22 @@ async function main(args: string[]): Promise<void> {
   }
   const findings = judgeAll(dataSet, predictions);
   process.stdout.write(`${figuresTable(findings)}\n`);
+  const comparison =
+    others && `Beside ${values.compare}:\n\n${comparisonTable(compare(dataSet, predictions, others))}`;
+  if (comparison) process.stdout.write(`\n${comparison}\n`);
   const pictures = dataSet.pictures.length;
-  const report = writeReport(folder, findings, { ...origin, pictures, device: model.device.name });
+  const report = writeReport(
+    folder,
+    findings,
+    { ...origin, pictures, device: model.device.name },
+    comparison,
+  );
   process.stderr.write(`Report: ${report}\n`);
+}
+
+function otherPredictions(path: string): PredictionFile {
+  if (existsSync(path)) return new PredictionFile(path, {});
+  throw new Florence2Error("file_not_found", `${path}, which --compare names, is not there.`, { path });
 }
 
 /** Weights and configuration; other files may stand beside them and change. */

@@ -16,6 +16,8 @@ export interface Prediction {
   readonly answer: unknown;
   readonly tokens: readonly number[];
   readonly score: number;
+  /** By how much the beams that the search kept were better than the next one, at the least, if it was watched. */
+  readonly margin?: number;
 }
 
 /** What answers depend on; only answers of the same origin are kept in one file. */

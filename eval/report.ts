@@ -14,7 +14,11 @@ export function figuresTable(findings: readonly TaskFindings[]): string {
       shown(value),
     ]),
   );
-  const head = ["task", "prompts", "figure", "value"];
+  return asTable(["task", "prompts", "figure", "value"], rows);
+}
+
+/** Rows in Markdown; every second column is of figures, to the right. */
+export function asTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell, i) => (i % 2 === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join(" | ")} |`;
@@ -26,9 +30,15 @@ export function figuresTable(findings: readonly TaskFindings[]): string {
  * Writes `report.md` with the table and the plots, the plots as SVG, and `figures.json` into a folder.
  *
  * @param origin what was measured with what, for the head of the report
+ * @param comparison a table to stand after the figures
  * @returns the path of the report
  */
-export function writeReport(folder: string, findings: readonly TaskFindings[], origin: Origin): string {
+export function writeReport(
+  folder: string,
+  findings: readonly TaskFindings[],
+  origin: Origin,
+  comparison?: string,
+): string {
   mkdirSync(folder, { recursive: true });
   const plots = findings.flatMap(plotsOf);
   for (const { file, svg } of plots) writeFileSync(join(folder, file), svg);
@@ -40,6 +50,7 @@ export function writeReport(folder: string, findings: readonly TaskFindings[], o
       .map(([name, value]) => `- ${name}: ${value ?? "as the model has it"}`)
       .join("\n"),
     figuresTable(findings),
+    ...(comparison ? [comparison] : []),
     ...plots.map(({ file, title }) => `![${title}](${file})`),
   ];
   const report = join(folder, "report.md");

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { compare, comparisonTable } from "../eval/comparison.ts";
 import { openDataSet } from "../eval/data/data_set.ts";
 import type { TrueBoxes, TruePolygons, TrueQuads } from "../eval/data/truth.ts";
 import { type Prediction, PredictionFile } from "../eval/predictions.ts";
@@ -334,6 +335,28 @@ describe("an evaluation", () => {
     }
     const { tasks } = JSON.parse(readFileSync(join(folder, "report", "figures.json"), "utf8"));
     expect(tasks[3]).toMatchObject({ task: "<OD>", prompts: 2, figures: { AR1: 1, APs: null } });
+  });
+
+  it("is compared with another run, token for token", async () => {
+    const dataSet = await openScenes({ task: "<OCR>" });
+    const ours = openPredictions();
+    await answerAll((await madeUpModel()).model, dataSet, ours, quietly);
+    expect(compare(dataSet, ours, ours).differences).toEqual([]);
+
+    const theirs = new PredictionFile(join(folder, "theirs.jsonl"), {});
+    const [first, second] = dataSet.pictures.map(({ file, prompts }) => ours.find(file, prompts[0]!)!);
+    theirs.append([{ ...first!, tokens: [2, 0, 7, 2], margin: 2e-6, score: -1.25 }]);
+    const half = compare(dataSet, ours, theirs);
+    expect([...half.prompts]).toEqual([["<OCR>", 1]]);
+    expect(half.differences).toMatchObject([{ file: "scene.png", task: "<OCR>", place: 2 }]);
+    theirs.append([{ ...second!, tokens: [...second!.tokens, 2] }]);
+    const whole = compare(dataSet, ours, new PredictionFile(theirs.path, {}));
+    expect(whole.differences.map(({ place }) => place)).toEqual([2, 3]);
+    const table = comparisonTable({ ...half, prompts: new Map([["<OCR>", 8]]) });
+    expect(table).toMatch(/\| `<OCR>` +\| +8 \| +7 +\| 87\.50 % \|/);
+    expect(table).toContain(
+      "| scene.png `<OCR>` |          2 | -1.000000 / -1.250000 |               2.0e-6 |",
+    );
   });
 
   it("has no figures where there is nothing to measure", async () => {

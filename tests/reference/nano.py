@@ -1,12 +1,13 @@
-"""Answers of the bundled checkpoint by transformers: everything asked about 50 held-out pictures.
+"""Answers of the bundled checkpoint by transformers: everything asked about the first held-out pictures.
 
-Writes tests/fixtures/nano/answers.json: by picture, task and text the token ids of the best of 3 beams, its
+Writes predictions as `npm run eval -- --compare` reads them: by picture, task and text the tokens of the best of 3 beams, its
 score, and the margin: by how much the beams that search kept were better than the next one, at the least. Where
 that is no more than rounding, the answer is one of two.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 from tokenizers import Tokenizer
+from transformers import __version__ as version
 from transformers import Florence2ForConditionalGeneration, LogitsProcessor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,8 +25,7 @@ sys.path.insert(0, str(NANO))
 
 from answers import prompt  # noqa: E402
 
-OUTPUT = ROOT / "tests" / "fixtures" / "nano" / "answers.json"
-PICTURES = 50
+OUTPUT = ROOT / "tests" / "fixtures" / "nano" / "answers.jsonl"
 MAX_NEW_TOKENS = 96
 
 
@@ -56,36 +57,44 @@ class Margin(LogitsProcessor):
         return scores
 
 
+def line(value: dict) -> str:
+    return json.dumps(value) + "\n"
+
+
 @torch.no_grad()
 def main() -> None:
-    torch.set_num_threads(2)
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--pictures", type=int, default=50)
+    options.add_argument("--output", type=Path, default=OUTPUT)
+    options.add_argument("--threads", type=int, default=2)
+    options = options.parse_args()
+    torch.set_num_threads(options.threads)
     model = Florence2ForConditionalGeneration.from_pretrained(NANO, dtype=torch.float32, attn_implementation="eager").eval()
     tokenizer = Tokenizer.from_file(str(NANO / "tokenizer.json"))
     settings = json.loads((NANO / "preprocessor_config.json").read_text())
     image = [tokenizer.token_to_id("<image>")] * settings["image_seq_length"]
     truth = (NANO / "heldout" / "truth.jsonl").read_text().splitlines()
-    rows = []
-    for line in map(json.loads, truth[:PICTURES]):
-        pixels = pixel_values(NANO / "heldout" / line["file"], settings["size"]["width"])
-        for question in line["prompts"]:
-            task, text = question["task"], question.get("text")
-            ids = torch.tensor([image + tokenizer.encode(prompt(task, text)).ids])
-            margin = Margin(model.generation_config.num_beams)
-            output = model.generate(
-                input_ids=ids,
-                logits_processor=[margin],
-                attention_mask=torch.ones_like(ids),
-                pixel_values=pixels,
-                max_new_tokens=MAX_NEW_TOKENS,
-                return_dict_in_generate=True,
-                output_scores=True,
-            )
-            row = {"picture": line["file"], "task": task} | ({} if text is None else {"text": text})
-            best = {"ids": output.sequences[0].tolist(), "score": output.sequences_scores[0].item()}
-            rows.append(row | best | {"margin": margin.least})
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    lines = ",\n".join("  " + json.dumps(row) for row in rows)
-    OUTPUT.write_text(f'{{"max_new_tokens": {MAX_NEW_TOKENS}, "answers": [\n{lines}\n]}}\n')
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    with open(options.output, "w", encoding="utf-8") as output:
+        output.write(line({"model": NANO.name, "by": f"transformers {version}", "new tokens at most": MAX_NEW_TOKENS}))
+        for picture in map(json.loads, truth[: options.pictures]):
+            pixels = pixel_values(NANO / "heldout" / picture["file"], settings["size"]["width"])
+            for question in picture["prompts"]:
+                task, text = question["task"], question.get("text")
+                ids = torch.tensor([image + tokenizer.encode(prompt(task, text)).ids])
+                margin = Margin(model.generation_config.num_beams)
+                found = model.generate(
+                    input_ids=ids,
+                    logits_processor=[margin],
+                    attention_mask=torch.ones_like(ids),
+                    pixel_values=pixels,
+                    max_new_tokens=MAX_NEW_TOKENS,
+                    return_dict_in_generate=True,
+                    output_scores=True,
+                )
+                row = {"file": picture["file"], "task": task} | ({} if text is None else {"text": text})
+                best = {"tokens": found.sequences[0].tolist(), "score": found.sequences_scores[0].item()}
+                output.write(line(row | best | {"margin": margin.least}))
 
 
 if __name__ == "__main__":
