@@ -3,7 +3,8 @@
 //
 // One workgroup of 64 invocations per 16 x 128 outputs; lane l computes 16 rows of columns l and l + 64. Every
 // lane reads the weights of its columns itself; of x, lane s of a subgroup reads rows s % 8 and 8 + s % 8 and
-// tells them to the others. For devices with slow workgroup memory, and subgroups of at least 8.
+// tells them to the others. Up to 4 rows, as decoding has them, cost no more than they need. For devices with slow
+// workgroup memory, and subgroups of at least 8.
 
 struct Params {
   M: u32,
@@ -31,6 +32,7 @@ override NORM: u32 = 0;
 @group(1) @binding(0) var<uniform> params: Params;
 
 const ROWS = 16u;
+const FEW = 4u;
 const LANES = 64u;
 
 @compute @workgroup_size(LANES)
@@ -59,10 +61,14 @@ fn main(
   let lower_statistics = statistics[8u + subgroup_lane % 8u];
   let left_column = min(column, last_column) * vectors;
   let right_column = min(column + LANES, last_column) * vectors;
+  let are_many = params.M - first_row > FEW;
   var sums: array<vec2f, ROWS>;
   for (var k = 0u; k < vectors; k++) {
     var upper = x[upper_row + k];
-    var lower = x[lower_row + k];
+    var lower = vec4f(0.0);
+    if (are_many) {
+      lower = x[lower_row + k];
+    }
     if (NORM == NORM_OF_X) {
       upper = normalized(upper, upper_statistics, k);
       lower = normalized(lower, lower_statistics, k);
@@ -75,24 +81,26 @@ fn main(
       sums[1] += subgroupBroadcast(upper[j], 1u) * weights;
       sums[2] += subgroupBroadcast(upper[j], 2u) * weights;
       sums[3] += subgroupBroadcast(upper[j], 3u) * weights;
-      sums[4] += subgroupBroadcast(upper[j], 4u) * weights;
-      sums[5] += subgroupBroadcast(upper[j], 5u) * weights;
-      sums[6] += subgroupBroadcast(upper[j], 6u) * weights;
-      sums[7] += subgroupBroadcast(upper[j], 7u) * weights;
-      sums[8] += subgroupBroadcast(lower[j], 0u) * weights;
-      sums[9] += subgroupBroadcast(lower[j], 1u) * weights;
-      sums[10] += subgroupBroadcast(lower[j], 2u) * weights;
-      sums[11] += subgroupBroadcast(lower[j], 3u) * weights;
-      sums[12] += subgroupBroadcast(lower[j], 4u) * weights;
-      sums[13] += subgroupBroadcast(lower[j], 5u) * weights;
-      sums[14] += subgroupBroadcast(lower[j], 6u) * weights;
-      sums[15] += subgroupBroadcast(lower[j], 7u) * weights;
+      if (are_many) {
+        sums[4] += subgroupBroadcast(upper[j], 4u) * weights;
+        sums[5] += subgroupBroadcast(upper[j], 5u) * weights;
+        sums[6] += subgroupBroadcast(upper[j], 6u) * weights;
+        sums[7] += subgroupBroadcast(upper[j], 7u) * weights;
+        sums[8] += subgroupBroadcast(lower[j], 0u) * weights;
+        sums[9] += subgroupBroadcast(lower[j], 1u) * weights;
+        sums[10] += subgroupBroadcast(lower[j], 2u) * weights;
+        sums[11] += subgroupBroadcast(lower[j], 3u) * weights;
+        sums[12] += subgroupBroadcast(lower[j], 4u) * weights;
+        sums[13] += subgroupBroadcast(lower[j], 5u) * weights;
+        sums[14] += subgroupBroadcast(lower[j], 6u) * weights;
+        sums[15] += subgroupBroadcast(lower[j], 7u) * weights;
+      }
     }
   }
 
   // Rows move up as they are stored: without an index that varies, all stay in registers, and compilers
   // that do not unroll this are quick about it.
-  for (var row = first_row; row < first_row + ROWS; row++) {
+  for (var row = first_row; row <= min(first_row + ROWS - 1u, last_row); row++) {
     store(first_row, row, column, sums[0].x);
     store(first_row, row, column + LANES, sums[0].y);
     for (var i = 1u; i < ROWS; i++) {
