@@ -4,13 +4,12 @@
  */
 import { Florence2Error } from "../core/errors.ts";
 import { openFile, type RangedFile } from "../core/files.ts";
+import { joinedFile, Pieces } from "./pieces.ts";
 import type { Progress } from "./progress.ts";
-import { fileUrl, type Repository } from "./repository.ts";
-import { download, fileInfo, type Sink } from "./requests.ts";
+import { fileUrl, noSuchFile, type Repository } from "./repository.ts";
+import { download, fileInfo } from "./requests.ts";
 
 const CACHE = "florence2-webgpu";
-/** Bytes of a download that are handed over to the browser, which need not keep them in memory. */
-const PIECE = 16 * 2 ** 20;
 
 export class BrowserCache {
   readonly #repository: Repository;
@@ -47,7 +46,8 @@ export class BrowserCache {
   async open(name: string): Promise<RangedFile> {
     this.#progress.step("initiate", name);
     const kept = await this.#kept(name);
-    const blob = kept?.ok ? await kept.blob() : await this.#fetch(name);
+    if (kept?.ok === false) throw noSuchFile(this.#repository, name);
+    const blob = (kept && (await this.#joined(name, kept))) ?? (await this.#fetch(name));
     this.#progress.advance(name, blob.size, blob.size);
     this.#progress.step("done", name);
     return openFile(new File([blob], name), { signal: this.#repository.signal });
@@ -56,13 +56,18 @@ export class BrowserCache {
   async #fetch(name: string): Promise<Blob> {
     return this.#orMissing(name, async (commit) => {
       this.#progress.step("download", name);
-      const sink = blobSink();
+      const url = fileUrl(this.#repository, commit, name);
+      const sink = await Pieces.open(await this.#cache, url, (...entry) => this.#keep(...entry));
       await download(this.#repository, commit, name, sink, undefined, (loaded, total) =>
         this.#progress.advance(name, loaded, total),
       );
-      await this.#keep(fileUrl(this.#repository, commit, name), new Response(sink.blob()));
-      return sink.blob();
+      return sink.finish();
     });
+  }
+
+  async #joined(name: string, last: Response): Promise<Blob | undefined> {
+    const url = fileUrl(this.#repository, await this.#pinned(), name);
+    return joinedFile((await this.#cache)!, url, last);
   }
 
   /** What is known of a file without the hub: its content, or that there is none (status 404). */
@@ -77,7 +82,7 @@ export class BrowserCache {
       return await ask(commit);
     } catch (error) {
       if (error instanceof Florence2Error && error.code === "file_not_found") {
-        await this.#keep(fileUrl(this.#repository, commit, name), new Response(null, { status: 404 }));
+        await this.#keep(fileUrl(this.#repository, commit, name).href, new Response(null, { status: 404 }));
       }
       throw error;
     }
@@ -98,7 +103,7 @@ export class BrowserCache {
       // With a copy at hand, a network that is down is not waited for.
       const attempts = earlier === undefined ? undefined : 1;
       const { commit = revision } = await fileInfo(repository, revision, "config.json", attempts);
-      await this.#keep(reference, new Response(commit));
+      await this.#keep(reference.href, new Response(commit));
       return commit;
     } catch (error) {
       signal?.throwIfAborted();
@@ -111,36 +116,17 @@ export class BrowserCache {
     }
   }
 
-  async #keep(url: URL, response: Response): Promise<void> {
+  /** Whether the response is kept: always, where there is no cache that could. */
+  async #keep(url: string, response: Response): Promise<boolean> {
     try {
-      await (await this.#cache)?.put(url.href, response);
+      await (await this.#cache)?.put(url, response);
+      return true;
     } catch (error) {
+      const reason = (error as Error).message;
       this.#warn(
-        `The browser does not keep ${url.pathname} (${(error as Error).message}): it is fetched again next time.`,
+        `The browser does not keep ${new URL(url).pathname} (${reason}): it is fetched again next time.`,
       );
+      return false;
     }
   }
-}
-
-function blobSink(): Sink & { blob(): Blob } {
-  let whole = new Blob();
-  let pending: Uint8Array<ArrayBuffer>[] = [];
-  let bytes = 0;
-  const blob = (): Blob => {
-    whole = new Blob([whole, ...pending]);
-    [pending, bytes] = [[], 0];
-    return whole;
-  };
-  return {
-    blob,
-    length: async () => whole.size + bytes,
-    async truncate(to) {
-      whole = blob().slice(0, to);
-    },
-    async append(chunk) {
-      pending.push(chunk);
-      bytes += chunk.length;
-      if (bytes >= PIECE) blob();
-    },
-  };
 }

@@ -110,10 +110,7 @@ export function refusal(repository: Repository, name: string, response: Response
     const message = `The hub denies access to ${id} (status 403) ${quote(remark)}: check what the token in HF_TOKEN may read.`;
     return new Florence2Error("access_denied", message, details);
   }
-  if (reason === "EntryNotFound" || status === 404) {
-    const message = `${name} does not exist in ${id}, revision ${quote(revision)}.`;
-    return new Florence2Error("file_not_found", message, { ...details, reason });
-  }
+  if (reason === "EntryNotFound" || status === 404) return noSuchFile(repository, name, { status, reason });
   const isTransient = [408, 425, 429].includes(status) || status >= 500;
   const problem = `the hub answered with status ${status}${remark && ` ${quote(remark)}`}`;
   return downloadFailed(repository, name, problem, {
@@ -121,6 +118,16 @@ export function refusal(repository: Repository, name: string, response: Response
     status,
     retryAfter: isTransient ? response.headers.get("retry-after") : undefined,
   });
+}
+
+/** The error for a file that a repository does not have. */
+export function noSuchFile(
+  { id, revision }: Repository,
+  name: string,
+  details: Readonly<Record<string, unknown>> = {},
+): Florence2Error {
+  const message = `${name} does not exist in ${id}, revision ${quote(revision)}.`;
+  return new Florence2Error("file_not_found", message, { repository: id, revision, file: name, ...details });
 }
 
 /** An error of a download. It may succeed when tried again if `isTransient`. */

@@ -1,49 +1,30 @@
 /**
- * The page examples/browser.html with the compiled library in a real browser on software WebGPU. Skipped where
- * there is no Chromium (Debian: apt-get install chromium), as on the machines that run CI, or no build.
+ * The page examples/browser.html as `npm run serve` serves it, in a real browser on software WebGPU. Skipped where
+ * there is no Chromium (Debian: apt-get install chromium), as on the machines that run CI.
  */
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { extname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Florence2, loadImage } from "../index.ts";
 import { chromium, Page } from "./support/chromium.ts";
 import { gpuMissing } from "./support/gpu.ts";
+import { loaded, type Served, serve } from "./support/serve.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const TYPES: Readonly<Record<string, string>> = { ".html": "text/html", ".js": "text/javascript" };
 const TASKS = ["<CAPTION>", "<OD>", "<OCR>"] as const;
 const PICTURES = ["examples/scene.png", "checkpoints/nano/heldout/000.jpg"];
-const missing = chromium
-  ? existsSync(join(root, "dist/.built")) || "npm run build"
-  : "apt-get install chromium";
 
-describe.skipIf(missing !== true)(`in a browser (needs: ${missing === true ? chromium : missing})`, () => {
-  let server: Server;
+describe.skipIf(!chromium)(`in a browser (needs: ${chromium ?? "apt-get install chromium"})`, () => {
+  let served: Served;
   let page: Page;
   beforeAll(async () => {
-    server = createServer(async (request, response) => {
-      const path = join(root, new URL(request.url!, "http://localhost").pathname);
-      const content = await readFile(path).catch(() => undefined);
-      response.writeHead(content ? 200 : 404, {
-        "content-type": TYPES[extname(path)] ?? "application/octet-stream",
-      });
-      response.end(content);
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    page = await Page.open(
-      `http://127.0.0.1:${(server.address() as AddressInfo).port}/examples/browser.html`,
-    );
-    await page.until(
-      `!["", "Loading"].includes(document.querySelector("#status")?.textContent.split(" ")[0] ?? "")`,
-    );
+    served = await serve();
+    page = await Page.open(served.page);
+    await loaded(page);
   });
   afterAll(async () => {
     await page?.close();
-    server?.close();
+    served?.stop();
   });
 
   it("the page loads the bundled checkpoint onto WebGPU", async () => {

@@ -31,18 +31,22 @@ const NAMES = Object.keys(files) as (keyof typeof files)[];
 
 /** A Cache API in memory. */
 function cacheStorage(refuse?: (response: Response) => Error | undefined) {
-  const kept = new Map<string, { content: Blob; status: number }>();
+  const kept = new Map<string, { content: Blob; status: number; headers: Headers }>();
   return {
     kept,
     open: async () => ({
       async match(url: string) {
         const found = kept.get(url);
-        return found && new Response(found.status === 404 ? null : found.content, { status: found.status });
+        return found && new Response(found.status === 404 ? null : found.content, found);
       },
       async put(url: string, response: Response) {
         const error = refuse?.(response);
         if (error) throw error;
-        kept.set(url, { content: await response.blob(), status: response.status });
+        const { status, headers } = response;
+        kept.set(url, { content: await response.blob(), status, headers });
+      },
+      async delete(url: string) {
+        return kept.delete(url);
       },
     }),
   };
@@ -63,14 +67,16 @@ describe("a cache in the browser", () => {
   const warnings: string[] = [];
   const newCache = ({
     token,
+    signal,
     onProgress,
   }: {
     token?: string;
+    signal?: AbortSignal;
     onProgress?: (event: DownloadEvent) => void;
   } = {}) => {
     warnings.length = 0;
     return new BrowserCache(
-      repositoryOf(REPOSITORY, { endpoint: hub.url, token }, undefined, HURRY),
+      repositoryOf(REPOSITORY, { endpoint: hub.url, token }, signal, HURRY),
       new Progress(REPOSITORY, onProgress),
       (message) => warnings.push(message),
     );
@@ -79,7 +85,9 @@ describe("a cache in the browser", () => {
     for (const name of NAMES)
       expect(sha256Of(await contentOf(cache, name)), name).toBe(sha256Of(files[name]));
     expect(await cache.has("absent.json")).toBe(false);
+    await expect(cache.open("absent.json")).rejects.toEqual(florenceError("file_not_found", "absent.json"));
   };
+  const ranges = () => hub.requests.flatMap(({ host, headers }) => (host === "cdn" ? [headers.range] : []));
   const gets = () => hub.requests.filter(({ method }) => method === "GET").length;
 
   it("fetches nothing twice, and works without the hub afterwards", async () => {
@@ -106,8 +114,37 @@ describe("a cache in the browser", () => {
     vi.stubGlobal("caches", cacheStorage());
     hub.faults = [faultAt("cdn weights", 2, cut(0.5)), faultAt("get config", 1, chunked(1))];
     await fetchAll();
-    const ranges = hub.requests.flatMap(({ host, headers }) => (host === "cdn" ? [headers.range] : []));
-    expect(ranges).toEqual([undefined, "bytes=8500000-", "bytes=12750000-"]);
+    expect(ranges()).toEqual([undefined, "bytes=8500000-", "bytes=12750000-"]);
+  });
+
+  it("goes on where a page was left, in whole pieces", async () => {
+    const storage = cacheStorage();
+    vi.stubGlobal("caches", storage);
+    const PIECE = 16 * 2 ** 20;
+    const controller = new AbortController();
+    const left = newCache({
+      signal: controller.signal,
+      onProgress: (event) => {
+        if (event.status === "progress" && event.loaded > PIECE) controller.abort(new Error("left"));
+      },
+    });
+    await expect(left.open("model.safetensors")).rejects.toThrow("left");
+    hub.requests.length = 0;
+    await fetchAll();
+    expect(ranges()).toEqual([`bytes=${PIECE}-`]);
+    // A server that sends all of it again is believed, and a piece that is gone is fetched again.
+    const piece = [...storage.kept.keys()].find((url) => url.endsWith("?piece=0"))!;
+    storage.kept.delete(piece.replace("?piece=0", ""));
+    hub.faults = [
+      faultAt("cdn weights", 1, (_, answer) => {
+        Object.assign(answer, { status: 200, body: files["model.safetensors"] });
+        return undefined;
+      }),
+    ];
+    await fetchAll();
+    storage.kept.delete(piece);
+    await fetchAll();
+    expect([...storage.kept.keys()].filter((url) => url.includes("?piece="))).toEqual([piece]);
   });
 
   it.each([

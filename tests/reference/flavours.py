@@ -144,7 +144,7 @@ class Flavours:
                 if name == "image_projection":
                     values = values.T
                 if name == SHARED:
-                    mean = values.mean(0, keepdim=True).bfloat16().float()
+                    mean = exact(values.mean(0, keepdim=True).numpy())
                     values = torch.cat([values, mean.expand(len(state[target]) - len(values), -1)])
                 state[target].copy_(values)
         return model

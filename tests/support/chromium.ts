@@ -45,7 +45,7 @@ export class Page {
     const { targetId } = targetInfos.find(({ type }: { type: string }) => type === "page");
     const { sessionId } = await page.#send("Target.attachToTarget", { targetId, flatten: true });
     page.#session = sessionId;
-    await page.#send("Page.navigate", { url });
+    await page.goTo(url);
     return page;
   }
 
@@ -70,6 +70,10 @@ export class Page {
       for (const id of this.#waiting.keys())
         this.#receive({ id, error: { message: `the browser ended: ${code}` } });
     });
+  }
+
+  async goTo(url: string): Promise<void> {
+    await this.#send("Page.navigate", { url });
   }
 
   /** The value of an expression, awaited; what it throws is thrown here. */

@@ -44,6 +44,7 @@ export const REPOSITORY = "florence/tiny";
 /** What lets pages of other hosts read, as the hub has it. */
 const CORS = {
   "access-control-allow-origin": "*",
+  "access-control-allow-headers": "Authorization, Range",
   "access-control-expose-headers":
     "X-Repo-Commit, X-Error-Code, ETag, X-Linked-Size, X-Linked-ETag, Content-Range",
 };
@@ -130,9 +131,15 @@ export async function startHub(files: Readonly<Record<string, Uint8Array>>): Pro
 
   const serve = (host: "hub" | "cdn") => async (incoming: IncomingMessage, response: ServerResponse) => {
     const { method = "", url: path = "", headers } = incoming;
+    // Browsers ask first whether a page may send its token.
+    if (method === "OPTIONS") {
+      response.writeHead(204, CORS).end();
+      return;
+    }
     const request = { method, host, path, headers };
     state.requests.push(request);
     const planned = answerOf(request);
+    Object.assign(planned.headers, CORS);
     for (const fault of state.faults) if ((await fault(request, planned, response)) === false) return;
     const length = { "content-length": planned.body.length };
     response.writeHead(planned.status, { ...CORS, ...length, ...planned.headers });
@@ -165,7 +172,8 @@ async function listen(server: Server): Promise<string> {
 export type Target = "head config" | "get config" | "head weights" | "get weights" | "cdn weights";
 
 function targetOf({ method, host, path }: HubRequest): Target | undefined {
-  if (host === "cdn") return "cdn weights";
+  // Browsers follow the redirect of a HEAD, too.
+  if (host === "cdn") return method === "GET" ? "cdn weights" : undefined;
   const name = /(config|model)\.(?:json|safetensors)$/.exec(path)?.[1];
   if (!name) return undefined;
   return `${method === "HEAD" ? "head" : "get"} ${name === "config" ? "config" : "weights"}`;
