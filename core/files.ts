@@ -279,7 +279,8 @@ async function openRemote(url: URL, name: string, signal?: AbortSignal): Promise
       throw unreadable(name, "cannot be fetched", error);
     }
   };
-  const first = await ask(0, 1);
+  // Two bytes, since some servers (sirv, which `vite preview` uses) take an end of 0 for none.
+  const first = await ask(0, 2);
   if (first.status === 200) {
     const whole = await first.blob().catch((error: unknown) => {
       signal?.throwIfAborted();
@@ -290,7 +291,7 @@ async function openRemote(url: URL, name: string, signal?: AbortSignal): Promise
   await first.body?.cancel();
   if (first.status === 404 || first.status === 410) throw missing(name, "the server");
   const size = Number(
-    /^bytes (?:0-0|\*)\/(\d+)$/.exec(first.headers.get("content-range") ?? "")?.[1] ?? Number.NaN,
+    /^bytes (?:0-[01]|\*)\/(\d+)$/.exec(first.headers.get("content-range") ?? "")?.[1] ?? Number.NaN,
   );
   if (!(first.status === 206 || (first.status === 416 && size === 0))) {
     throw unreadable(name, `cannot be fetched: the server answered with status ${first.status}`);

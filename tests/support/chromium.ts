@@ -22,7 +22,7 @@ const FLAGS = [
 ];
 
 /** Milliseconds. */
-const PATIENCE = 300_000;
+const PATIENCE = 900_000;
 
 interface Message {
   readonly id?: number;
