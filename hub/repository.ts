@@ -140,7 +140,7 @@ export function downloadFailed(
 ): Florence2Error {
   return new Florence2Error(
     "download_failed",
-    `${name} of ${id} could not be downloaded from ${endpoint.origin}: ${problem}. Try again later; if that does not help, check the network, its proxy and HF_ENDPOINT.`,
+    `${name} of ${id} could not be downloaded from ${endpoint.origin}: ${problem}. Try again later; if that does not help, check the network, its proxy and HF_ENDPOINT. Without a network, give a folder that has the model's files.`,
     { repository: id, file: name, ...details },
     cause,
   );
