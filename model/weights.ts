@@ -69,7 +69,7 @@ export async function loadWeights(
 
 async function stage(load: Loader, s: number, depth: number): Promise<StageWeights> {
   const embed = {
-    conv: await load.linear(`vision_tower.convs.${s}.proj`),
+    conv: await load.filters(`vision_tower.convs.${s}.proj`),
     norm: await load.linear(`vision_tower.convs.${s}.norm`),
   };
   const blocks: { spatial: BlockWeights; channel: BlockWeights }[] = [];
@@ -181,7 +181,7 @@ class Loader {
     return this.#checkpoint.has(name);
   }
 
-  /** `weight` and `bias`: of a linear layer, a convolution or a norm. Filters over several channels are matrices, too. */
+  /** `weight` and `bias`: of a linear layer, a norm, or filters of one channel. */
   async linear(prefix: string): Promise<Linear & Affine> {
     const [, inputs = 1] = this.#checkpoint.tensor(`${prefix}.weight`).shape;
     const isMatrix = inputs > 1;
@@ -189,6 +189,15 @@ class Loader {
       weight: await (isMatrix ? this.matrix(`${prefix}.weight`) : this.tensor(`${prefix}.weight`)),
       bias: await this.tensor(`${prefix}.bias`),
     };
+  }
+
+  /** `weight` and `bias` of a convolution: filters that are (O, C, k, k) in the checkpoint, (O, k, k, C) on the device. */
+  async filters(prefix: string): Promise<Linear> {
+    const name = `${prefix}.weight`;
+    const [O, C, height, width] = this.#checkpoint.tensor(name).shape as [number, number, number, number];
+    const weight = this.#runner.zeros(name, [O, height, width, C], this.#dtypeOf([name]));
+    await this.#fill(weight, name, (filters) => channelsLast(filters, C, height * width));
+    return { weight, bias: await this.tensor(`${prefix}.bias`) };
   }
 
   /** In f32. */
@@ -252,7 +261,8 @@ class Loader {
     return tensor;
   }
 
-  async #fill(target: Tensor, name: string): Promise<void> {
+  /** @param arrange of some rows as the checkpoint has them: as the device does */
+  async #fill(target: Tensor, name: string, arrange = <T extends Values>(rows: T) => rows): Promise<void> {
     const [length = 1, ...rest] = target.shape;
     const rowBytes = elementsOf(rest) * BYTES_PER_ELEMENT;
     const step = Math.max(1, Math.floor(PIECE_BYTES / rowBytes));
@@ -260,8 +270,8 @@ class Loader {
       const to = Math.min(from + step, length);
       const piece =
         target.dtype === "f32"
-          ? await this.#checkpoint.readRows(name, from, to)
-          : words(await this.#checkpoint.readHalves(name, from, to));
+          ? arrange(await this.#checkpoint.readRows(name, from, to))
+          : words(arrange(await this.#checkpoint.readHalves(name, from, to)));
       this.#runner.write(rows(target, from, to), piece);
       await this.#advance(name, [to - from, ...rest]);
     }
@@ -282,6 +292,22 @@ class Loader {
     }
     this.#options.onProgress?.(this.#loadedBytes, this.#totalBytes);
   }
+}
+
+type Values = Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
+
+/** Filters of `taps` places, (O, C, taps), as (O, taps, C): channels, which are read in fours, side by side. */
+function channelsLast<T extends Values>(filters: T, channels: number, taps: number): T {
+  const turned = filters.slice() as T;
+  const size = channels * taps;
+  for (let first = 0; first < filters.length; first += size) {
+    for (let c = 0; c < channels; c++) {
+      for (let tap = 0; tap < taps; tap++) {
+        turned[first + tap * channels + c] = filters[first + c * taps + tap]!;
+      }
+    }
+  }
+  return turned;
 }
 
 /** Halves as they are written to a device. */

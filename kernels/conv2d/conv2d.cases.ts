@@ -31,7 +31,7 @@ const outSide = (side: number, { kernel, stride, padding }: Case) =>
 export default kernelCases(conv2dKernel, {
   cases,
   inputs: ({ height, width, kernel, layout, C, O, norm }, random) => {
-    const weight = random.normal(O, C, kernel, kernel);
+    const weight = random.normal(O, kernel, kernel, C);
     // Of such a size that outputs are about 1, as in a trained model.
     const scale = (C * kernel * kernel) ** -0.5;
     return {

@@ -23,6 +23,19 @@ export const conv2dKernel = defineKernel({
   constants: { KERNEL: "u32", STRIDE: "u32", PADDING: "u32", PLANES: "u32", HAS_NORM: "u32" },
   variants: [
     {
+      label: "subgroups",
+      source: new URL("./conv2d.subgroups.wgsl", import.meta.url),
+      includes: [
+        new URL("../shared/grid.wgsl", import.meta.url),
+        new URL("../shared/sixteen_rows.wgsl", import.meta.url),
+        new URL("../shared/row_statistics.wgsl", import.meta.url),
+      ],
+      needs: ["software", "subgroups"],
+      when: ({ channels }, { PLANES }) => PLANES === 0 && channels % 4 === 0,
+      groups: ({ out_height, out_width, outputs }) =>
+        linearGroups(ceilDiv(out_height * out_width, 16) * ceilDiv(outputs, 128)),
+    },
+    {
       label: "portable",
       source: new URL("./conv2d.wgsl", import.meta.url),
       includes: [new URL("../shared/grid.wgsl", import.meta.url)],
@@ -44,7 +57,7 @@ export interface ConvGeometry {
 }
 
 /**
- * A convolution with square filters (O, C, k, k), bias (O), and zeros around the map; as in PyTorch,
+ * A convolution with square filters (O, k, k, C), bias (O), and zeros around the map; as in PyTorch,
  * filters are not flipped. Tokens may be read through their layer norm, before the zeros come. Gives tokens
  * (outH outW, O), with outH = floor((H + 2 padding - k) / stride) + 1: DaViT's patch embedding, `convs.*.proj`.
  */
@@ -54,8 +67,8 @@ export function conv2d(
   { weight, bias }: { readonly weight: Tensor; readonly bias: Tensor },
   { height, width, kernel, stride, padding, layout }: ConvGeometry,
 ): Tensor {
-  const [O = 0, C = 0] = weight.shape;
-  expectShape(weight, [O, C, kernel, kernel], "conv2d weight");
+  const [O = 0, , , C = 0] = weight.shape;
+  expectShape(weight, [O, kernel, kernel, C], "conv2d weight");
   if (elementsOf(weight.shape) % 4 !== 0) {
     throw new Florence2Error(
       "shape_mismatch",
@@ -79,7 +92,7 @@ export function conv2d(
   rec.dispatch(
     conv2dKernel,
     // What is absent is bound to something that is there, and not read.
-    { x: source, norm_weight: norm?.weight ?? bias, norm_bias: norm?.bias ?? bias, weight, bias, out },
+    { x: source, norm_weight: norm?.weight ?? source, norm_bias: norm?.bias ?? source, weight, bias, out },
     { height, width, out_height: outHeight, out_width: outWidth, channels: C, outputs: O },
     {
       KERNEL: kernel,

@@ -49,8 +49,8 @@ export function conv2dTwin(
           for (let j = 0; j < KERNEL; j++) {
             if (left + j < 0 || left + j >= width) continue;
             const pixel = ((top + i) * width + left + j) * pixelStep;
-            const tap = o * channels * taps + i * KERNEL + j;
-            for (let c = 0; c < channels; c++) sum += x[pixel + c * channelStep]! * filters[tap + c * taps]!;
+            const tap = (o * taps + i * KERNEL + j) * channels;
+            for (let c = 0; c < channels; c++) sum += x[pixel + c * channelStep]! * filters[tap + c]!;
           }
         }
         out[(outH * out_width + outW) * outputs + o] = sum;

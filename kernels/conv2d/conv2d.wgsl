@@ -1,4 +1,4 @@
-// out[h, w, o] = bias[o] + sum over c, i, j of weight[o, c, i, j]
+// out[h, w, o] = bias[o] + sum over c, i, j of weight[o, i, j, c]
 //   * x[h * STRIDE + i - PADDING, w * STRIDE + j - PADDING, c], where x is 0 outside of the map and may be the
 // layer norm of what is bound
 //
@@ -60,7 +60,7 @@ fn slab_count() -> u32 {
 fn channel_and_tap(slab: u32, k: u32) -> vec2u {
   if (PLANES == 1u) {
     let i = slab * SLAB + k;
-    return vec2u(i / TAPS, i % TAPS);
+    return vec2u(i % params.channels, i / params.channels);
   }
   return vec2u(slab % slabs_per_tap() * SLAB + k, slab / slabs_per_tap());
 }
@@ -99,10 +99,10 @@ fn element(place: vec2u, channel: u32, number: u32) -> f32 {
 }
 
 fn filter_element(output: u32, channel: u32, tap: u32) -> f32 {
-  if (output >= params.outputs || channel >= params.channels) {
+  if (output >= params.outputs || channel >= params.channels || tap >= TAPS) {
     return 0.0;
   }
-  return one_of_weight((output * params.channels + channel) * TAPS + tap);
+  return one_of_weight((output * TAPS + tap) * params.channels + channel);
 }
 
 fn store(pixel: u32, output: u32, sums: vec4f) {

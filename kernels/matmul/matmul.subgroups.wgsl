@@ -1,10 +1,8 @@
 // out[place(m, n)] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[place(m, n)], where the rows of
 // x or those of the residual are normalised as they are read (see matmul.store.wgsl)
 //
-// One workgroup of 64 invocations per 16 x 128 outputs; lane l computes 16 rows of columns l and l + 64. Every
-// lane reads the weights of its columns itself; of x, lane s of a subgroup reads rows s % 8 and 8 + s % 8 and
-// tells them to the others. Up to 4 rows, as decoding has them, cost no more than they need. For devices with slow
-// workgroup memory, and subgroups of at least 8.
+// One workgroup of 64 invocations per 16 x 128 outputs; lane l computes 16 rows of columns l and l + 64 (see
+// sixteen_rows.wgsl) and reads the weights of its columns itself.
 
 struct Params {
   M: u32,
@@ -31,8 +29,6 @@ override NORM: u32 = 0;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-const ROWS = 16u;
-const FEW = 4u;
 const LANES = 64u;
 
 @compute @workgroup_size(LANES)
@@ -62,7 +58,6 @@ fn main(
   let left_column = min(column, last_column) * vectors;
   let right_column = min(column + LANES, last_column) * vectors;
   let are_many = params.M - first_row > FEW;
-  var sums: array<vec2f, ROWS>;
   for (var k = 0u; k < vectors; k++) {
     var upper = x[upper_row + k];
     var lower = vec4f(0.0);
@@ -75,36 +70,12 @@ fn main(
     }
     let left = four_of_weight(left_column + k);
     let right = four_of_weight(right_column + k);
-    for (var j = 0u; j < 4u; j++) {
-      let weights = vec2f(left[j], right[j]);
-      sums[0] += subgroupBroadcast(upper[j], 0u) * weights;
-      sums[1] += subgroupBroadcast(upper[j], 1u) * weights;
-      sums[2] += subgroupBroadcast(upper[j], 2u) * weights;
-      sums[3] += subgroupBroadcast(upper[j], 3u) * weights;
-      if (are_many) {
-        sums[4] += subgroupBroadcast(upper[j], 4u) * weights;
-        sums[5] += subgroupBroadcast(upper[j], 5u) * weights;
-        sums[6] += subgroupBroadcast(upper[j], 6u) * weights;
-        sums[7] += subgroupBroadcast(upper[j], 7u) * weights;
-        sums[8] += subgroupBroadcast(lower[j], 0u) * weights;
-        sums[9] += subgroupBroadcast(lower[j], 1u) * weights;
-        sums[10] += subgroupBroadcast(lower[j], 2u) * weights;
-        sums[11] += subgroupBroadcast(lower[j], 3u) * weights;
-        sums[12] += subgroupBroadcast(lower[j], 4u) * weights;
-        sums[13] += subgroupBroadcast(lower[j], 5u) * weights;
-        sums[14] += subgroupBroadcast(lower[j], 6u) * weights;
-        sums[15] += subgroupBroadcast(lower[j], 7u) * weights;
-      }
-    }
+    add_products(upper, lower, left, right, are_many);
   }
 
-  // Rows move up as they are stored: without an index that varies, all stay in registers, and compilers
-  // that do not unroll this are quick about it.
   for (var row = first_row; row <= min(first_row + ROWS - 1u, last_row); row++) {
-    store(first_row, row, column, sums[0].x);
-    store(first_row, row, column + LANES, sums[0].y);
-    for (var i = 1u; i < ROWS; i++) {
-      sums[i - 1u] = sums[i];
-    }
+    let both = next_sums();
+    store(first_row, row, column, both.x);
+    store(first_row, row, column + LANES, both.y);
   }
 }

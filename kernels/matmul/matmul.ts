@@ -45,7 +45,7 @@ export const matmulKernel = defineKernel({
       // rows for the one to three rows of decoding.
       label: "subgroups",
       source: new URL("./matmul.subgroups.wgsl", import.meta.url),
-      includes,
+      includes: [...includes, new URL("../shared/sixteen_rows.wgsl", import.meta.url)],
       needs: ["software", "subgroups"],
       groups: ({ M, N }) => linearGroups(ceilDiv(M, 16) * ceilDiv(N, 128)),
     },

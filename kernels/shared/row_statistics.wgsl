@@ -20,10 +20,14 @@ fn sum_over_row(value: f32, share: u32, lane: u32) -> f32 {
   return sum;
 }
 
-// Fills `statistics` for the rows from first_row on; rows behind last_row repeat it. Each lane takes squares around
-// an element of its own, so that a mean far from zero costs no accuracy, and memory is read once.
+// Fills `statistics` for the rows from first_row on; rows behind last_row repeat it.
 fn find_statistics(first_row: u32, last_row: u32, vectors: u32, share: u32, lane: u32) {
-  let start = min(first_row + lane / share, last_row) * vectors;
+  find_statistics_from(min(first_row + lane / share, last_row) * vectors, vectors, share, lane);
+}
+
+// The same for rows that begin anywhere: each at `start` of the lanes that share it. Each lane takes squares around
+// an element of its own, so that a mean far from zero costs no accuracy, and memory is read once.
+fn find_statistics_from(start: u32, vectors: u32, share: u32, lane: u32) {
   let first = min(lane % share, vectors - 1u);
   let pivot = normed[start + first];
   var count = 0.0;

@@ -1,0 +1,117 @@
+// out[h, w, o] = bias[o] + sum over c, i, j of weight[o, i, j, c]
+//   * x[h * STRIDE + i - PADDING, w * STRIDE + j - PADDING, c], where x is 0 outside of the map and may be the
+// layer norm of what is bound
+//
+// A matrix product of patches and filters, tap after tap. One workgroup of 64 invocations per 16 pixels and 128
+// outputs; lane l computes 16 pixels of outputs l and l + 64 (see sixteen_rows.wgsl). For the norm, four lanes look
+// at the pixel that a tap reads of each patch.
+
+struct Params {
+  height: u32,
+  width: u32,
+  out_height: u32,
+  out_width: u32,
+  channels: u32,
+  outputs: u32,
+}
+
+override KERNEL: u32 = 1;
+override STRIDE: u32 = 1;
+override PADDING: u32 = 0;
+override PLANES: u32 = 0;
+override HAS_NORM: u32 = 0;
+
+@group(0) @binding(0) var<storage, read> normed: array<vec4f>;
+@group(0) @binding(1) var<storage, read> norm_weight: array<vec4f>;
+@group(0) @binding(2) var<storage, read> norm_bias: array<vec4f>;
+@group(0) @binding(3) var<storage, read> weight: array<stored_weight>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+const LANES = 64u;
+const SHARE = LANES / ROWS;
+const OUTSIDE = 0xffffffffu;
+override TAPS: u32 = KERNEL * KERNEL;
+var<workgroup> statistics_of_taps: array<vec2f, ROWS * TAPS>;
+
+// The pixel that a tap reads of an output's patch; a negative place wraps around.
+fn source(pixel: u32, tap: u32) -> u32 {
+  let corner = vec2u(pixel % params.out_width, pixel / params.out_width) * STRIDE - PADDING;
+  let place = corner + vec2u(tap % KERNEL, tap / KERNEL);
+  return select(OUTSIDE, place.y * params.width + place.x, place.x < params.width && place.y < params.height);
+}
+
+// Four channels of a pixel, normalised.
+fn four_of_map(pixel: u32, of_pixel: vec2f, vector: u32) -> vec4f {
+  if (pixel == OUTSIDE) {
+    return vec4f(0.0);
+  }
+  let four = normed[pixel * (params.channels / 4u) + vector];
+  if (HAS_NORM == 0u) {
+    return four;
+  }
+  return (four - of_pixel.x) * of_pixel.y * norm_weight[vector] + norm_bias[vector];
+}
+
+fn store(pixel: u32, output: u32, sum: f32) {
+  if (output < params.outputs) {
+    out[pixel * params.outputs + output] = sum + bias[output];
+  }
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_invocation_id) subgroup_lane: u32,
+) {
+  let output_tiles = (params.outputs + 2u * LANES - 1u) / (2u * LANES);
+  let number = linear_workgroup(group, groups);
+  let first_pixel = number / output_tiles * ROWS;
+  let last_pixel = params.out_height * params.out_width - 1u;
+  let output = number % output_tiles * 2u * LANES + lane;
+  if (first_pixel > last_pixel) {
+    return;
+  }
+
+  let vectors = params.channels / 4u;
+  let last_output = params.outputs - 1u;
+  let upper_pixel = min(first_pixel + subgroup_lane % 8u, last_pixel);
+  let lower_pixel = min(first_pixel + 8u + subgroup_lane % 8u, last_pixel);
+  let are_many = last_pixel - first_pixel >= FEW;
+  if (HAS_NORM == 1u) {
+    // All before the first sum, since barriers drive sums out of the registers.
+    for (var tap = 0u; tap < TAPS; tap++) {
+      let pixel = source(min(first_pixel + lane / SHARE, last_pixel), tap);
+      find_statistics_from(select(pixel, 0u, pixel == OUTSIDE) * vectors, vectors, SHARE, lane);
+      if (lane < ROWS) {
+        statistics_of_taps[tap * ROWS + lane] = statistics[lane];
+      }
+    }
+    workgroupBarrier();
+  }
+  for (var tap = 0u; tap < TAPS; tap++) {
+    let upper = source(upper_pixel, tap);
+    let lower = source(lower_pixel, tap);
+    let upper_statistics = statistics_of_taps[tap * ROWS + subgroup_lane % 8u];
+    let lower_statistics = statistics_of_taps[tap * ROWS + 8u + subgroup_lane % 8u];
+    let left = (min(output, last_output) * TAPS + tap) * vectors;
+    let right = (min(output + LANES, last_output) * TAPS + tap) * vectors;
+    for (var k = 0u; k < vectors; k++) {
+      add_products(
+        four_of_map(upper, upper_statistics, k),
+        four_of_map(lower, lower_statistics, k),
+        four_of_weight(left + k),
+        four_of_weight(right + k),
+        are_many,
+      );
+    }
+  }
+  for (var pixel = first_pixel; pixel <= min(first_pixel + ROWS - 1u, last_pixel); pixel++) {
+    let both = next_sums();
+    store(pixel, output, both.x);
+    store(pixel, output + LANES, both.y);
+  }
+}
