@@ -51,10 +51,18 @@ RATES = {"spell": 2e-3, "see": 2e-3, "align": 3e-3, "read": 3e-3, "join": 1.5e-3
 VECTOR_RATE = 1e-3
 BATCHES = {"spell": 32, "see": 32, "align": 64, "read": 96, "join": 32}
 # Tasks that are asked more often than the others.
-WEIGHTS = {"<CAPTION>": 6, "<OD>": 6, "<OCR>": 6, "<OCR_WITH_REGION>": 2, "<REGION_TO_OCR>": 2}
+WEIGHTS = {
+    "<CAPTION>": 3,
+    "<OD>": 4,
+    "<OCR>": 5,
+    "<OCR_WITH_REGION>": 6,
+    "<REFERRING_EXPRESSION_SEGMENTATION>": 8,
+    "<REGION_TO_SEGMENTATION>": 5,
+    "<REGION_TO_OCR>": 2,
+}
 # The share of sheets among the pictures of `see`, and questions about each picture of `join`.
 SHEETS = 0.5
-QUESTIONS = 2
+QUESTIONS = 4
 SAVED_EVERY = 4.0
 
 INPUT = 128
@@ -228,20 +236,19 @@ class Trainer:
         self.token_loss = TokenLoss(self.tokenizer.token_to_id("<loc_0>"))
         self.features = None
         self.minutes = 0.0
-        if options.model:
-            self.model.load_state_dict(torch.load(options.model)["model"])
 
     def run(self):
         """All phases that are not finished yet, then the checkpoint and the plot."""
         saved = torch.load(self.state) if self.state.exists() else None
-        if saved:
-            self.model.load_state_dict(saved["model"])
-            self.heads.load_state_dict(saved["heads"])
-            self.minutes = saved["minutes"]
+        earlier = saved or (torch.load(self.options.model) if self.options.model else None)
+        if earlier:
+            self.model.load_state_dict(earlier["model"])
+            self.heads.load_state_dict(earlier["heads"])
+            self.minutes = earlier["minutes"]
         else:
             self.log.write_text("")
         phases = list(MINUTES)
-        for phase in phases[phases.index(saved["phase"]) if saved else 0 :]:
+        for phase in phases[phases.index(saved["phase"] if saved else self.options.first) :]:
             self.run_phase(phase, saved)
             saved = None
             if phase in ("read", "join"):
@@ -492,7 +499,8 @@ def main():
     """Read the options and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scale", type=float, default=1, help="factor on the minutes of all phases")
-    parser.add_argument("--model", type=Path, help="begin with the weights in the state of an earlier run")
+    parser.add_argument("--model", type=Path, help="begin with what the state of an earlier run has learned")
+    parser.add_argument("--first", choices=MINUTES, default="spell", help="the phase to begin with")
     parser.add_argument("--cached", type=int, default=12000, help="pictures of align and read")
     parser.add_argument("--pictures", type=int, default=40000, help="training pictures to draw")
     parser.add_argument("--sheets", type=int, default=8000, help="sheets of characters to draw")
