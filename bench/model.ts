@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { GpuRunner } from "../core/gpu_runner.ts";
 import type { Tensor } from "../core/tensor.ts";
 import type { Florence2Config } from "../model/config.ts";
-import { DecodingSession, type Question } from "../model/decoding_session.ts";
+import { DecodingSession, FIRST_STEPS, type Question, STEPS_PER_SUBMIT } from "../model/decoding_session.ts";
 import { Florence2 } from "../model/florence2.ts";
 import { type GenerationSettings, generationSettings } from "../model/generation/options.ts";
 import { preprocessImage } from "../model/image/preprocess.ts";
@@ -40,8 +40,8 @@ interface Phase extends Work {
 const PICTURE = "examples/scene.png";
 const TASKS = ["<CAPTION>", "<OD>", "<OCR>"] as const;
 const SEARCHES = { greedy: 1, "3 beams": 3 } as const;
-/** Length of a timed decoding: what the first caches hold, so that no step includes their enlargement. */
-const DECODED = 64;
+/** Length of a timed decoding: whole submissions, no more than the first caches hold, so that none is enlarged. */
+const DECODED = FIRST_STEPS + 7 * STEPS_PER_SUBMIT;
 
 /** Times the phases of a model's answers one by one, and answers as a whole. */
 export async function benchModel(
@@ -96,8 +96,13 @@ async function* phasesOf(
     yield encoding(open, runner, batch);
     for (const [search, numBeams] of Object.entries(SEARCHES)) {
       yield firstToken(() => open(numBeams), runner, search, batch);
-      yield furtherToken(() => open(numBeams), search, batch);
+      yield furtherToken(() => open(numBeams), `each further token, ${search}`, batch);
     }
+    yield furtherToken(
+      () => DecodingSession.open(runner, weights.text, config.text, questions, ended(config)),
+      "each step after the end",
+      batch,
+    );
     for (const task of TASKS) {
       const items = new Array(batch).fill({ image: picture, task });
       let tokens = 0;
@@ -181,12 +186,12 @@ function firstToken(
   };
 }
 
-function furtherToken(open: () => Promise<DecodingSession>, search: string, batch: number): Phase {
+function furtherToken(open: () => Promise<DecodingSession>, phase: string, batch: number): Phase {
   let session: DecodingSession | undefined;
   let left = 0;
   let tokens = 0;
   return {
-    phase: `each further token, ${search}`,
+    phase,
     batch,
     before: async () => {
       if (left > 0) return;
@@ -205,14 +210,21 @@ function furtherToken(open: () => Promise<DecodingSession>, search: string, batc
 }
 
 /** A decoding that ends no sooner than its length. */
-function endless({ text, tokens }: Florence2Config, numBeams: number): GenerationSettings {
-  return generationSettings(
-    { numBeams, minNewTokens: DECODED, maxNewTokens: DECODED },
-    {
-      vocabSize: text.vocabSize,
-      maxPositions: text.maxPositionEmbeddings,
-      decoderStartTokenId: tokens.decoderStart,
-      eosTokenId: tokens.eos,
-    },
-  );
+function endless(config: Florence2Config, numBeams: number): GenerationSettings {
+  return generationSettings({ numBeams, minNewTokens: DECODED, maxNewTokens: DECODED }, rulesOf(config));
+}
+
+/** A greedy decoding that ends with its first token: what is submitted after it finds nothing to do. */
+function ended(config: Florence2Config): GenerationSettings {
+  const { eosTokenId: forcedBosTokenId } = rulesOf(config);
+  return generationSettings({ numBeams: 1, maxNewTokens: DECODED, forcedBosTokenId }, rulesOf(config));
+}
+
+function rulesOf({ text, tokens }: Florence2Config): GenerationSettings["model"] {
+  return {
+    vocabSize: text.vocabSize,
+    maxPositions: text.maxPositionEmbeddings,
+    decoderStartTokenId: tokens.decoderStart,
+    eosTokenId: tokens.eos,
+  };
 }

@@ -22,6 +22,9 @@ import {
 const USAGE = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, UNIFORM: 0x40, STORAGE: 0x80 } as const;
 const MAP_MODE_READ = 1;
 
+/** The least that a buffer for reading back has, so that what few steps decided and what many did share one. */
+const STAGING_BYTES = 64 * 2 ** 10;
+
 /** Debug runs watch this many words behind every tensor for writes past its end. */
 const GUARD_WORDS = 64;
 /** A quiet NaN that no arithmetic makes: what debug runs find where nothing was written. */
@@ -300,7 +303,8 @@ export class GpuRunner implements Runner {
     this.#checkUsable();
     if (!this.#staging || this.#staging.size < bytes || this.#staging.mapState !== "unmapped") {
       if (this.#staging?.mapState === "unmapped") this.#destroy(this.#staging);
-      this.#staging = this.#newBuffer("read-back", bytes, USAGE.MAP_READ | USAGE.COPY_DST);
+      const size = Math.max(bytes, STAGING_BYTES);
+      this.#staging = this.#newBuffer("read-back", size, USAGE.MAP_READ | USAGE.COPY_DST);
     }
     const staging = this.#staging;
     this.#guarded("reading back", () => {

@@ -17,8 +17,10 @@ export interface Question {
 const SOURCE_MULTIPLE = 64;
 /** Steps that the caches hold at first; doubled as the answer grows. */
 const FIRST_CAPACITY = 64;
-/** Steps that are submitted at a time, and then read back together. */
-const STEPS_PER_SUBMIT = 8;
+/** Steps that are submitted first: a forced beginning of the sentence and one word, so that a stream begins soon. */
+export const FIRST_STEPS = 2;
+/** Steps that are submitted at a time from then on, and read back together. */
+export const STEPS_PER_SUBMIT = 8;
 
 /**
  * Answers being decoded: the caches of some questions and their beams, and the recorded step that runs
@@ -92,7 +94,8 @@ export class DecodingSession {
   /** Takes the next steps of the search in one go and returns what each decided, by step and row. */
   async advance(): Promise<TraceRow[][]> {
     const { maxNewTokens, signal } = this.#search.settings;
-    const steps = Math.min(STEPS_PER_SUBMIT, maxNewTokens - this.#position);
+    const most = this.#position === 0 ? FIRST_STEPS : STEPS_PER_SUBMIT;
+    const steps = Math.min(most, maxNewTokens - this.#position);
     await this.#makeRoom(steps, (rec, logits) => this.#search.record(rec, logits));
     await this.#program!.run(signal, steps);
     this.#position += steps;

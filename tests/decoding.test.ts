@@ -132,12 +132,12 @@ for (const [name, missing, open, chosen] of runners) {
 
 describe.skipIf(gpuMissing)("the decoding loop on the GPU", () => {
   it.each([1, 3])(
-    "with %i beams submits and reads once for eight tokens, and creates nothing",
+    "with %i beams submits and reads once for eight tokens after the first two, no more than asked for, and creates nothing",
     async (numBeams) => {
       const gpu: GpuRunner = await openTestGpu();
       const { weights, config, model } = await openParityModel("tiny", side, gpu);
       const settings = generationSettings(
-        { numBeams, minNewTokens: 40, maxNewTokens: 40 },
+        { numBeams, minNewTokens: 21, maxNewTokens: 21 },
         {
           vocabSize: config.text.vocabSize,
           maxPositions: config.text.maxPositionEmbeddings,
@@ -148,7 +148,7 @@ describe.skipIf(gpuMissing)("the decoding loop on the GPU", () => {
       const image = gpu.zeros("picture", [3, config.text.dModel]);
       const question = { image, promptIds: [5, 6] };
       const session = await DecodingSession.open(gpu, weights.text, config.text, [question], settings);
-      await session.advance();
+      expect((await session.advance()).length).toBe(2);
       const { device } = gpu;
       const created = (["createBuffer", "createBindGroup", "createComputePipelineAsync"] as const).map(
         (name) => vi.spyOn(device, name),
@@ -159,6 +159,7 @@ describe.skipIf(gpuMissing)("the decoding loop on the GPU", () => {
       expect(created.map(({ mock }) => mock.calls.length)).toEqual([0, 0, 0]);
       // For each eight tokens, one submission with the steps and one with the copy that is read back.
       expect(submit.mock.calls.length).toBe(4);
+      expect((await session.advance()).length).toBe(3);
       session.dispose();
       model.dispose();
     },

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Florence2Error } from "../../core/errors.ts";
+import { FIRST_STEPS } from "../../model/decoding_session.ts";
 import { integer } from "../../model/generation/options.ts";
 import { preprocessImage } from "../../model/image/preprocess.ts";
 import { resolveTask } from "../../model/tasks/index.ts";
@@ -33,8 +34,6 @@ FLORENCE2_REFERENCE_PYTHON names a Python that has the packages of tests/referen
 `;
 
 const PICTURE = "examples/scene.png";
-/** As many as our first submission makes. */
-const FIRST_TOKENS = 8;
 
 async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({
@@ -55,7 +54,7 @@ async function main(args: string[]): Promise<void> {
   const { size } = values;
   if (size !== undefined && size !== "base" && size !== "large")
     throw new Florence2Error("option_invalid", `--size is ${size}, expected base or large`, { size });
-  const tokens = integer("--tokens", Number(values.tokens), FIRST_TOKENS + 1, 512);
+  const tokens = integer("--tokens", Number(values.tokens), FIRST_STEPS + 1, 512);
   const rounds = integer("--rounds", Number(values.rounds), 1, 1000);
   const subject = size ? generatedSubject(size) : folderSubject(values.model);
   const question = await questionOf(subject, size ?? subject.folder!, tokens);
@@ -112,7 +111,9 @@ async function compete(model: string, question: Question, rounds: number): Promi
       };
       return { name, version, peakBytes, timesOf };
     });
-    return { part: "peers", origin, model, tokens: question.tokens, rounds, absent, ...compare(outcomes) };
+    const { tokens } = question;
+    const firstTokens = FIRST_STEPS;
+    return { part: "peers", origin, model, tokens, firstTokens, rounds, absent, ...compare(outcomes) };
   } finally {
     for (const { contestant } of entrants) contestant.end();
   }

@@ -47,6 +47,8 @@ export interface PeersReport {
   readonly origin: Origin;
   readonly model: string;
   readonly tokens: number;
+  /** Tokens of ours that are submitted together with the first. */
+  readonly firstTokens: number;
   readonly rounds: number;
   readonly contestants: readonly (Entrant & { readonly peakRatio: number })[];
   /** Who could not take part, and why. */
@@ -105,13 +107,14 @@ export function peersSection({
   origin,
   model,
   tokens,
+  firstTokens,
   rounds,
   contestants,
   absent,
   rows,
 }: PeersReport): string {
   const { adapter, processors, load, runtime, commit, date } = origin;
-  const head = `**${model}** beside its peers, a greedy caption of ${tokens} tokens, equal in all, ${rounds} rounds in turn: ${adapter}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${commit}, ${date.slice(0, 10)}. Times as multiples of ours in the same round: above 1, ours is faster. Our first token comes with seven more.`;
+  const head = `**${model}** beside its peers, a greedy caption of ${tokens} tokens, equal in all, ${rounds} rounds in turn: ${adapter}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${commit}, ${date.slice(0, 10)}. Times as multiples of ours in the same round: above 1, ours is faster. Our first token comes with ${firstTokens - 1} more.`;
   const memory = contestants.map(
     ({ name, version, peakBytes, peakRatio }) =>
       `- ${name}: ${version}; at most ${mebibytes(peakBytes)} MiB in its process, ${threeDigits(peakRatio)} of ours`,

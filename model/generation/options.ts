@@ -41,7 +41,7 @@ export interface GenerationOptions {
   numReturnSequences?: number;
   /** Ends the run before its next step, with the signal's reason. */
   signal?: AbortSignal;
-  /** Called, and awaited, for every step, which the device takes eight at a time; what it throws ends the run. */
+  /** Called, and awaited, for every step, which the device takes two and then eight at a time; what it throws ends the run. */
   onStep?: (report: StepReport) => void | Promise<void>;
 }
 
