@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { openRunner } from "../core/device.ts";
 import { Florence2Error } from "../core/errors.ts";
 import type { GpuRunner } from "../core/gpu_runner.ts";
+import { checkDtype } from "../model/weights.ts";
 import { benchKernels, type KernelRow } from "./kernels.ts";
 import { benchModel, type PhaseRow } from "./model.ts";
 import {
@@ -27,6 +28,7 @@ all results in that folder into README.md.
 
   --model DIR         a checkpoint folder (default: the bundled one)
   --size base|large   a model of this size instead, with generated weights
+  --dtype TYPE        what its weights are held in, as in fromPretrained (default: auto, as in the files)
   --filter TEXT       only phases, kernels, variants or cases with this in their name; nothing is written
   --quick             two samples of each, no batches, and one case of each kernel's variant
   --results DIR       (default: bench/results)
@@ -50,6 +52,7 @@ async function main(args: string[]): Promise<void> {
     options: {
       model: { type: "string" },
       size: { type: "string" },
+      dtype: { type: "string", default: "auto" },
       filter: { type: "string", default: "" },
       quick: { type: "boolean", default: false },
       results: { type: "string", default: "bench/results" },
@@ -71,7 +74,8 @@ async function main(args: string[]): Promise<void> {
   const parts = positionals.length > 0 ? positionals : ["model", "kernels"];
   const subject = size ? generatedSubject(size) : folderSubject(values.model);
   const { effort, batches } = values.quick ? QUICK : THOROUGH;
-  const { filter, results } = values;
+  const { dtype, filter, results } = values;
+  checkDtype(dtype);
   const say = (text: string) => process.stdout.write(`${text}\n`);
   const write = (report: KernelReport | ModelReport) => {
     if (filter === "") say(`\nWritten to ${writeReport(results, report)}`);
@@ -83,9 +87,11 @@ async function main(args: string[]): Promise<void> {
       const origin = originOf(runner.name);
       say(`\n${subject.name} on ${runner.name}\n\n${tableHead(PHASE_COLUMNS)}`);
       const onRow = (row: PhaseRow) => say(tableRow(PHASE_COLUMNS, row));
-      const rows = await benchModel(subject, runner, watch, { effort, batches, filter, onRow });
+      const options = { dtype, effort, batches, filter, onRow };
+      const findings = await benchModel(subject, runner, watch, options);
       const hostPeakBytes = process.resourceUsage().maxRSS * 1024;
-      write({ part: "model", origin, model: subject.name, hostPeakBytes, rows });
+      const model = dtype === "auto" ? subject.name : `${subject.name}.${dtype}`;
+      write({ part: "model", origin, model, hostPeakBytes, ...findings });
     });
   }
   if (parts.includes("kernels")) {

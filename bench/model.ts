@@ -1,14 +1,18 @@
 import { readFile } from "node:fs/promises";
 import type { GpuRunner } from "../core/gpu_runner.ts";
-import type { Tensor } from "../core/tensor.ts";
+import type { Dtype, Tensor } from "../core/tensor.ts";
 import type { Florence2Config } from "../model/config.ts";
 import { DecodingSession, FIRST_STEPS, type Question, STEPS_PER_SUBMIT } from "../model/decoding_session.ts";
 import { Florence2 } from "../model/florence2.ts";
-import { type GenerationSettings, generationSettings } from "../model/generation/options.ts";
+import {
+  type GenerationOptions,
+  type GenerationSettings,
+  generationSettings,
+} from "../model/generation/options.ts";
 import { preprocessImage } from "../model/image/preprocess.ts";
 import { resolveTask } from "../model/tasks/index.ts";
 import { VisionSession } from "../model/vision_session.ts";
-import { loadWeights } from "../model/weights.ts";
+import { loadWeights, type Weights, type WeightsDtype } from "../model/weights.ts";
 import { type Effort, type Measured, measure, type Work } from "./measure.ts";
 import type { Subject } from "./subjects.ts";
 import type { Watch } from "./watch.ts";
@@ -22,6 +26,7 @@ export interface PhaseRow extends Measured {
 }
 
 export interface ModelBenchOptions {
+  readonly dtype: WeightsDtype;
   readonly effort: Effort;
   readonly batches: readonly number[];
   /** Only phases that have this in their name. */
@@ -43,35 +48,45 @@ const SEARCHES = { greedy: 1, "3 beams": 3 } as const;
 /** Length of a timed decoding: whole submissions, no more than the first caches hold, so that none is enlarged. */
 const DECODED = FIRST_STEPS + 7 * STEPS_PER_SUBMIT;
 
+export interface ModelFindings {
+  /** What the weights were held in. */
+  readonly dtype: Dtype;
+  readonly rows: readonly PhaseRow[];
+}
+
 /** Times the phases of a model's answers one by one, and answers as a whole. */
 export async function benchModel(
   subject: Subject,
   runner: GpuRunner,
   watch: Watch,
-  { effort, batches, filter, onRow }: ModelBenchOptions,
-): Promise<PhaseRow[]> {
+  { dtype, effort, batches, filter, onRow }: ModelBenchOptions,
+): Promise<ModelFindings> {
   const rows: PhaseRow[] = [];
-  for await (const { phase, batch = 1, tokens, close, ...work } of phasesOf(subject, runner, batches)) {
-    if (!phase.includes(filter)) continue;
+  const time = async ({ phase, batch = 1, tokens, close, ...work }: Phase) => {
+    if (!phase.includes(filter)) return;
     const measured = await measure(watch, work, effort);
     const row = { phase, batch, tokens: tokens?.() ?? 0, ...measured };
     close?.();
     rows.push(row);
     onRow(row);
-  }
-  return rows;
+  };
+  if (subject.folder !== undefined) await time(loading(subject.folder, dtype, runner));
+  const { config, imageConfig, tokenizer, checkpoint } = await subject.open();
+  const weights = await loadWeights(checkpoint, config, runner, { dtype });
+  await checkpoint.close();
+  const model = new Florence2(config, imageConfig, tokenizer, runner, weights);
+  for await (const phase of phasesOf(model, weights, runner, subject.limits, batches)) await time(phase);
+  return { dtype: weights.text.encoder.layers[0]!.fc1.weight.dtype, rows };
 }
 
 async function* phasesOf(
-  subject: Subject,
+  model: Florence2,
+  weights: Weights,
   runner: GpuRunner,
+  limits: GenerationOptions,
   batches: readonly number[],
 ): AsyncGenerator<Phase> {
-  if (subject.folder !== undefined) yield loading(subject.folder, runner);
-
-  const { config, imageConfig, tokenizer, checkpoint } = await subject.open();
-  const weights = await loadWeights(checkpoint, config, runner);
-  await checkpoint.close();
+  const { config, imageConfig, tokenizer } = model;
   const picture = new Uint8Array(await readFile(PICTURE));
   const { pixelValues, ...size } = await preprocessImage(picture, imageConfig);
   yield { phase: "picture", run: () => preprocessImage(picture, imageConfig) };
@@ -88,7 +103,6 @@ async function* phasesOf(
 
   const image = await vision.see(pixelValues);
   const promptIds = tokenizer.encode(resolveTask("<CAPTION>", undefined, size).prompt);
-  const model = new Florence2(config, imageConfig, tokenizer, runner, weights);
   for (const batch of batches) {
     const questions = new Array<Question>(batch).fill({ image, promptIds });
     const open = (numBeams: number) =>
@@ -110,7 +124,7 @@ async function* phasesOf(
         phase: `${task} from picture to answer`,
         batch,
         run: async () => {
-          const [answer] = await model.runBatch(items, subject.limits);
+          const [answer] = await model.runBatch(items, limits);
           tokens = answer!.tokens.length - 1;
         },
         tokens: () => tokens,
@@ -120,12 +134,12 @@ async function* phasesOf(
 }
 
 /** From the files, which the system has cached by then. */
-function loading(folder: string, runner: GpuRunner): Phase {
+function loading(folder: string, dtype: WeightsDtype, runner: GpuRunner): Phase {
   let model: Florence2 | undefined;
   return {
     phase: "loading",
     run: async () => {
-      model = await Florence2.fromPretrained(folder, { device: runner.device });
+      model = await Florence2.fromPretrained(folder, { dtype, device: runner.device });
       await runner.settle();
     },
     after: () => model?.dispose(),

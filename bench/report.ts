@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
 import type { KernelFindings, KernelRow, Limits } from "./kernels.ts";
 import type { Measured } from "./measure.ts";
-import type { PhaseRow } from "./model.ts";
+import type { ModelFindings, PhaseRow } from "./model.ts";
 import { type PeersReport, peersSection } from "./peers/report.ts";
 import { phasePlot } from "./plot.ts";
 import {
@@ -39,13 +39,12 @@ export interface KernelReport extends KernelFindings {
   readonly origin: Origin;
 }
 
-export interface ModelReport {
+export interface ModelReport extends ModelFindings {
   readonly part: "model";
   readonly origin: Origin;
   readonly model: string;
   /** The most memory of the whole process up to the end, in bytes; a software adapter's own is in it. */
   readonly hostPeakBytes: number;
-  readonly rows: readonly PhaseRow[];
 }
 
 export const KERNEL_COLUMNS: readonly Column<KernelRow>[] = [
@@ -153,8 +152,8 @@ export function withReports(markdown: string, results: string): string {
   return `${markdown.slice(0, start + OPENING.length)}\n${sections.join("\n\n")}\n${markdown.slice(end)}`;
 }
 
-function modelSection({ model, origin, hostPeakBytes, rows }: ModelReport, plot: string): string {
-  const head = `**${model}** on ${described(origin, rows)}; host ms are ${origin.hostClock}; the process had ${mebibytes(hostPeakBytes)} MiB at most.`;
+function modelSection({ model, dtype, origin, hostPeakBytes, rows }: ModelReport, plot: string): string {
+  const head = `**${model}**, weights in ${dtype}, on ${described(origin, rows)}; host ms are ${origin.hostClock}; the process had ${mebibytes(hostPeakBytes)} MiB at most.`;
   const table = [tableHead(PHASE_COLUMNS), ...rows.map((row) => tableRow(PHASE_COLUMNS, row))].join("\n");
   return `${head}\n\n${table}\n\n![Time of each phase](${plot})`;
 }

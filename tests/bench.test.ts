@@ -96,6 +96,7 @@ describe("the reports of the bench", () => {
       date: "2026-01-02T03:04:05.678Z",
     },
     model: "nano",
+    dtype: "f16",
     hostPeakBytes: 2 ** 28,
     rows: [row],
   };
@@ -108,7 +109,7 @@ describe("the reports of the bench", () => {
     expect(writeReport(results, report)).toBe(join(results, "a-fast-one", "nano.json"));
     const once = withReports(text, results);
     expect(once).toMatch(
-      /^before\n<!-- bench -->\n\*\*nano\*\* on A \(fast\) one, Node, 2 processors .*, 5 samples at least, abc,/,
+      /^before\n<!-- bench -->\n\*\*nano\*\*, weights in f16, on A \(fast\) one, Node, 2 processors .*, 5 samples at least, abc,/,
     );
     expect(once).toMatch(/\| vision +\| +1 \| +\| +12\.3 \| +11 \| +13 \| +- \| +1 \| +132 \|/);
     expect(once).toMatch(/a-fast-one\/nano\.svg\)\n<!-- \/bench -->\nafter\n$/);

@@ -62,6 +62,7 @@ describe("times beside ours", () => {
       origin,
       model: "nano",
       tokens: 20,
+      dtype: "f32",
       firstTokens: 2,
       rounds: 3,
       contestants,

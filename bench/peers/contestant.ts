@@ -1,6 +1,7 @@
 import { openFiles } from "../../core/files.ts";
 import { type Florence2Config, type ImageConfig, parseConfig } from "../../model/config.ts";
 import { type GenerationSettings, generationSettings } from "../../model/generation/options.ts";
+import type { WeightsDtype } from "../../model/weights.ts";
 
 /** What all contestants are asked: a greedy caption of so many tokens. */
 export interface Question {
@@ -11,6 +12,8 @@ export interface Question {
   readonly pixelValues: Float32Array;
   readonly promptIds: readonly number[];
   readonly tokens: number;
+  /** What this library holds the weights in. */
+  readonly dtype: WeightsDtype;
 }
 
 /** What is timed in each caption; a first token comes with those that are made together with it. */

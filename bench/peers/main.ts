@@ -7,6 +7,7 @@ import { FIRST_STEPS } from "../../model/decoding_session.ts";
 import { integer } from "../../model/generation/options.ts";
 import { preprocessImage } from "../../model/image/preprocess.ts";
 import { resolveTask } from "../../model/tasks/index.ts";
+import { checkDtype } from "../../model/weights.ts";
 import { originOf, writeReport } from "../report.ts";
 import { folderSubject, generatedSubject, type Subject } from "../subjects.ts";
 import { type Caption, CONTESTANTS, type Question } from "./contestant.ts";
@@ -25,6 +26,7 @@ JSON, by adapter.
 
   --model DIR         a checkpoint folder (default: the bundled one)
   --size base|large   a model of this size instead, with generated weights
+  --dtype TYPE        what this library holds the weights in (default: f32, as the peers)
   --tokens N          of the caption (default: 20)
   --rounds N          timed captions of each (default: 5)
   --results DIR       (default: bench/results)
@@ -41,6 +43,7 @@ async function main(args: string[]): Promise<void> {
     options: {
       model: { type: "string" },
       size: { type: "string" },
+      dtype: { type: "string", default: "f32" },
       tokens: { type: "string", default: "20" },
       rounds: { type: "string", default: "5" },
       results: { type: "string", default: "bench/results" },
@@ -51,18 +54,19 @@ async function main(args: string[]): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  const { size } = values;
+  const { size, dtype } = values;
+  checkDtype(dtype);
   if (size !== undefined && size !== "base" && size !== "large")
     throw new Florence2Error("option_invalid", `--size is ${size}, expected base or large`, { size });
   const tokens = integer("--tokens", Number(values.tokens), FIRST_STEPS + 1, 512);
   const rounds = integer("--rounds", Number(values.rounds), 1, 1000);
   const subject = size ? generatedSubject(size) : folderSubject(values.model);
-  const question = await questionOf(subject, size ?? subject.folder!, tokens);
+  const question = { ...(await questionOf(subject, size ?? subject.folder!)), tokens, dtype };
   const report = await compete(subject.name, question, rounds);
   say(`\n${peersSection(report)}\n\nWritten to ${writeReport(values.results, report)}`);
 }
 
-async function questionOf(subject: Subject, source: string, tokens: number): Promise<Question> {
+async function questionOf(subject: Subject, source: string): Promise<Omit<Question, "tokens" | "dtype">> {
   const { imageConfig, tokenizer, checkpoint } = await subject.open();
   await checkpoint.close();
   const picture = new Uint8Array(await readFile(PICTURE));
@@ -70,7 +74,7 @@ async function questionOf(subject: Subject, source: string, tokens: number): Pro
   const promptIds = tokenizer.encode(resolveTask("<CAPTION>", undefined, seen).prompt);
   const folder = join(PACKAGES, "graphs", subject.name);
   ensureGraphs(subject.folder ? resolve(source) : source, imageConfig.width, folder);
-  return { folder, imageConfig, pixelValues, promptIds, tokens };
+  return { folder, imageConfig, pixelValues, promptIds };
 }
 
 /** Opens everyone, has each caption once untimed, and then in rounds, one after the other. */
@@ -111,9 +115,9 @@ async function compete(model: string, question: Question, rounds: number): Promi
       };
       return { name, version, peakBytes, timesOf };
     });
-    const { tokens } = question;
-    const firstTokens = FIRST_STEPS;
-    return { part: "peers", origin, model, tokens, firstTokens, rounds, absent, ...compare(outcomes) };
+    const { tokens, dtype } = question;
+    const asked = { model, tokens, dtype, firstTokens: FIRST_STEPS, rounds };
+    return { part: "peers", origin, ...asked, absent, ...compare(outcomes) };
   } finally {
     for (const { contestant } of entrants) contestant.end();
   }

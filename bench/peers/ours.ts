@@ -9,11 +9,11 @@ import { type Contestant, captionOf, type Question, rulesOf } from "./contestant
 
 /** This library on the GPU. Its encoder's part includes the keys and values that all decoder steps read. */
 export async function openOurs(question: Question): Promise<Contestant> {
-  const { folder, imageConfig, pixelValues, promptIds } = question;
+  const { folder, imageConfig, pixelValues, promptIds, dtype } = question;
   const { config, settings } = await rulesOf(question);
   const runner = await openRunner("gpu");
   const checkpoint = await openFlorenceCheckpoint(openFiles(folder), config);
-  const weights = await loadWeights(checkpoint, config, runner);
+  const weights = await loadWeights(checkpoint, config, runner, { dtype });
   await checkpoint.close();
   await runner.settle();
   let vision: VisionSession | undefined;

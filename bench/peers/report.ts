@@ -1,4 +1,5 @@
 import { Florence2Error } from "../../core/errors.ts";
+import type { WeightsDtype } from "../../model/weights.ts";
 import { median } from "../measure.ts";
 import type { Origin } from "../report.ts";
 import {
@@ -47,6 +48,8 @@ export interface PeersReport {
   readonly origin: Origin;
   readonly model: string;
   readonly tokens: number;
+  /** What ours held the weights in. */
+  readonly dtype: WeightsDtype;
   /** Tokens of ours that are submitted together with the first. */
   readonly firstTokens: number;
   readonly rounds: number;
@@ -107,6 +110,7 @@ export function peersSection({
   origin,
   model,
   tokens,
+  dtype,
   firstTokens,
   rounds,
   contestants,
@@ -114,7 +118,7 @@ export function peersSection({
   rows,
 }: PeersReport): string {
   const { adapter, processors, load, runtime, commit, date } = origin;
-  const head = `**${model}** beside its peers, a greedy caption of ${tokens} tokens, equal in all, ${rounds} rounds in turn: ${adapter}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${commit}, ${date.slice(0, 10)}. Times as multiples of ours in the same round: above 1, ours is faster. Our first token comes with ${firstTokens - 1} more.`;
+  const head = `**${model}** beside its peers, a greedy caption of ${tokens} tokens, equal in all, ${rounds} rounds in turn: ${adapter}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${commit}, ${date.slice(0, 10)}. Times as multiples of ours in the same round: above 1, ours is faster. Ours holds the weights in ${dtype}, the others in f32; its first token comes with ${firstTokens - 1} more.`;
   const memory = contestants.map(
     ({ name, version, peakBytes, peakRatio }) =>
       `- ${name}: ${version}; at most ${mebibytes(peakBytes)} MiB in its process, ${threeDigits(peakRatio)} of ours`,
