@@ -10,6 +10,7 @@ import {
   OUTPUT_HEAD,
   SHARED_EMBEDDING,
   TEMPORAL_POSITIONS,
+  TIED_COPIES,
   toHalves,
   transpose,
 } from "./checkpoint.ts";
@@ -109,7 +110,8 @@ async function projector(load: Loader): Promise<ProjectorWeights> {
 async function text(load: Loader, config: Florence2Config): Promise<TextWeights> {
   const prefix = "language_model.model";
   const embeddings = await load.matrix(SHARED_EMBEDDING);
-  const head = load.has(OUTPUT_HEAD) ? await load.matrix(OUTPUT_HEAD) : embeddings;
+  const isTied = !load.has(OUTPUT_HEAD) || (await load.isCopy(OUTPUT_HEAD, SHARED_EMBEDDING));
+  const head = isTied ? embeddings : await load.matrix(OUTPUT_HEAD);
   const headBias = load.has(LOGITS_BIAS) ? await load.tensor(LOGITS_BIAS) : undefined;
   const encoderLayers: EncoderLayerWeights[] = [];
   for (let i = 0; i < config.text.encoderLayers; i++) {
@@ -173,12 +175,25 @@ class Loader {
     this.#runner = runner;
     this.#options = options;
     this.#totalBytes = [...expectedTensors(config).keys()]
-      .filter((name) => checkpoint.has(name))
+      .filter((name) => checkpoint.has(name) && !TIED_COPIES.includes(name))
       .reduce((sum, name) => sum + this.#storedBytes(name, checkpoint.tensor(name).shape), 0);
   }
 
   has(name: string): boolean {
     return this.#checkpoint.has(name);
+  }
+
+  /** Whether a matrix has the values of another, so that it need not be loaded: it then counts as such. */
+  async isCopy(name: string, original: string): Promise<boolean> {
+    const { shape } = this.#checkpoint.tensor(name);
+    for (const [from, to] of pieces(shape)) {
+      const [piece, expected] = await Promise.all(
+        [name, original].map((one) => this.#checkpoint.readRows(one, from, to)),
+      );
+      if (!piece!.every((value, i) => value === expected![i])) return false;
+    }
+    await this.#advance(name, shape);
+    return true;
   }
 
   /** `weight` and `bias`: of a linear layer, a norm, or filters of one channel. */
@@ -263,11 +278,8 @@ class Loader {
 
   /** @param arrange of some rows as the checkpoint has them: as the device does */
   async #fill(target: Tensor, name: string, arrange = <T extends Values>(rows: T) => rows): Promise<void> {
-    const [length = 1, ...rest] = target.shape;
-    const rowBytes = elementsOf(rest) * BYTES_PER_ELEMENT;
-    const step = Math.max(1, Math.floor(PIECE_BYTES / rowBytes));
-    for (let from = 0; from < length; from += step) {
-      const to = Math.min(from + step, length);
+    const [, ...rest] = target.shape;
+    for (const [from, to] of pieces(target.shape)) {
       const piece =
         target.dtype === "f32"
           ? arrange(await this.#checkpoint.readRows(name, from, to))
@@ -308,6 +320,12 @@ function channelsLast<T extends Values>(filters: T, channels: number, taps: numb
     }
   }
   return turned;
+}
+
+/** The rows of a tensor, from and to, in pieces of at most PIECE_BYTES in f32, but at least a row. */
+function* pieces([length = 1, ...row]: readonly number[]): Generator<readonly [number, number]> {
+  const step = Math.max(1, Math.floor(PIECE_BYTES / (elementsOf(row) * BYTES_PER_ELEMENT)));
+  for (let from = 0; from < length; from += step) yield [from, Math.min(from + step, length)];
 }
 
 /** Halves as they are written to a device. */

@@ -98,7 +98,15 @@ for (const folder of FULL_SIZE ? [TINY, FULL_SIZE] : [TINY]) {
         for (const { text, input_ids } of expected.prompts) expect(tokenizer.encode(text)).toEqual(input_ids);
         const changed = name === "adapter" ? expect.stringContaining("fc1") : undefined;
         expect(await difference(checkpoint, first)).toEqual(changed);
-        const weights = await loadWeights(checkpoint, config, runner);
+        let [loaded, total] = [0, 1];
+        const weights = await loadWeights(checkpoint, config, runner, {
+          onProgress: (...counts) => {
+            [loaded, total] = counts;
+          },
+        });
+        expect(loaded).toBe(total);
+        // Stored or not, a head that is the token table lies on the device once.
+        expect(weights.text.head === weights.text.embeddings).toBe(name !== "adapter");
         const model = new Florence2(config, imageConfig, tokenizer, runner, weights);
         const borrowed = folder === FULL_SIZE && name !== "adapter" ? seen : undefined;
         const image = borrowed
