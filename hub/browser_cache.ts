@@ -1,13 +1,14 @@
 /**
- * A hub's files in the browser, kept in the Cache API under their addresses at one commit. Where there is no
- * such cache, or no room in it, they are fetched anew each time.
+ * A hub's files in the browser, kept in the Cache API under their addresses at one commit, after their size and,
+ * where the hub tells it, their SHA-256 were checked. Where there is no such cache, or no room in it, they are
+ * fetched anew each time.
  */
-import { Florence2Error } from "../core/errors.ts";
 import { openFile, type RangedFile } from "../core/files.ts";
-import { joinedFile, Pieces } from "./pieces.ts";
+import { joinedFile, PIECE, Pieces } from "./pieces.ts";
 import type { Progress } from "./progress.ts";
-import { fileUrl, noSuchFile, type Repository } from "./repository.ts";
-import { download, fileInfo } from "./requests.ts";
+import { downloadFailed, fileUrl, listUrl, noSuchFile, type Repository } from "./repository.ts";
+import { download, type FileList, fetchFileList, type ListedFile, parseFileList } from "./requests.ts";
+import { Sha256 } from "./sha256.ts";
 
 const CACHE = "florence2-webgpu";
 
@@ -16,7 +17,7 @@ export class BrowserCache {
   readonly #progress: Progress;
   readonly #warn: (message: string) => void;
   readonly #cache: Promise<Cache | undefined>;
-  #commit: Promise<string> | undefined;
+  #list: Promise<FileList> | undefined;
 
   constructor(repository: Repository, progress: Progress, warn: (message: string) => void) {
     this.#repository = repository;
@@ -25,18 +26,11 @@ export class BrowserCache {
     this.#cache = Promise.resolve(globalThis.caches?.open(CACHE)).catch(() => undefined);
   }
 
-  /** Whether there is such a file, here or on the hub. Its size counts in the progress from then on. */
+  /** Whether the repository has such a file. Its size counts in the progress from then on. */
   async has(name: string): Promise<boolean> {
-    const kept = await this.#kept(name);
-    if (kept) return kept.ok;
-    return this.#orMissing(name, async (commit) => {
-      const { size } = await fileInfo(this.#repository, commit, name);
-      if (size !== undefined) this.#progress.expect(name, size);
-      return true;
-    }).catch((error) => {
-      if (error instanceof Florence2Error && error.code === "file_not_found") return false;
-      throw error;
-    });
+    const file = (await this.#listed()).files.get(name);
+    if (file) this.#progress.expect(name, file.size);
+    return file !== undefined;
   }
 
   /**
@@ -45,74 +39,55 @@ export class BrowserCache {
    */
   async open(name: string): Promise<RangedFile> {
     this.#progress.step("initiate", name);
-    const kept = await this.#kept(name);
-    if (kept?.ok === false) throw noSuchFile(this.#repository, name);
-    const blob = (kept && (await this.#joined(name, kept))) ?? (await this.#fetch(name));
+    const { commit, files } = await this.#listed();
+    const file = files.get(name);
+    if (!file) throw noSuchFile(this.#repository, name);
+    const kept = await joinedFile(await this.#cache, fileUrl(this.#repository, commit, name));
+    const blob = kept?.size === file.size ? kept : await this.#fetch(commit, name, file);
     this.#progress.advance(name, blob.size, blob.size);
     this.#progress.step("done", name);
     return openFile(new File([blob], name), { signal: this.#repository.signal });
   }
 
-  async #fetch(name: string): Promise<Blob> {
-    return this.#orMissing(name, async (commit) => {
-      this.#progress.step("download", name);
-      const url = fileUrl(this.#repository, commit, name);
-      const sink = await Pieces.open(await this.#cache, url, (...entry) => this.#keep(...entry));
-      await download(this.#repository, commit, name, sink, undefined, (loaded, total) =>
+  async #fetch(commit: string, name: string, { size, sha256 }: ListedFile): Promise<Blob> {
+    this.#progress.step("download", name);
+    const repository = this.#repository;
+    const url = fileUrl(repository, commit, name);
+    const sink = await Pieces.open(await this.#cache, url, (...entry) => this.#keep(...entry));
+    for (let isLast = false; ; isLast = true) {
+      await download(repository, commit, name, sink, size, (loaded, total) =>
         this.#progress.advance(name, loaded, total),
       );
-      return sink.finish();
-    });
-  }
-
-  async #joined(name: string, last: Response): Promise<Blob | undefined> {
-    const url = fileUrl(this.#repository, await this.#pinned(), name);
-    return joinedFile((await this.#cache)!, url, last);
-  }
-
-  /** What is known of a file without the hub: its content, or that there is none (status 404). */
-  async #kept(name: string): Promise<Response | undefined> {
-    const commit = await this.#pinned();
-    return (await this.#cache)?.match(fileUrl(this.#repository, commit, name).href);
-  }
-
-  async #orMissing<T>(name: string, ask: (commit: string) => Promise<T>): Promise<T> {
-    const commit = await this.#pinned();
-    try {
-      return await ask(commit);
-    } catch (error) {
-      if (error instanceof Florence2Error && error.code === "file_not_found") {
-        await this.#keep(fileUrl(this.#repository, commit, name).href, new Response(null, { status: 404 }));
-      }
-      throw error;
+      const found = sha256 && (await sha256Of(sink.joined(), repository.signal));
+      if (found === sha256) return sink.finish();
+      await sink.truncate(0);
+      const problem = `its SHA-256 is ${found} instead of ${sha256}`;
+      if (isLast) throw downloadFailed(repository, name, problem, { isTransient: true });
     }
   }
 
-  #pinned(): Promise<string> {
-    this.#commit ??= this.#pin();
-    return this.#commit;
+  #listed(): Promise<FileList> {
+    this.#list ??= this.#look();
+    return this.#list;
   }
 
-  /** The commit that the revision is, or was when the hub was last reached. */
-  async #pin(): Promise<string> {
+  /** What the revision is, or was when the hub was last reached. */
+  async #look(): Promise<FileList> {
     const repository = this.#repository;
-    const { revision, signal } = repository;
-    const reference = fileUrl(repository, revision, "");
-    const earlier = await (await (await this.#cache)?.match(reference.href))?.text();
+    const { href } = listUrl(repository);
+    const earlier = await (await (await this.#cache)?.match(href))?.text();
     try {
       // With a copy at hand, a network that is down is not waited for.
-      const attempts = earlier === undefined ? undefined : 1;
-      const { commit = revision } = await fileInfo(repository, revision, "config.json", attempts);
-      await this.#keep(reference.href, new Response(commit));
-      return commit;
+      const list = await fetchFileList(repository, earlier === undefined ? undefined : 1);
+      await this.#keep(href, new Response(list));
+      return parseFileList(repository, list);
     } catch (error) {
-      signal?.throwIfAborted();
-      if (earlier !== undefined) {
-        this.#warn(`${(error as Error).message} Using what was downloaded before.`);
-        return earlier;
-      }
-      this.#commit = undefined;
-      throw error;
+      repository.signal?.throwIfAborted();
+      this.#list = undefined;
+      if (earlier === undefined) throw error;
+      this.#warn(`${(error as Error).message} Using what was downloaded before.`);
+      this.#list = Promise.resolve(parseFileList(repository, earlier));
+      return this.#list;
     }
   }
 
@@ -129,4 +104,13 @@ export class BrowserCache {
       return false;
     }
   }
+}
+
+async function sha256Of(blob: Blob, signal?: AbortSignal): Promise<string> {
+  const hash = new Sha256();
+  for (let start = 0; start < blob.size; start += PIECE) {
+    signal?.throwIfAborted();
+    hash.update(new Uint8Array(await blob.slice(start, start + PIECE).arrayBuffer()));
+  }
+  return hash.digest();
 }

@@ -6,7 +6,7 @@
 import type { Sink } from "./requests.ts";
 
 /** Bytes. */
-const PIECE = 16 * 2 ** 20;
+export const PIECE = 16 * 2 ** 20;
 /** The header that tells how many pieces come before what is left. */
 const COUNT = "x-pieces";
 
@@ -15,8 +15,10 @@ export type Keep = (url: string, response: Response) => Promise<boolean>;
 
 const pieceUrl = (url: URL, index: number) => `${url.href}?piece=${index}`;
 
-/** The file whose last part was kept as `last`; undefined where a piece is gone. */
-export async function joinedFile(cache: Cache, url: URL, last: Response): Promise<Blob | undefined> {
+/** The file, if all of it is kept. */
+export async function joinedFile(cache: Cache | undefined, url: URL): Promise<Blob | undefined> {
+  const last = await cache?.match(url.href);
+  if (!last) return undefined;
   const pieces = await keptPieces(cache, url);
   const count = Number(last.headers.get(COUNT) ?? 0);
   return pieces.length < count ? undefined : new Blob([...pieces.slice(0, count), await last.blob()]);
@@ -73,12 +75,17 @@ export class Pieces implements Sink {
     await this.append(chunk.subarray(fits));
   }
 
+  /** What came so far. */
+  joined(): Blob {
+    return new Blob([...this.#pieces, ...this.#pending]);
+  }
+
   /** The file, once all of it came. */
   async finish(): Promise<Blob> {
-    const last = this.#flush();
+    const file = this.joined();
     const headers = { [COUNT]: String(this.#pieces.length) };
-    await this.#keepAs(this.#url.href, new Response(last, { headers }));
-    return new Blob([...this.#pieces, last]);
+    await this.#keepAs(this.#url.href, new Response(this.#flush(), { headers }));
+    return file;
   }
 
   #flush(): Blob {

@@ -73,6 +73,12 @@ export function fileUrl({ endpoint, id }: Repository, revision: string, name: st
   return new URL(`${folderPath(endpoint)}${id}/resolve/${encodeURIComponent(revision)}/${path}`, endpoint);
 }
 
+/** Where the hub's API tells the commit and the files of the revision. */
+export function listUrl({ endpoint, id, revision }: Repository): URL {
+  const path = `${folderPath(endpoint)}api/models/${id}/revision/${encodeURIComponent(revision)}`;
+  return new URL(`${path}?blobs=true`, endpoint);
+}
+
 /** The page of the repository, for people. */
 function pageOf({ endpoint, id }: Repository): string {
   return `${endpoint.origin}${folderPath(endpoint)}${id}`;

@@ -1,10 +1,10 @@
 /**
- * The hub's HTTP interface, as huggingface_hub 2.4 speaks it (file_download.py, utils/_http.py): HEAD gives
- * commit, etag and size of a file, GET its bytes, from another host if need be.
+ * The hub's HTTP interface, as huggingface_hub 2.4 speaks it (file_download.py, hf_api.py, utils/_http.py): HEAD
+ * gives commit, etag and size of a file, GET its bytes, from another host if need be, and the API a list of files.
  */
 import { Florence2Error } from "../core/errors.ts";
 import { hasFileSystem } from "../core/platform.ts";
-import { downloadFailed, fileUrl, type Repository, refusal } from "./repository.ts";
+import { downloadFailed, fileUrl, isCommit, listUrl, type Repository, refusal } from "./repository.ts";
 
 /** What the hub tells about a file without sending it. */
 export interface FileInfo {
@@ -15,6 +15,20 @@ export interface FileInfo {
   readonly size: number | undefined;
 }
 
+/** What a revision is at the moment. */
+export interface FileList {
+  readonly commit: string;
+  /** By their names. */
+  readonly files: ReadonlyMap<string, ListedFile>;
+}
+
+export interface ListedFile {
+  /** Bytes. */
+  readonly size: number;
+  /** Of large files. */
+  readonly sha256: string | undefined;
+}
+
 /** Where a download goes. It begins where an earlier one ended. */
 export interface Sink {
   length(): Promise<number>;
@@ -23,6 +37,8 @@ export interface Sink {
   append(chunk: Uint8Array<ArrayBuffer>): Promise<void>;
 }
 
+/** What errors call the list of files. */
+const LIST = "The list of files";
 const MAX_REDIRECTS = 8;
 /** The longest wait that a server may ask for, in milliseconds. */
 const MAX_RETRY_AFTER = 120_000;
@@ -39,7 +55,7 @@ export async function fileInfo(
   const response = await retrying(repository, attempts, async () => {
     const watch = watchOf(repository);
     try {
-      return await exchange(repository, "HEAD", revision, name, watch.signal);
+      return await exchange(repository, "HEAD", fileUrl(repository, revision, name), name, watch.signal);
     } finally {
       watch.stop();
     }
@@ -51,6 +67,52 @@ export async function fileInfo(
     etag: (headers.get("x-linked-etag") ?? headers.get("etag"))?.replace(/^(?:W\/)?"?|"$/g, "") || undefined,
     size: size && /^\d+$/.test(size) ? Number(size) : undefined,
   };
+}
+
+/**
+ * The files of the repository's revision, in one request: pages cannot see what a redirect says of a file.
+ * Resolves to JSON, which `parseFileList` reads. Throws what `fileInfo` throws.
+ */
+export async function fetchFileList(
+  repository: Repository,
+  attempts = repository.patience.attempts,
+): Promise<string> {
+  return retrying(repository, attempts, async () => {
+    const watch = watchOf(repository);
+    try {
+      const response = await exchange(repository, "GET", listUrl(repository), LIST, watch.signal);
+      const text = await response.text().catch((cause: unknown) => {
+        throw downloadFailed(repository, LIST, "the connection broke", { isTransient: true }, cause);
+      });
+      parseFileList(repository, text);
+      return text;
+    } finally {
+      watch.stop();
+    }
+  });
+}
+
+/** Throws download_failed for what no hub says. */
+export function parseFileList(repository: Repository, json: string): FileList {
+  try {
+    const { sha, siblings } = JSON.parse(json) as { sha: string; siblings: Sibling[] };
+    if (!isCommit(sha)) throw new Error("no commit");
+    const files = siblings.map(({ rfilename, size, lfs }): [string, ListedFile] => {
+      if (!Number.isSafeInteger(size)) throw new Error("no size");
+      return [rfilename, { size, sha256: lfs?.sha256 }];
+    });
+    return { commit: sha, files: new Map(files) };
+  } catch (cause) {
+    const problem = "what answers there is no hub (no commit with its files)";
+    throw downloadFailed(repository, LIST, problem, { isTransient: false }, cause);
+  }
+}
+
+/** A file as the hub's API tells of it. */
+interface Sibling {
+  readonly rfilename: string;
+  readonly size: number;
+  readonly lfs?: { readonly sha256: string };
 }
 
 /**
@@ -74,7 +136,8 @@ export async function download(
     if (at === size) return;
     const watch = watchOf(repository);
     try {
-      const response = await exchange(repository, "GET", revision, name, watch.signal, at);
+      const url = fileUrl(repository, revision, name);
+      const response = await exchange(repository, "GET", url, name, watch.signal, at);
       const start = startOf(response, at, size);
       if (start !== at) await sink.truncate(start ?? 0);
       if (start === undefined) {
@@ -128,20 +191,20 @@ function startOf(response: Response, at: number, size: number | undefined): numb
 async function exchange(
   repository: Repository,
   method: "HEAD" | "GET",
-  revision: string,
+  from: URL,
   name: string,
   signal: AbortSignal,
-  from = 0,
+  firstByte = 0,
 ): Promise<Response> {
   const { endpoint, token } = repository;
   const failed = (problem: string, isTransient: boolean, cause?: unknown) =>
     downloadFailed(repository, name, problem, { isTransient }, cause);
-  let url = fileUrl(repository, revision, name);
+  let url = from;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
     const headers = {
       // Sizes are those of the file itself. Browsers do not let it be said.
       "Accept-Encoding": "identity",
-      ...(from > 0 && { Range: `bytes=${from}-` }),
+      ...(firstByte > 0 && { Range: `bytes=${firstByte}-` }),
       ...(token && url.origin === endpoint.origin && { Authorization: `Bearer ${token}` }),
     };
     const response = await fetch(url, {
@@ -158,9 +221,10 @@ async function exchange(
       await response.body?.cancel();
       // What was there to resume is not what the server has.
       if (response.status === 416) return response;
-      if (url.origin === endpoint.origin) throw refusal(repository, name, response);
+      const { origin, host } = new URL(response.url);
+      if (origin === endpoint.origin) throw refusal(repository, name, response);
       // Addresses on other hosts expire; the hub gives a new one.
-      throw failed(`${url.host} answered with status ${response.status}`, true);
+      throw failed(`${host} answered with status ${response.status}`, true);
     }
     if (!URL.canParse(target, url)) throw failed("it redirects to what is no address", false);
     const next = new URL(target, url);

@@ -73,6 +73,16 @@ export async function startHub(files: Readonly<Record<string, Uint8Array>>): Pro
     return hashes.get(bytes)!;
   };
   const commitOf = () => createHash("sha1").update(Object.values(current).map(hashOf).join()).digest("hex");
+  /** What the hub's API tells of the current commit. */
+  const fileList = () => ({
+    sha: commitOf(),
+    siblings: Object.entries(current).map(([name, bytes]) => ({
+      rfilename: name,
+      size: bytes.length,
+      blobId: blobIdOf(bytes),
+      ...(isLarge(name) && { lfs: { sha256: hashOf(bytes), size: bytes.length, pointerSize: 134 } }),
+    })),
+  });
   const hub = createServer();
   const cdn = createServer();
   const [url, cdnUrl] = [await listen(hub), await listen(cdn)];
@@ -102,15 +112,17 @@ export async function startHub(files: Readonly<Record<string, Uint8Array>>): Pro
       const bytes = Object.values(current).find((content) => path === `/${hashOf(content)}`);
       return bytes ? ranged(bytes, headers.range) : refuse(404);
     }
+    const listed = /^\/api\/models\/([^/]+\/[^/]+)\/revision\/([^/]+)\?blobs=true$/.exec(path);
     const resolved = /^\/api\/resolve-cache\/models\/[^/]+\/[^/]+\/[^/]+\/(.+)$/.exec(path);
     const [, id, revision, name = resolved?.[1]] =
-      /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(path) ?? [];
+      listed ?? /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(path) ?? [];
     if (state.access && headers.authorization !== `Bearer ${state.access.token}`) {
       return refuse(state.access.isGated ? 403 : 401, state.access.isGated ? "GatedRepo" : "RepoNotFound");
     }
     if (!resolved && id !== REPOSITORY) return refuse(401, "RepoNotFound");
     if (!resolved && !["main", "refs%2Fpr%2F1", commitOf()].includes(revision!))
       return refuse(404, "RevisionNotFound");
+    if (listed) return { status: 200, headers: {}, body: Buffer.from(JSON.stringify(fileList())) };
     const bytes = current[decodeURIComponent(name!)];
     const commit = { "x-repo-commit": commitOf() };
     if (!bytes) return answer(404, { ...commit, "x-error-code": "EntryNotFound" });
@@ -169,11 +181,12 @@ async function listen(server: Server): Promise<string> {
 
 /* Faults. */
 
-export type Target = "head config" | "get config" | "head weights" | "get weights" | "cdn weights";
+export type Target = "list" | "head config" | "get config" | "head weights" | "get weights" | "cdn weights";
 
 function targetOf({ method, host, path }: HubRequest): Target | undefined {
   // Browsers follow the redirect of a HEAD, too.
   if (host === "cdn") return method === "GET" ? "cdn weights" : undefined;
+  if (path.startsWith("/api/models/")) return "list";
   const name = /(config|model)\.(?:json|safetensors)$/.exec(path)?.[1];
   if (!name) return undefined;
   return `${method === "HEAD" ? "head" : "get"} ${name === "config" ? "config" : "weights"}`;
