@@ -3,7 +3,7 @@ import type { Kernel } from "./kernel.ts";
 import { planMemory } from "./plan.ts";
 import { type Dispatch, PORTABLE_PROFILE, type Recording } from "./recording.ts";
 import type { Program, Runner } from "./runner.ts";
-import { StoredWeights } from "./stored_weights.ts";
+import { type PackedDtype, StoredWeights } from "./stored_weights.ts";
 import {
   BYTES_PER_ELEMENT,
   byteOffsetOf,
@@ -142,7 +142,7 @@ export function runTwin(
   const named = Object.fromEntries(
     Object.entries(kernel.bindings).map(([name, { dtype }], i) => [
       name,
-      dtype === "weights" ? new StoredWeights(arrays[i]!, tensors[i]!.dtype) : arrays[i],
+      dtype === "weights" ? new StoredWeights(arrays[i]!, tensors[i]!.dtype as PackedDtype) : arrays[i],
     ]),
   );
   kernel.twin(named as Parameters<Kernel["twin"]>[0], params, constants);

@@ -1,13 +1,23 @@
 import { Florence2Error } from "./errors.ts";
+import { BLOCK, type BlockDtype, wordsOfBlock } from "./quantization.ts";
 
-/** Element types that live in tensors. Weights may be in half precision, two to a word of four bytes. */
-export type Dtype = "f32" | "u32" | "f16";
+/**
+ * Element types that live in tensors. Weights may be in half precision, two to a word of four bytes, or in blocks of
+ * fewer bits, which rows consist of as a whole (see quantization.ts).
+ */
+export type Dtype = "f32" | "u32" | "f16" | BlockDtype;
 /** What a tensor holds: its elements, or the words that they are packed into. */
 export type TensorData = Float32Array | Uint32Array;
 
 /** Of f32 and u32, and of the words that others are packed into. */
 export const BYTES_PER_ELEMENT = 4;
-const BYTES: Readonly<Record<Dtype, number>> = { f32: 4, u32: 4, f16: 2 };
+const BYTES: Readonly<Record<Dtype, number>> = {
+  f32: 4,
+  u32: 4,
+  f16: 2,
+  q8: (wordsOfBlock("q8") * BYTES_PER_ELEMENT) / BLOCK,
+  q4: (wordsOfBlock("q4") * BYTES_PER_ELEMENT) / BLOCK,
+};
 
 /** WebGPU binds a part of a buffer only at multiples of this many bytes, on every device. */
 const VIEW_ALIGNMENT_BYTES = 256;

@@ -7,6 +7,7 @@
 import { Florence2Error } from "../core/errors.ts";
 import type { Files } from "../core/files.ts";
 import { quote } from "../core/json.ts";
+import { type PackedDtype, packWeights } from "../core/stored_weights.ts";
 import { readFloats, type TensorFile } from "../core/tensor_file.ts";
 import { openWeightFile } from "../core/weight_files.ts";
 import {
@@ -22,7 +23,6 @@ import {
   storedName,
   storedShape,
   TIED_COPIES,
-  toHalves,
   transpose,
 } from "./checkpoint.ts";
 import type { Florence2Config } from "./config.ts";
@@ -198,10 +198,10 @@ function merged(
     }
     return values;
   };
-  const readHalves = async (name: string, from: number, to: number) => {
-    if (lowRank.has(name)) return toHalves(await readRows(name, from, to), name);
+  const readPacked = async (name: string, from: number, to: number, dtype: PackedDtype) => {
+    if (lowRank.has(name)) return packWeights(await readRows(name, from, to), dtype, name);
     const [source, sourceName] = sourceOf(name);
-    return source.readHalves(sourceName, from, to);
+    return source.readPacked(sourceName, from, to, dtype);
   };
   const has = (name: string) => checkpoint.has(name) || replaced.has(name) || lowRank.has(name);
   return {
@@ -215,7 +215,7 @@ function merged(
           : checkpoint.tensor(name),
     read: (name) => readRows(name, 0, (expected.get(name) ?? [])[0] ?? 0),
     readRows,
-    readHalves,
+    readPacked,
     async close() {
       await file.close();
       await checkpoint.close();

@@ -8,14 +8,18 @@
  */
 import { Florence2Error } from "../core/errors.ts";
 import type { Files } from "../core/files.ts";
-import { narrowToFloat16 } from "../core/float16.ts";
 import { quote } from "../core/json.ts";
-import { readFloats, type TensorFile } from "../core/tensor_file.ts";
+import { BITS, BLOCK, type BlockDtype, dequantize, wordsOfBlock } from "../core/quantization.ts";
+import { type PackedDtype, packWeights } from "../core/stored_weights.ts";
+import { BYTES_PER_ELEMENT, type TensorData } from "../core/tensor.ts";
+import { readFloats, type TensorEntry, type TensorFile } from "../core/tensor_file.ts";
 import { openWeightFile } from "../core/weight_files.ts";
 import type { Florence2Config } from "./config.ts";
 
 export type Layout = "microsoft" | "transformers";
 export type WeightDtype = "F32" | "F16" | "BF16";
+/** Matrices of linear layers may also be stored in blocks (core/quantization.ts), as rows of U32. */
+export type StoredDtype = WeightDtype | "Q8" | "Q4";
 export type Shape = readonly number[];
 
 /** The weights of one model under Microsoft's names; values as float32, whatever the file stores. */
@@ -24,13 +28,13 @@ export interface FlorenceCheckpoint {
   /** Whether there is such a tensor. Only the output head, the bias of the logits and copies of the token table may be absent. */
   has(name: string): boolean;
   /** Shape under Microsoft's layout, and the dtype in the file. Throws checkpoint_mismatch if it has none. */
-  tensor(name: string): { readonly shape: Shape; readonly dtype: WeightDtype };
+  tensor(name: string): { readonly shape: Shape; readonly dtype: StoredDtype };
   /** All values, row by row. Uses memory for the values and a few MB. */
   read(name: string): Promise<Float32Array<ArrayBuffer>>;
   /** The values of rows from to to - 1, a row being one index of the first axis. */
   readRows(name: string, from: number, to: number): Promise<Float32Array<ArrayBuffer>>;
-  /** The same rows as bits of float16: as stored, or else the nearest. Throws option_invalid for values that have none. */
-  readHalves(name: string, from: number, to: number): Promise<Uint16Array<ArrayBuffer>>;
+  /** The same rows as devices hold them: as stored, or else the nearest. Throws option_invalid for values that have none. */
+  readPacked(name: string, from: number, to: number, dtype: PackedDtype): Promise<TensorData>;
   close(): Promise<void>;
 }
 
@@ -234,6 +238,8 @@ function checkTensors(
     const wanted = storedShape(name, shape, layout);
     if (!found) {
       if (!OPTIONAL_TENSORS.includes(name)) missing.push(quote(storedName(name, layout)));
+    } else if (blocksIn(found, name, wanted)) {
+      // As `florence2 quantize` writes it.
     } else if (String(found.shape) !== String(wanted) || found.shape.length !== wanted.length) {
       wrong.push(`${quote(stored.get(name))} with shape [${found.shape}] instead of [${wanted}]`);
     } else if (!isWeightDtype(found.dtype)) {
@@ -286,6 +292,24 @@ function some(items: readonly string[]): string {
   return items.length === 0 ? "nothing" : items.slice(0, SHOWN).join(", ") + more;
 }
 
+/** Whether this is the matrix of a linear layer, or the token table: what may be held in blocks. */
+export function isLinear(name: string, shape: Shape): boolean {
+  const isPositions = /(embed_positions|row_embeddings|column_embeddings)\.weight$/.test(name);
+  return shape.length === 2 && shape[1]! % BLOCK === 0 && name.endsWith(".weight") && !isPositions;
+}
+
+/** The shape in which a matrix is stored in blocks: rows of words. */
+export function shapeInBlocks([rows, columns]: Shape, dtype: BlockDtype): Shape {
+  return [rows!, (columns! / BLOCK) * wordsOfBlock(dtype)];
+}
+
+/** The blocks that a tensor of a file holds, if that is what it does: their dtype is told by the length of its rows. */
+function blocksIn({ dtype, shape }: TensorEntry, name: string, wanted: Shape): BlockDtype | undefined {
+  if (dtype !== "U32" || !isLinear(name, wanted)) return undefined;
+  const fits = (blocks: BlockDtype) => String(shape) === String(shapeInBlocks(wanted, blocks));
+  return (Object.keys(BITS) as BlockDtype[]).find(fits);
+}
+
 export function isWeightDtype(dtype: string): dtype is WeightDtype {
   return dtype === "F32" || dtype === "F16" || dtype === "BF16";
 }
@@ -309,11 +333,22 @@ export function checkpointOf(
   };
   const has = (name: string) => stored.has(name) || name === TEMPORAL_POSITIONS;
 
+  /** The words that elements from to to - 1 are stored in. */
+  const readWords = async (key: string, dtype: "f16" | BlockDtype, from: number, to: number) => {
+    const bytes = dtype === "f16" ? 2 : (wordsOfBlock(dtype) * BYTES_PER_ELEMENT) / BLOCK;
+    return new Uint32Array((await file.read(key, { start: bytes * from, end: bytes * to })).buffer);
+  };
   /** Elements from to to - 1 in the order of the canonical layout. */
   const readElements = async (name: string, from: number, to: number) => {
     const shape = shapeOf(name);
     const key = stored.get(name);
     if (key === undefined) return temporalPositions(shape).slice(from, to);
+    const blocks = blocksIn(file.tensors.get(key)!, name, shape);
+    if (blocks) {
+      const values = new Float32Array(to - from);
+      dequantize(await readWords(key, blocks, from, to), blocks, values);
+      return values;
+    }
     if (!isTransposed(name, layout)) return readFloats(file, key, from, to);
     const [rows, columns] = shape as [number, number];
     return transpose(await readFloats(file, key, 0, rows * columns), columns, rows).slice(from, to);
@@ -329,43 +364,31 @@ export function checkpointOf(
       { file: file.name, name, expected: rows, found: [from, to] },
     );
   };
+  const tensor = (name: string) => {
+    const shape = shapeOf(name);
+    const entry = file.tensors.get(stored.get(name) ?? "");
+    const blocks = entry && blocksIn(entry, name, shape);
+    return { shape, dtype: (blocks?.toUpperCase() ?? entry?.dtype ?? "F32") as StoredDtype };
+  };
   return {
     layout,
     has,
-    tensor(name) {
-      const shape = shapeOf(name);
-      const dtype = file.tensors.get(stored.get(name) ?? "")?.dtype ?? "F32";
-      return { shape, dtype: dtype as WeightDtype };
-    },
+    tensor,
     async read(name) {
       return readElements(name, 0, count(shapeOf(name)));
     },
     async readRows(name, from, to) {
       return readElements(name, ...elementsIn(name, from, to));
     },
-    async readHalves(name, from, to) {
+    async readPacked(name, from, to, dtype) {
       const [start, end] = elementsIn(name, from, to);
       const key = stored.get(name);
-      if (key === undefined || isTransposed(name, layout) || file.tensors.get(key)!.dtype !== "F16") {
-        return toHalves(await readElements(name, start, end), name);
-      }
-      return new Uint16Array((await file.read(key, { start: 2 * start, end: 2 * end })).buffer);
+      const isStoredSo = tensor(name).dtype.toLowerCase() === dtype && !isTransposed(name, layout);
+      if (key !== undefined && isStoredSo && dtype !== "f32") return readWords(key, dtype, start, end);
+      return packWeights(await readElements(name, start, end), dtype, name);
     },
     close: () => file.close(),
   };
-}
-
-/** The nearest float16 of each value. Throws option_invalid, naming the tensor, for values beyond their range. */
-export function toHalves(values: Float32Array, name: string): Uint16Array<ArrayBuffer> {
-  const halves = new Uint16Array(values.length);
-  narrowToFloat16(values, halves);
-  const i = halves.findIndex((half, i) => (half & 0x7fff) === 0x7c00 && Number.isFinite(values[i]));
-  if (i < 0) return halves;
-  throw new Florence2Error(
-    "option_invalid",
-    `${quote(name)} holds ${values[i]}, beyond float16, which ends at 65504. Load this model with dtype "f32".`,
-    { name, found: values[i] },
-  );
 }
 
 function count(shape: Shape): number {

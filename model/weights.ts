@@ -1,17 +1,19 @@
 import { Florence2Error } from "../core/errors.ts";
 import { quote } from "../core/json.ts";
+import { isBlockDtype } from "../core/quantization.ts";
 import type { Runner } from "../core/runner.ts";
+import { type PackedDtype, packWeights } from "../core/stored_weights.ts";
 import { BYTES_PER_ELEMENT, type Dtype, elementsOf, rows, type Tensor } from "../core/tensor.ts";
 import type { DecoderLayerWeights, EncoderLayerWeights, TextWeights } from "./bart.ts";
 import {
   expectedTensors,
   type FlorenceCheckpoint,
+  isLinear,
   LOGITS_BIAS,
   OUTPUT_HEAD,
   SHARED_EMBEDDING,
   TEMPORAL_POSITIONS,
   TIED_COPIES,
-  toHalves,
   transpose,
 } from "./checkpoint.ts";
 import type { Florence2Config } from "./config.ts";
@@ -26,9 +28,17 @@ export interface Weights {
   readonly text: TextWeights;
 }
 
-const DTYPES = ["auto", "f32", "f16"] as const;
-/** How matrices are held on a device: `auto` holds f16 as such, and anything else in f32. */
+const DTYPES = ["auto", "f32", "f16", "q8", "q4"] as const;
+/**
+ * How matrices are held on a device: `auto` holds f16, q8 and q4 as such, and anything else in f32. q8 and q4 are 8 and
+ * 4 bits a weight with a scale for every 32, of linear layers and of the token table; other matrices are then in f16.
+ */
 export type WeightsDtype = (typeof DTYPES)[number];
+
+/** What `auto` holds matrices in, by what files store them in. */
+const AS_STORED = { F32: "f32", BF16: "f32", F16: "f16", Q8: "q8", Q4: "q4" } as const;
+/** Of one weight in a file. */
+const STORED_BYTES = { F32: 4, BF16: 2, F16: 2, Q8: 1.125, Q4: 0.625 } as const;
 
 /** Throws option_invalid for what is none. */
 export function checkDtype(dtype: string): asserts dtype is WeightsDtype {
@@ -252,7 +262,7 @@ class Loader {
     const [inputs, outputs] = this.#checkpoint.tensor(name).shape as [number, number];
     const turned = transpose(await this.#checkpoint.read(name), inputs, outputs);
     const tensor = this.#runner.zeros(name, [outputs, inputs], this.#dtypeOf([name]));
-    this.#runner.write(tensor, tensor.dtype === "f32" ? turned : words(toHalves(turned, name)));
+    this.#runner.write(tensor, packWeights(turned, tensor.dtype as PackedDtype, name));
     await this.#advance(name, [inputs, outputs]);
     return tensor;
   }
@@ -263,11 +273,14 @@ class Loader {
     return this.#runner.upload(name, [row.length], row);
   }
 
-  /** What the matrix that these are the parts of is held in. */
-  #dtypeOf(names: readonly string[]): Dtype {
+  /** What the matrix that these are the parts of is held in. Only linear layers and the token table are in blocks. */
+  #dtypeOf(names: readonly string[]): PackedDtype {
+    const parts = names.map((name) => ({ name, ...this.#checkpoint.tensor(name) }));
+    const stored = new Set(parts.map(({ dtype }) => AS_STORED[dtype]));
     const { dtype = "auto" } = this.#options;
-    if (dtype !== "auto") return dtype;
-    return names.every((name) => this.#checkpoint.tensor(name).dtype === "F16") ? "f16" : "f32";
+    const wanted = dtype !== "auto" ? dtype : stored.size === 1 ? [...stored][0]! : "f32";
+    if (!isBlockDtype(wanted)) return wanted;
+    return parts.every(({ name, shape }) => isLinear(name, shape)) ? wanted : "f16";
   }
 
   async #newFilled(name: string, dtype: Dtype): Promise<Tensor> {
@@ -277,20 +290,20 @@ class Loader {
   }
 
   /** @param arrange of some rows as the checkpoint has them: as the device does */
-  async #fill(target: Tensor, name: string, arrange = <T extends Values>(rows: T) => rows): Promise<void> {
+  async #fill(target: Tensor, name: string, arrange?: (rows: Values) => Values): Promise<void> {
     const [, ...rest] = target.shape;
     for (const [from, to] of pieces(target.shape)) {
-      const piece =
-        target.dtype === "f32"
-          ? arrange(await this.#checkpoint.readRows(name, from, to))
-          : words(arrange(await this.#checkpoint.readHalves(name, from, to)));
+      const dtype = target.dtype as PackedDtype;
+      const piece = arrange
+        ? packWeights(arrange(await this.#checkpoint.readRows(name, from, to)), dtype, name)
+        : await this.#checkpoint.readPacked(name, from, to, dtype);
       this.#runner.write(rows(target, from, to), piece);
       await this.#advance(name, [to - from, ...rest]);
     }
   }
 
   #storedBytes(name: string, shape: readonly number[]): number {
-    return elementsOf(shape) * (this.#checkpoint.tensor(name).dtype === "F32" ? 4 : 2);
+    return elementsOf(shape) * STORED_BYTES[this.#checkpoint.tensor(name).dtype];
   }
 
   /** Counts progress, and lets the device take what was written before the host piles up more. */
@@ -306,11 +319,11 @@ class Loader {
   }
 }
 
-type Values = Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
+type Values = Float32Array<ArrayBuffer>;
 
 /** Filters of `taps` places, (O, C, taps), as (O, taps, C): channels, which are read in fours, side by side. */
-function channelsLast<T extends Values>(filters: T, channels: number, taps: number): T {
-  const turned = filters.slice() as T;
+function channelsLast(filters: Values, channels: number, taps: number): Values {
+  const turned = new Float32Array(filters.length);
   const size = channels * taps;
   for (let first = 0; first < filters.length; first += size) {
     for (let c = 0; c < channels; c++) {
@@ -327,6 +340,3 @@ function* pieces([length = 1, ...row]: readonly number[]): Generator<readonly [n
   const step = Math.max(1, Math.floor(PIECE_BYTES / (elementsOf(row) * BYTES_PER_ELEMENT)));
   for (let from = 0; from < length; from += step) yield [from, Math.min(from + step, length)];
 }
-
-/** Halves as they are written to a device. */
-const words = (halves: Uint16Array<ArrayBuffer>) => new Uint32Array(halves.buffer);

@@ -3,9 +3,8 @@ import { describe, expect, it } from "vitest";
 import { CpuRunner } from "../core/cpu_runner.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { Runner } from "../core/runner.ts";
-import { StoredWeights } from "../core/stored_weights.ts";
+import { packWeights, StoredWeights } from "../core/stored_weights.ts";
 import { Florence2 } from "../index.ts";
-import { toHalves } from "../model/checkpoint.ts";
 import { parseConfig } from "../model/config.ts";
 import { DecodingSession } from "../model/decoding_session.ts";
 import { generationSettings } from "../model/generation/options.ts";
@@ -23,7 +22,7 @@ const nano = new URL("../checkpoints/nano/", import.meta.url);
 describe("weights in float16", () => {
   it("are the nearest, two to a word", () => {
     const values = Float32Array.of(1, -2, 0.1, 65504, 2 ** -24, 0);
-    const words = new Uint32Array(toHalves(values, "w").buffer);
+    const words = packWeights(values, "f16", "w");
     expect(words[0]).toBe(0xc000_3c00);
     const stored = new StoredWeights(words, "f16");
     expect([...stored.values(0, 6)]).toEqual([1, -2, 0.0999755859375, 65504, 2 ** -24, 0]);
@@ -31,11 +30,11 @@ describe("weights in float16", () => {
   });
 
   it("do not hold what is beyond their range, and say so", () => {
-    expect(() => toHalves(Float32Array.of(1, 7e4), "fc1.weight")).toThrow(
+    expect(() => packWeights(Float32Array.of(1, 7e4), "f16", "fc1.weight")).toThrow(
       florenceError("option_invalid", "fc1.weight", "70000", "65504", '"f32"'),
     );
     // What was broken before stays what it was: others tell of it.
-    expect([...toHalves(Float32Array.of(Infinity, -Infinity), "w")]).toEqual([0x7c00, 0xfc00]);
+    expect([...packWeights(Float32Array.of(Infinity, -Infinity), "f16", "w")]).toEqual([0xfc00_7c00]);
   });
 });
 

@@ -15,7 +15,7 @@ describe.skipIf(gpuMissing)(`kernels against their twins${gpuMissing ? ` (${gpuM
       for (const variant of suite.kernel.variants) {
         for (const testCase of suite.cases) {
           if (!isEligible(suite, testCase, variant.label, profile)) continue;
-          for (const format of suite.weights ? weightFormats : [undefined]) {
+          for (const format of suite.weights ? weightFormats(suite, testCase) : [undefined]) {
             it(
               [variant.label, testCase.name, ...(format ? [`weights in ${format}`] : [])].join(": "),
               async () => {

@@ -11,7 +11,7 @@ const TILE = 64;
 
 export const conv2dKernel = defineKernel({
   name: "conv2d",
-  bindings: { x: read, norm_weight: read, norm_bias: read, weight: weights, bias: read, out: write },
+  bindings: { normed: read, norm_weight: read, norm_bias: read, weight: weights, bias: read, out: write },
   params: {
     height: "u32",
     width: "u32",
@@ -92,7 +92,14 @@ export function conv2d(
   rec.dispatch(
     conv2dKernel,
     // What is absent is bound to something that is there, and not read.
-    { x: source, norm_weight: norm?.weight ?? source, norm_bias: norm?.bias ?? source, weight, bias, out },
+    {
+      normed: source,
+      norm_weight: norm?.weight ?? source,
+      norm_bias: norm?.bias ?? source,
+      weight,
+      bias,
+      out,
+    },
     { height, width, out_height: outHeight, out_width: outWidth, channels: C, outputs: O },
     {
       KERNEL: kernel,

@@ -2,7 +2,7 @@ import type { StoredWeights } from "../../core/stored_weights.ts";
 import { normalizeRows } from "../shared/norm.ts";
 
 interface Arrays {
-  readonly x: Float32Array;
+  readonly normed: Float32Array;
   readonly norm_weight: Float32Array;
   readonly norm_bias: Float32Array;
   readonly weight: StoredWeights;
@@ -28,11 +28,11 @@ interface Constants {
 }
 
 export function conv2dTwin(
-  { x, norm_weight, norm_bias, weight, bias, out }: Arrays,
+  { normed, norm_weight, norm_bias, weight, bias, out }: Arrays,
   { height, width, out_height, out_width, channels, outputs }: Params,
   { KERNEL, STRIDE, PADDING, PLANES, HAS_NORM }: Constants,
 ): void {
-  if (HAS_NORM) x = normalizeRows(x, norm_weight, norm_bias);
+  const x = HAS_NORM ? normalizeRows(normed, norm_weight, norm_bias) : normed;
   const taps = KERNEL * KERNEL;
   const filters = weight.values(0, outputs * channels * taps);
   // From one channel to the next, and from one pixel to the next.

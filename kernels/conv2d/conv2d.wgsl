@@ -23,7 +23,7 @@ override PADDING: u32 = 0;
 override PLANES: u32 = 0;
 override HAS_NORM: u32 = 0;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> normed: array<f32>;
 @group(0) @binding(1) var<storage, read> norm_weight: array<f32>;
 @group(0) @binding(2) var<storage, read> norm_bias: array<f32>;
 @group(0) @binding(3) var<storage, read> weight: array<stored_weight>;
@@ -72,12 +72,12 @@ fn find_statistics(place: vec2u, number: u32) {
   let start = (place.y * params.width + place.x) * params.channels;
   var mean = 0.0;
   for (var c = 0u; c < params.channels; c++) {
-    mean += x[start + c];
+    mean += normed[start + c];
   }
   mean /= f32(params.channels);
   var variance = 0.0;
   for (var c = 0u; c < params.channels; c++) {
-    let difference = x[start + c] - mean;
+    let difference = normed[start + c] - mean;
     variance += difference * difference;
   }
   statistics[number] = vec2f(mean, inverseSqrt(variance / f32(params.channels) + EPSILON));
@@ -89,9 +89,9 @@ fn element(place: vec2u, channel: u32, number: u32) -> f32 {
     return 0.0;
   }
   if (PLANES == 1u) {
-    return x[(channel * params.height + place.y) * params.width + place.x];
+    return normed[(channel * params.height + place.y) * params.width + place.x];
   }
-  let value = x[(place.y * params.width + place.x) * params.channels + channel];
+  let value = normed[(place.y * params.width + place.x) * params.channels + channel];
   if (HAS_NORM == 1u) {
     return (value - statistics[number].x) * statistics[number].y * norm_weight[channel] + norm_bias[channel];
   }

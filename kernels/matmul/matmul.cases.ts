@@ -26,6 +26,7 @@ export default kernelCases(matmulKernel, {
     { name: "ragged, fours, norm of x", M: 83, K: 52, N: 131, gelu: true, residual: true, norm: "x" },
     { name: "ragged, fours, norm of the residual", M: 83, K: 52, N: 132, gelu: true, norm: "residual" },
     { name: "ragged, few rows, norm of x", M: 6, K: 148, N: 9, residual: true, norm: "x" },
+    { name: "ragged, whole blocks of weights", M: 70, K: 96, N: 67, gelu: true, norm: "x" },
     { name: "two rows, norm of the residual", M: 2, K: 148, N: 68, norm: "residual" },
     { name: "ragged, fours", M: 83, K: 52, N: 131, gelu: true, residual: true },
     { name: "ragged", M: 67, K: 28, N: 69, gelu: true, residual: true },

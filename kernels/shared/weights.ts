@@ -1,7 +1,8 @@
 /**
- * Weights of matrices and filters, a multiple of four, as tensors store them: f32, or f16 with two neighbours in a
- * word, the first in its lower half. A kernel that binds them as `name` declares array<stored_name> and reads them
- * in single precision: weights 4i to 4i + 3 by four_of_name(i), weight i by one_of_name(i).
+ * Weights of matrices and filters, a multiple of four, as tensors store them: f32, f16 with two neighbours in a
+ * word, the first in its lower half, or in blocks of 32 with 8 or 4 bits (see core/quantization.ts). A kernel that
+ * binds them as `name` declares array<stored_name> and reads them in single precision: weights 4i to 4i + 3 by
+ * four_of_name(i), weight i by one_of_name(i).
  */
 export const weights = {
   access: "read",
@@ -9,5 +10,7 @@ export const weights = {
   formats: {
     f32: new URL("./weights.f32.wgsl", import.meta.url),
     f16: new URL("./weights.f16.wgsl", import.meta.url),
+    q8: new URL("./weights.q8.wgsl", import.meta.url),
+    q4: new URL("./weights.q4.wgsl", import.meta.url),
   },
 } as const;

@@ -1,3 +1,4 @@
+import { packWeights } from "../../core/stored_weights.ts";
 import { elementsOf } from "../../core/tensor.ts";
 import {
   expectedTensors,
@@ -19,7 +20,8 @@ export function emptyCheckpoint(config: Florence2Config, dtype: WeightDtype = "F
     tensor: (name) => ({ shape: shapeOf(name), dtype }),
     read: async (name) => new Float32Array(elementsOf(shapeOf(name))),
     readRows: async (name, from, to) => new Float32Array(elements(name, from, to)),
-    readHalves: async (name, from, to) => new Uint16Array(elements(name, from, to)),
+    readPacked: async (name, from, to, held) =>
+      packWeights(new Float32Array(elements(name, from, to)), held, name),
     close: async () => {},
   };
 }

@@ -1,9 +1,10 @@
 import { CpuRunner } from "../../core/cpu_runner.ts";
-import { narrowToFloat16 } from "../../core/float16.ts";
-import type { InputArray, KernelCases } from "../../core/kernel_cases.ts";
+import type { InputArray, KernelCases, RandomArrays } from "../../core/kernel_cases.ts";
+import { BLOCK, isBlockDtype } from "../../core/quantization.ts";
 import { type DeviceProfile, Recording } from "../../core/recording.ts";
 import type { Runner } from "../../core/runner.ts";
-import { columnsOf, newTensor, type Tensor, type TensorData } from "../../core/tensor.ts";
+import { packWeights } from "../../core/stored_weights.ts";
+import { columnsOf, elementsOf, newTensor, type Tensor, type TensorData } from "../../core/tensor.ts";
 import { weights } from "../../kernels/shared/weights.ts";
 import { compare } from "./close.ts";
 import { randomArrays } from "./random.ts";
@@ -15,10 +16,16 @@ const suites = import.meta.glob<{ default: AnyKernelCases }>("../../kernels/*/*.
 
 /** What weights may be stored as. */
 export type WeightFormat = keyof (typeof weights)["formats"];
-export const weightFormats = Object.keys(weights.formats) as readonly WeightFormat[];
+/** Blocks are tried where there is less to compute: reading them is all that differs. */
+const MOST_OPERATIONS_IN_BLOCKS = 1e8;
 
 /** The cases of every kernel, found by file name. */
 export const allKernelCases: readonly AnyKernelCases[] = Object.values(suites).map((suite) => suite.default);
+
+const SHAPES_ONLY: RandomArrays = {
+  normal: (...shape) => ({ shape, data: new Float32Array() }),
+  integers: (_limit, ...shape) => ({ shape, data: new Uint32Array() }),
+};
 
 /** Whether a variant may serve a case on this device: found by recording the case without any data. */
 export function isEligible(
@@ -27,10 +34,7 @@ export function isEligible(
   label: string,
   profile: DeviceProfile,
 ): boolean {
-  const tensors = suite.inputs(testCase, {
-    normal: (...shape) => ({ shape, data: new Float32Array() }),
-    integers: (_limit, ...shape) => ({ shape, data: new Uint32Array() }),
-  });
+  const tensors = suite.inputs(testCase, SHAPES_ONLY);
   const rec = new Recording({ profile, variants: { [suite.kernel.name]: label } });
   const inputs = Object.entries(tensors).map(([name, { shape, data }]) => [
     name,
@@ -38,6 +42,15 @@ export function isEligible(
   ]);
   suite.record(rec, Object.fromEntries(inputs), testCase);
   return rec.dispatches.some(({ kernel, variant }) => kernel === suite.kernel && variant.label === label);
+}
+
+/** In which formats a case can be run; in blocks only if rows of weights consist of them. */
+export function weightFormats(suite: AnyKernelCases, testCase: Case): readonly WeightFormat[] {
+  const inputs = suite.inputs(testCase, SHAPES_ONLY);
+  const hasBlocks = suite.weights?.every((name) => elementsOf(inputs[name]!.shape.slice(1)) % BLOCK === 0);
+  const isSmall = suite.work(testCase).operations <= MOST_OPERATIONS_IN_BLOCKS;
+  const formats = Object.keys(weights.formats) as WeightFormat[];
+  return formats.filter((format) => !isBlockDtype(format) || (hasBlocks && isSmall));
 }
 
 /** What one case writes on one runner, by tensor name. */
@@ -53,7 +66,7 @@ export async function runCase(
     inputs.map(([name, input]) => [
       name,
       suite.weights?.includes(name) && format !== "f32"
-        ? uploadHalves(runner, name, input)
+        ? uploadPacked(runner, name, input, format)
         : runner.upload(name, input.shape, input.data),
     ]),
   );
@@ -77,11 +90,14 @@ export async function runCase(
   }
 }
 
-function uploadHalves(runner: Runner, name: string, { shape, data }: InputArray): Tensor {
-  const tensor = runner.zeros(name, shape, "f16");
-  const halves = new Uint16Array(data.length);
-  narrowToFloat16(data as Float32Array, halves);
-  runner.write(tensor, new Uint32Array(halves.buffer));
+function uploadPacked(
+  runner: Runner,
+  name: string,
+  { shape, data }: InputArray,
+  dtype: WeightFormat,
+): Tensor {
+  const tensor = runner.zeros(name, shape, dtype);
+  runner.write(tensor, packWeights(data as Float32Array<ArrayBuffer>, dtype, name));
   return tensor;
 }
 

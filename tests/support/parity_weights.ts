@@ -2,6 +2,7 @@
  * The weights of tests/reference/weights.py, whose docstring defines them, computed here bit for bit: each
  * number is a function of its tensor's name and its place in it, so nothing has to be stored or shipped.
  */
+import { packWeights } from "../../core/stored_weights.ts";
 import {
   expectedTensors,
   type FlorenceCheckpoint,
@@ -10,7 +11,6 @@ import {
   type Shape,
   TEMPORAL_POSITIONS,
   temporalPositions,
-  toHalves,
 } from "../../model/checkpoint.ts";
 import type { Florence2Config } from "../../model/config.ts";
 
@@ -55,21 +55,18 @@ export function parityCheckpoint(config: Florence2Config): FlorenceCheckpoint {
     if (!shape) throw new Error(`There are no parity weights for ${name}.`);
     return shape;
   };
+  const readRows = async (name: string, from: number, to: number) => {
+    const shape = shapeOf(name);
+    const row = product(shape.slice(1));
+    return parityTensor(name, shape, from * row, to * row);
+  };
   return {
     layout: "microsoft",
     has: (name) => shapes.has(name),
     tensor: (name) => ({ shape: shapeOf(name), dtype: "F32" }),
     read: async (name) => parityTensor(name, shapeOf(name)),
-    readRows: async (name, from, to) => {
-      const shape = shapeOf(name);
-      const row = product(shape.slice(1));
-      return parityTensor(name, shape, from * row, to * row);
-    },
-    readHalves: async (name, from, to) => {
-      const shape = shapeOf(name);
-      const row = product(shape.slice(1));
-      return toHalves(parityTensor(name, shape, from * row, to * row), name);
-    },
+    readRows,
+    readPacked: async (name, from, to, dtype) => packWeights(await readRows(name, from, to), dtype, name),
     close: async () => {},
   };
 }
