@@ -68,6 +68,8 @@ export class CpuRunner implements Runner {
     this.#checkUsable();
   }
 
+  async compile(): Promise<void> {}
+
   async prepare(recording: Recording): Promise<Program> {
     this.#checkUsable();
     const plan = planMemory(recording);

@@ -3,7 +3,7 @@ import { watchDevice } from "./device_watch.ts";
 import { Florence2Error } from "./errors.ts";
 import type { Feature, Numbers } from "./kernel.ts";
 import { waitPatiently } from "./patience.ts";
-import { PipelineCache } from "./pipelines.ts";
+import { type CompiledKernel, PipelineCache } from "./pipelines.ts";
 import { planMemory } from "./plan.ts";
 import type { DeviceProfile, Dispatch, Recording } from "./recording.ts";
 import type { Program, Runner } from "./runner.ts";
@@ -139,13 +139,15 @@ export class GpuRunner implements Runner {
     await this.#settleErrors();
   }
 
+  async compile(recording: Recording): Promise<void> {
+    this.#checkUsable();
+    await this.#pipelinesOf(recording);
+  }
+
   async prepare(recording: Recording, cpuUntil?: string): Promise<Program> {
     this.#checkUsable();
     const onCpu = cpuUntil === undefined ? 0 : dispatchesUntil(recording, cpuUntil);
-    const pipelines = PipelineCache.of(this.device);
-    const compiled = await this.#answer(
-      Promise.all(recording.dispatches.map((dispatch) => pipelines.get(dispatch))),
-    );
+    const compiled = await this.#answer(this.#pipelinesOf(recording));
     this.#checkUsable();
 
     const plan = planMemory(recording);
@@ -241,6 +243,11 @@ export class GpuRunner implements Runner {
     for (const [i, { access }] of Object.values(kernel.bindings).entries()) {
       if (access !== "read") this.write(tensors[i]!, arrays[i]!);
     }
+  }
+
+  #pipelinesOf({ dispatches }: Recording): Promise<CompiledKernel[]> {
+    const pipelines = PipelineCache.of(this.device);
+    return Promise.all(dispatches.map((dispatch) => pipelines.get(dispatch)));
   }
 
   #newBlock(label: string, words: number): GPUBuffer {

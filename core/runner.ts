@@ -27,6 +27,8 @@ export interface Runner {
   /** Waits until everything written so far has arrived, and rejects with what went wrong on the way. */
   settle(): Promise<void>;
 
+  /** Compiles what a recording calls, so that `prepare` finds it done. Its tensors need not be on the device. */
+  compile(recording: Recording): Promise<void>;
   /**
    * Compiles, plans and allocates once; the program then runs as often as wanted.
    *

@@ -95,6 +95,10 @@ export class CheckedRunner implements Runner {
     this.#inner.dispose();
   }
 
+  compile(recording: Recording): Promise<void> {
+    return this.#inner.compile(recording);
+  }
+
   async prepare(recording: Recording): Promise<Program> {
     const temporaries: Tensor[] = [];
     const calls: { readonly dispatch: Dispatch; readonly counter?: Tensor; readonly program: Program }[] = [];

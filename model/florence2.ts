@@ -6,10 +6,11 @@ import type { Runner } from "../core/runner.ts";
 import type { Tensor, TensorData } from "../core/tensor.ts";
 import type { DownloadEvent, HubOptions } from "../hub/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
+import { compileAhead } from "./compile_ahead.ts";
 import { countImageTokens, type Florence2Config, type ImageConfig } from "./config.ts";
 import { DecodingSession, type Question } from "./decoding_session.ts";
 import { generate, stream } from "./generation/generate.ts";
-import { type GenerationOptions, type GenerationSettings, generationSettings } from "./generation/options.ts";
+import { type GenerationOptions, type GenerationSettings, settingsFor } from "./generation/options.ts";
 import type { GeneratedSequence } from "./generation/report.ts";
 import type { ImageInput, LoadImageOptions } from "./image/load.ts";
 import { preprocessImage } from "./image/preprocess.ts";
@@ -176,6 +177,9 @@ export class Florence2 {
     try {
       const runner = await openRunner(device, { onWarning });
       try {
+        // A software device would compile with the processor that reads. What does not compile is told when it is called.
+        if (!runner.profile.features.has("software"))
+          compileAhead(runner, checkpoint, config, imageConfig, dtype).catch(() => {});
         const weights = await loadWeights(checkpoint, config, runner, {
           dtype,
           signal,
@@ -387,14 +391,7 @@ export class Florence2 {
   }
 
   #settings(options: GenerationOptions): GenerationSettings {
-    const { text, tokens, generation } = this.config;
-    return generationSettings(options, {
-      vocabSize: text.vocabSize,
-      maxPositions: text.maxPositionEmbeddings,
-      decoderStartTokenId: tokens.decoderStart,
-      eosTokenId: tokens.eos,
-      defaults: { ...generation, forcedBosTokenId: tokens.forcedBos, forcedEosTokenId: tokens.forcedEos },
-    });
+    return settingsFor(this.config, options);
   }
 
   async #answer<T extends string>(

@@ -269,8 +269,9 @@ class Loader {
 
   async firstRow(name: string): Promise<Tensor> {
     const row = await this.#checkpoint.readRows(name, 0, 1);
-    await this.#advance(name, this.#checkpoint.tensor(name).shape);
-    return this.#runner.upload(name, [row.length], row);
+    const { shape } = this.#checkpoint.tensor(name);
+    await this.#advance(name, shape);
+    return this.#runner.upload(name, [shape[1]!], row);
   }
 
   /** What the matrix that these are the parts of is held in. Only linear layers and the token table are in blocks. */

@@ -1,4 +1,5 @@
 import { Florence2Error } from "../../core/errors.ts";
+import type { Florence2Config } from "../config.ts";
 import type { StepReport } from "./report.ts";
 
 /**
@@ -84,6 +85,20 @@ export const FLORENCE2_DEFAULTS = {
   minNewTokens: 0,
   numReturnSequences: 1,
 } as const satisfies GenerationOptions;
+
+/** What `generationSettings` makes of the options for a model's configuration. */
+export function settingsFor(
+  { text, tokens, generation }: Florence2Config,
+  options: GenerationOptions,
+): GenerationSettings {
+  return generationSettings(options, {
+    vocabSize: text.vocabSize,
+    maxPositions: text.maxPositionEmbeddings,
+    decoderStartTokenId: tokens.decoderStart,
+    eosTokenId: tokens.eos,
+    defaults: { ...generation, forcedBosTokenId: tokens.forcedBos, forcedEosTokenId: tokens.forcedEos },
+  });
+}
 
 /**
  * Checks the options and fills in what they leave out.

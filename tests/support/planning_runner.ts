@@ -53,6 +53,8 @@ export class PlanningRunner implements Runner {
 
   async settle(): Promise<void> {}
 
+  async compile(): Promise<void> {}
+
   async prepare(recording: Recording): Promise<Program> {
     const words = planMemory(recording).blocks.reduce((sum, block) => sum + block, 0);
     this.#count(words);

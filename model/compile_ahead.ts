@@ -1,0 +1,44 @@
+import { CompilingRunner } from "../core/compiling_runner.ts";
+import type { Runner } from "../core/runner.ts";
+import { elementsOf } from "../core/tensor.ts";
+import type { FlorenceCheckpoint } from "./checkpoint.ts";
+import type { Florence2Config, ImageConfig } from "./config.ts";
+import { DecodingSession } from "./decoding_session.ts";
+import { settingsFor } from "./generation/options.ts";
+import { VisionSession } from "./vision_session.ts";
+import { loadWeights, type WeightsDtype } from "./weights.ts";
+
+/** As many as most prompts have; no pipeline depends on their number. */
+const PROMPT = new Array<number>(10).fill(0);
+
+/**
+ * Compiles what the first answer will call, by giving one where nothing is computed. It needs no weights, only their
+ * shapes, so it can go on while they are on their way.
+ */
+export async function compileAhead(
+  runner: Runner,
+  checkpoint: FlorenceCheckpoint,
+  config: Florence2Config,
+  imageConfig: ImageConfig,
+  dtype: WeightsDtype,
+): Promise<void> {
+  const compiling = new CompilingRunner(runner);
+  const weights = await loadWeights(withoutContent(checkpoint), config, compiling, { dtype });
+  const vision = await VisionSession.open(compiling, weights, config, imageConfig);
+  const image = await vision.see(new Float32Array(0));
+  const questions = [{ image, promptIds: PROMPT }];
+  const settings = settingsFor(config, {});
+  const session = await DecodingSession.open(compiling, weights.text, config.text, questions, settings);
+  await session.advance();
+  await compiling.settle();
+}
+
+/** The checkpoint's names, shapes and dtypes, without reading its files. */
+function withoutContent(checkpoint: FlorenceCheckpoint): FlorenceCheckpoint {
+  return {
+    ...checkpoint,
+    read: async (name) => new Float32Array(elementsOf(checkpoint.tensor(name).shape)),
+    readRows: async () => new Float32Array(0),
+    readHalves: async () => new Uint16Array(0),
+  };
+}
