@@ -39,6 +39,6 @@ function withoutContent(checkpoint: FlorenceCheckpoint): FlorenceCheckpoint {
     ...checkpoint,
     read: async (name) => new Float32Array(elementsOf(checkpoint.tensor(name).shape)),
     readRows: async () => new Float32Array(0),
-    readHalves: async () => new Uint16Array(0),
+    readPacked: async () => new Uint32Array(0),
   };
 }
