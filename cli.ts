@@ -20,6 +20,7 @@ import { resolveTask } from "./model/tasks/index.ts";
 
 const HELP = `florence2 [picture] [task ...] [options]
 florence2 doctor [model]: what runs here, and whether it runs right (see florence2 doctor --help)
+florence2 quantize MODEL FOLDER: a smaller model in 8 or 4 bits (see florence2 quantize --help)
 
 Answers tasks about a picture; without a task: caption, objects and text. Without a picture: a bundled one.
 
@@ -28,7 +29,7 @@ Answers tasks about a picture; without a task: caption, objects and text. Withou
   --model MODEL          a folder, or a repository such as microsoft/Florence-2-base (default: the bundled one)
   --revision NAME        branch, tag or commit of the repository (default: main)
   --device NAME          auto, gpu or cpu (default: auto)
-  --dtype NAME           how weights are held: auto (as stored), f32 or f16 (default: auto)
+  --dtype NAME           how weights are held: auto (as stored), f32, f16, q8 or q4 (default: auto)
   --num-beams N          hypotheses of beam search (default: the model's own, 3)
   --max-new-tokens N     length of the answer at most
   --out FILE             where the annotated picture goes (default: NAME.answer.png here; "none": nowhere)
@@ -164,10 +165,15 @@ function integerOption(name: string, value: string | undefined): number | undefi
 
 const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(2)} s`;
 
-const [command, ...rest] = process.argv.slice(2);
-if (command === "doctor") {
-  const { doctor } = await import("./doctor/main.ts");
-  process.exitCode = await doctor(rest).catch((error) => fail(error, "florence2 doctor"));
+const COMMANDS: Readonly<Record<string, () => Promise<(args: string[]) => Promise<number>>>> = {
+  doctor: async () => (await import("./doctor/main.ts")).doctor,
+  quantize: async () => (await import("./quantize/main.ts")).quantize,
+};
+
+const [command = "", ...rest] = process.argv.slice(2);
+if (Object.hasOwn(COMMANDS, command)) {
+  const run = await COMMANDS[command]!();
+  process.exitCode = await run(rest).catch((error) => fail(error, `florence2 ${command}`));
 } else {
   await main(process.argv.slice(2)).catch((error) => {
     process.exitCode = fail(error, "florence2");

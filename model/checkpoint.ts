@@ -240,6 +240,13 @@ function checkTensors(
       if (!OPTIONAL_TENSORS.includes(name)) missing.push(quote(storedName(name, layout)));
     } else if (blocksIn(found, name, wanted)) {
       // As `florence2 quantize` writes it.
+    } else if (found.dtype === "U32" && isLinear(name, wanted)) {
+      const forms = Object.keys(BITS).map(
+        (form) => `[${shapeInBlocks(wanted, form as BlockDtype)}] for ${form}`,
+      );
+      wrong.push(
+        `${quote(stored.get(name))} in U32 with shape [${found.shape}] instead of ${forms.join(" or ")}`,
+      );
     } else if (String(found.shape) !== String(wanted) || found.shape.length !== wanted.length) {
       wrong.push(`${quote(stored.get(name))} with shape [${found.shape}] instead of [${wanted}]`);
     } else if (!isWeightDtype(found.dtype)) {

@@ -337,7 +337,7 @@ function channelsLast(filters: Values, channels: number, taps: number): Values {
 }
 
 /** The rows of a tensor, from and to, in pieces of at most PIECE_BYTES in f32, but at least a row. */
-function* pieces([length = 1, ...row]: readonly number[]): Generator<readonly [number, number]> {
+export function* pieces([length = 1, ...row]: readonly number[]): Generator<readonly [number, number]> {
   const step = Math.max(1, Math.floor(PIECE_BYTES / (elementsOf(row) * BYTES_PER_ELEMENT)));
   for (let from = 0; from < length; from += step) yield [from, Math.min(from + step, length)];
 }

@@ -31,6 +31,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   draw: ["draw", "model", "core"],
   eval: ["eval", "draw", "model", "core"],
   doctor: ["doctor", "model", "hub", "core"],
+  quantize: ["quantize", "doctor", "model", "hub", "core"],
   model: ["model", "kernels", "tokenizer", "hub", "core"],
 };
 /** Each package enters at one place. */

@@ -162,4 +162,11 @@ describe("the base model with one picture and 3 beams", () => {
     expect(half).toBeLessThanOrEqual(700e6);
     expect(whole - half).toBeGreaterThan(400e6);
   });
+
+  it("takes at most 400 MB in q4", async () => {
+    const [eight, four] = [await peakBytes("q8"), await peakBytes("q4")];
+    console.log(`base, peak: ${(eight / 1e6).toFixed(0)} MB in q8, ${(four / 1e6).toFixed(0)} MB in q4`);
+    expect(four).toBeLessThanOrEqual(400e6);
+    expect(eight).toBeLessThan(500e6);
+  });
 });
