@@ -32,9 +32,10 @@ async function florence2(args: readonly string[], env: Record<string, string> = 
 
 describe.skipIf(!existsSync(deno))("florence2", () => {
   it.each([
-    ["cli.ts", []],
-    ["doctor/main.ts", ["doctor"]],
-  ] as const)("%s explains every option", async (file, command) => {
+    ["cli.ts", [], "florence2 [picture]"],
+    ["doctor/main.ts", ["doctor"], "florence2 doctor [model]"],
+    ["quantize/main.ts", ["quantize"], "florence2 quantize MODEL FOLDER"],
+  ] as const)("%s explains every option", async (file, command, usage) => {
     const { code, stdout } = await florence2([...command, "--help"]);
     expect(code).toBe(0);
     const source = await readFile(join(root, file), "utf8");
@@ -42,7 +43,17 @@ describe.skipIf(!existsSync(deno))("florence2", () => {
     expect(options.length).toBeGreaterThan(2);
     for (const option of options) expect(stdout).toContain(option);
     if (command.length === 0) for (const { token } of tasks) expect(stdout).toContain(token);
-    expect(stdout).toContain("florence2 doctor [model]");
+    expect(stdout).toContain(usage);
+  });
+
+  it.each([
+    ["a folder", ["a", "--dtype", "q4"], /takes a model and a folder to be made/],
+    ["a dtype", ["a", "b"], /--dtype is "", expected q8 or q4/],
+    ["a dtype of blocks", ["a", "b", "--dtype", "f16"], /--dtype is "f16", expected q8 or q4/],
+  ] as const)("quantize misses %s, and says so", async (_, args, message) => {
+    const { code, stderr } = await florence2(["quantize", ...args]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(message);
   });
 
   it.each([
