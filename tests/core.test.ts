@@ -79,6 +79,18 @@ describe("the memory plan", () => {
     expect(planMemory(rec).blocks).toEqual([100, 100]);
   });
 
+  it("takes no more than what is alive at once, whatever comes first", () => {
+    const rec = new Recording();
+    const grown = (x: Tensor, size: number) => {
+      const out = rec.temp([size]);
+      rec.dispatch(kernel, { x, out }, { count: size }, {});
+      return out;
+    };
+    let x = input(10);
+    for (const size of [10, 30, 10, 40, 10, 20, 10]) x = grown(x, size);
+    expect(planMemory(rec).blocks).toEqual([40, 10]);
+  });
+
   it("never gives what is alive, kept or in the same dispatch the same block", () => {
     const rec = new Recording();
     const a = double(rec, kernel, input(100));
