@@ -1,13 +1,22 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
-import { captionOf } from "../bench/peers/contestant.ts";
+import { captionOf, type Question } from "../bench/peers/contestant.ts";
 import { ensureGraphs } from "../bench/peers/graphs.ts";
 import { likeliest, loadOnnxRuntime } from "../bench/peers/onnxruntime.ts";
-import { checkTokens, compare, type PeersReport, PHASES, type Phase } from "../bench/peers/report.ts";
+import { openPyTorch } from "../bench/peers/pytorch.ts";
+import {
+  checkTokens,
+  compare,
+  type PeersReport,
+  PHASES,
+  type Phase,
+  sharedTokens,
+} from "../bench/peers/report.ts";
 import { withReports, writeReport } from "../bench/report.ts";
 import { generationSettings } from "../model/generation/options.ts";
+import { florenceError } from "./support/errors.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "florence2-peers-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -17,6 +26,7 @@ const outcome = (name: string, times: number[], peakBytes: number) => ({
   name,
   version: `${name} 1.0`,
   peakBytes,
+  sameTokens: name === "slower" ? 7 : 20,
   timesOf: (phase: Phase) => (phase === "load" || phase === "first caption" ? times.slice(0, 1) : times),
 });
 
@@ -72,15 +82,22 @@ describe("times beside ours", () => {
     expect(writeReport(folder, report)).toBe(join(folder, "a-fast-one", "nano.peers.json"));
     const tables = withReports("<!-- bench -->\n<!-- /bench -->\n", folder);
     expect(tables).toMatch(/\| whole caption +\| slower +\| +50 \| +30 \| +80 \| +2\.50 \| +2 \| +3 \|/);
-    expect(tables).toContain("- slower: slower 1.0; at most 512 MiB in its process, 2 of ours");
+    expect(tables).toContain(
+      "- slower: slower 1.0; at most 512 MiB in its process, 2 of ours; the first 7 of its tokens are ours",
+    );
+    expect(tables).toMatch(/- faster: .*; all of its tokens are ours/);
     expect(tables).toContain("- broken: could not take part, no adapter");
   });
 
   it("count for the same tokens only", () => {
-    expect(() => checkTokens("one", [0, 5, 2], [0, 5, 2])).not.toThrow();
-    expect(() => checkTokens("one", [0, 6, 2], [0, 5, 2])).toThrow(
+    const [whole, half] = [{ name: "one" }, { name: "two", isHalf: true }];
+    expect(() => checkTokens(whole, [0, 5, 2], [0, 5, 2])).not.toThrow();
+    expect(() => checkTokens(whole, [0, 6, 2], [0, 5, 2])).toThrow(
       /one gives other tokens .* 0 6 2 instead of 0 5 2/,
     );
+    expect(() => checkTokens(half, [0, 6, 2], [0, 5, 2])).not.toThrow();
+    expect(() => checkTokens(half, [0, 5], [0, 5, 2])).toThrow(/two gives other tokens/);
+    expect(sharedTokens([0, 6, 2], [0, 5, 2])).toBe(1);
   });
 
   it("of a further token leave out those that came with the first", () => {
@@ -109,6 +126,66 @@ describe("the greedy search of the peers", () => {
   it("repeats no three tokens", () => {
     expect(likeliest(logits, [2, 0, 5, 3, 4, 5, 3], settings)).toBe(5);
     expect(likeliest(logits, [2, 0, 5, 3, 4, 5, 3], { ...settings, noRepeatNgramSize: 0 })).toBe(4);
+  });
+});
+
+describe("PyTorch", () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  const question: Question = {
+    folder: "checkpoints/nano",
+    imageConfig: { width: 2, height: 1, rescaleFactor: 1, mean: [0, 0, 0], std: [1, 1, 1] },
+    pixelValues: Float32Array.of(1, 2, 3, 4, 5, 6),
+    promptIds: [0, 5, 2],
+    tokens: 4,
+    dtype: "f32",
+  };
+  /** A Python that notes what it is asked, and answers with these lines, one each. */
+  function pythonThat(...answers: object[]): string {
+    const [python, asked] = [join(folder, "python"), join(folder, "asked")];
+    const lines = answers.map(
+      (answer) => `read -r line\necho "$line" >> ${asked}\necho '${JSON.stringify(answer)}'`,
+    );
+    writeFileSync(python, ["#!/bin/sh", `: > ${asked}`, ...lines].join("\n"), { mode: 0o755 });
+    vi.stubEnv("FLORENCE2_REFERENCE_PYTHON", python);
+    return asked;
+  }
+
+  it("is asked with the rules of the search, and tells its own times and memory", async () => {
+    const tokens = [0, 7, 8, 2];
+    const asked = pythonThat(
+      { version: "torch 1", ms: 12 },
+      { tokens, marks: [100, 150, 160, 190], peakBytes: 2 ** 30 },
+    );
+    const { version, loadMs, isHalf, ...python } = await openPyTorch(question, {
+      device: "cpu",
+      compiled: false,
+    });
+    expect([version, loadMs, isHalf]).toEqual(["torch 1", 12, false]);
+    const caption = await python.caption();
+    expect(caption).toEqual(captionOf(tokens, 1, [100, 150, 160, 190]));
+    expect(python.peakBytes!()).toBe(2 ** 30);
+    const [opening] = readFileSync(asked, "utf8").split("\n");
+    const { rules, side, prompt, pixels } = JSON.parse(opening!);
+    expect(rules).toMatchObject({ min_new_tokens: 4, max_new_tokens: 4, forced_bos_token_id: 0 });
+    expect([side, prompt]).toEqual([
+      [1, 2],
+      [0, 5, 2],
+    ]);
+    expect([...new Float32Array(new Uint8Array(Buffer.from(pixels, "base64")).buffer)]).toEqual([
+      1, 2, 3, 4, 5, 6,
+    ]);
+  });
+
+  it("says what it lacks", async () => {
+    pythonThat({ error: "PyTorch finds no CUDA device" });
+    await expect(openPyTorch(question, { device: "cuda", compiled: true })).rejects.toEqual(
+      florenceError("dependency_missing", "no CUDA device"),
+    );
+    vi.stubEnv("FLORENCE2_REFERENCE_PYTHON", join(folder, "no-python"));
+    await expect(openPyTorch(question, { device: "cpu", compiled: false })).rejects.toEqual(
+      florenceError("dependency_missing", "no-python", "requirements.txt"),
+    );
   });
 });
 

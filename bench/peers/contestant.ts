@@ -51,10 +51,22 @@ export interface Contestant {
   /** Package and version, for the report. */
   readonly version: string;
   caption(): Promise<Caption>;
+  /** In half precision tokens may differ, and only their number counts. */
+  readonly isHalf?: boolean;
+  /** The most memory up to the last caption, and the time to open, where another process than that of Node has them. */
+  peakBytes?(): number;
+  readonly loadMs?: number;
 }
 
 /** Whoever takes part, by name; ours is what the others are compared with. */
-export const CONTESTANTS = ["ours", "ONNX Runtime, WebGPU", "ONNX Runtime, CPU"] as const;
+export const CONTESTANTS = [
+  "ours",
+  "ONNX Runtime, WebGPU",
+  "ONNX Runtime, CPU",
+  "PyTorch, CPU",
+  "PyTorch, CUDA, eager",
+  "PyTorch, CUDA, compiled",
+] as const;
 export type ContestantName = (typeof CONTESTANTS)[number];
 
 /** Configuration and rules of decoding, which are the same for all. */

@@ -4,10 +4,11 @@ import { type ErrorCode, Florence2Error } from "../../core/errors.ts";
 import type { Caption, Contestant, ContestantName, Question } from "./contestant.ts";
 import { openOnnxRuntime } from "./onnxruntime.ts";
 import { openOurs } from "./ours.ts";
+import { openPyTorch } from "./pytorch.ts";
 
 export type Request = { readonly open: ContestantName; readonly question: Question } | "caption";
 export type Reply =
-  | { readonly opened: string; readonly ms: number }
+  | { readonly opened: string; readonly ms: number; readonly isHalf: boolean }
   | { readonly caption: Caption; readonly peakBytes: number }
   | { readonly error: string; readonly code: ErrorCode };
 
@@ -15,15 +16,22 @@ const OPEN: Readonly<Record<ContestantName, (question: Question) => Promise<Cont
   ours: openOurs,
   "ONNX Runtime, WebGPU": (question) => openOnnxRuntime("webgpu", question),
   "ONNX Runtime, CPU": (question) => openOnnxRuntime("cpu", question),
+  "PyTorch, CPU": (question) => openPyTorch(question, { device: "cpu", compiled: false }),
+  "PyTorch, CUDA, eager": (question) => openPyTorch(question, { device: "cuda", compiled: false }),
+  "PyTorch, CUDA, compiled": (question) => openPyTorch(question, { device: "cuda", compiled: true }),
 };
 
 let contestant: Contestant | undefined;
 
 async function answer(request: Request): Promise<Reply> {
-  if (request === "caption") return { caption: await contestant!.caption(), peakBytes: peakBytes() };
+  if (request === "caption") {
+    const caption = await contestant!.caption();
+    return { caption, peakBytes: contestant!.peakBytes?.() ?? peakBytes() };
+  }
   const start = performance.now();
   contestant = await OPEN[request.open](request.question);
-  return { opened: contestant.version, ms: performance.now() - start };
+  const { version, loadMs, isHalf } = contestant;
+  return { opened: version, ms: loadMs ?? performance.now() - start, isHalf: isHalf ?? false };
 }
 
 /** The most memory that this program had; Linux counts that of the process it was forked from otherwise. */

@@ -14,15 +14,16 @@ import { type Caption, CONTESTANTS, type Question } from "./contestant.ts";
 import { ensureGraphs } from "./graphs.ts";
 import { PACKAGES } from "./onnxruntime.ts";
 import { ContestantProcess } from "./process.ts";
-import { checkTokens, compare, type PeersReport, type PHASES, peersSection } from "./report.ts";
+import { checkTokens, compare, type PeersReport, type PHASES, peersSection, sharedTokens } from "./report.ts";
 
 const HELP = `npm run bench:peers -- [options]
 
-Times a greedy caption by this library, by ONNX Runtime's WebGPU provider driven as transformers.js drives it, and by
-ONNX Runtime on the CPU: the same picture, the same weights in float32, the same tokens, each in a process of its own,
-in turn. Times are compared only if all give the same tokens. The ONNX graphs are written by transformers in Python
-(tests/reference/run), once; ONNX Runtime is installed into .cache/peers, once. Results go to the results folder as
-JSON, by adapter.
+Times a greedy caption by this library, by ONNX Runtime's WebGPU provider driven as transformers.js drives it, by ONNX
+Runtime on the CPU, and by transformers in PyTorch: on the CPU, and where there is CUDA on that, eager and compiled, in
+half precision. The same picture, the same weights, the same tokens, each in a process of its own, in turn. Times are
+compared only if all give the same tokens, or as many in half precision. The ONNX graphs are written by transformers in
+Python (tests/reference/run), once; ONNX Runtime is installed into .cache/peers, once. Results go to the results folder
+as JSON, by adapter.
 
   --model DIR         a checkpoint folder (default: the bundled one)
   --size base|large   a model of this size instead, with generated weights
@@ -92,11 +93,11 @@ async function compete(model: string, question: Question, rounds: number): Promi
         contestant?.end();
         if (name === CONTESTANTS[0]) throw error;
         say((error as Error).message);
-        absent.push({ name, reason: (error as Error).message });
+        absent.push({ name, reason: (error as Error).message.replace(`${name}: `, "") });
       }
     }
-    for (const { contestant, first } of entrants)
-      checkTokens(contestant.name, first.tokens, entrants[0]!.first.tokens);
+    const ours = entrants[0]!.first.tokens;
+    for (const { contestant, first } of entrants) checkTokens(contestant, first.tokens, ours);
     const origin = originOf(entrants[0]!.contestant.version);
     for (let round = 1; round <= rounds; round++) {
       for (const { contestant, captions } of entrants) {
@@ -108,12 +109,13 @@ async function compete(model: string, question: Question, rounds: number): Promi
       }
     }
     const outcomes = entrants.map(({ contestant: { name, version, peakBytes, loadMs }, first, captions }) => {
+      const sameTokens = sharedTokens(first.tokens, ours);
       const timesOf = (phase: (typeof PHASES)[number]) => {
         if (phase === "load") return [loadMs];
         if (phase === "first caption") return [first.times["whole caption"]];
         return captions.map(({ times }) => times[phase]);
       };
-      return { name, version, peakBytes, timesOf };
+      return { name, version, peakBytes, sameTokens, timesOf };
     });
     const { tokens, dtype } = question;
     const asked = { model, tokens, dtype, firstTokens: FIRST_STEPS, rounds };

@@ -10,6 +10,7 @@ export class ContestantProcess {
   readonly #process: ChildProcess;
   version = "";
   loadMs = 0;
+  isHalf = false;
   /** Up to the last caption, in bytes. */
   peakBytes = 0;
 
@@ -18,7 +19,11 @@ export class ContestantProcess {
     const contestant = new ContestantProcess(name);
     try {
       const reply = await contestant.#ask({ open: name, question });
-      if ("opened" in reply) [contestant.version, contestant.loadMs] = [reply.opened, reply.ms];
+      if ("opened" in reply) {
+        contestant.version = reply.opened;
+        contestant.loadMs = reply.ms;
+        contestant.isHalf = reply.isHalf;
+      }
       return contestant;
     } catch (error) {
       contestant.end();

@@ -23,6 +23,8 @@ interface Entrant {
   readonly version: string;
   /** The most memory of its process, in bytes; a software adapter's own is in it. */
   readonly peakBytes: number;
+  /** Its first tokens that are ours. */
+  readonly sameTokens: number;
 }
 
 export interface Outcome extends Entrant {
@@ -59,14 +61,25 @@ export interface PeersReport {
   readonly rows: readonly PeerRow[];
 }
 
-/** @throws {Florence2Error} `data_invalid` if a contestant gives other tokens than ours: its times mean nothing then */
-export function checkTokens(name: string, found: readonly number[], ours: readonly number[]): void {
-  if (found.join() === ours.join()) return;
+/** @throws {Florence2Error} `data_invalid` if a contestant gives other tokens than ours, or in half precision not as many: its times mean nothing then */
+export function checkTokens(
+  { name, isHalf = false }: { readonly name: string; readonly isHalf?: boolean },
+  found: readonly number[],
+  ours: readonly number[],
+): void {
+  const same = sharedTokens(found, ours);
+  if (found.length === ours.length && (isHalf || same === ours.length)) return;
   throw new Florence2Error(
     "data_invalid",
     `${name} gives other tokens than this library, so its times can't be compared: ${found.join(" ")} instead of ${ours.join(" ")}`,
     { name, found, ours },
   );
+}
+
+/** How many tokens are the same from the start. */
+export function sharedTokens(found: readonly number[], ours: readonly number[]): number {
+  const different = ours.findIndex((token, i) => token !== found[i]);
+  return different < 0 ? ours.length : different;
 }
 
 /** Everyone beside the first, phase by phase: rounds are compared with the same round. */
@@ -88,15 +101,15 @@ export function compare(outcomes: readonly Outcome[]): Pick<PeersReport, "contes
       };
     }),
   );
-  const contestants = outcomes.map(({ name, version, peakBytes }) => {
-    return { name, version, peakBytes, peakRatio: peakBytes / ours.peakBytes };
+  const contestants = outcomes.map(({ name, version, peakBytes, sameTokens }) => {
+    return { name, version, peakBytes, sameTokens, peakRatio: peakBytes / ours.peakBytes };
   });
   return { contestants, rows };
 }
 
 const COLUMNS: readonly Column<PeerRow>[] = [
   text("phase", 18, ({ phase }) => phase),
-  text("", 20, ({ contestant }) => contestant),
+  text("", 23, ({ contestant }) => contestant),
   figure("ms", ({ ms }) => milliseconds(ms)),
   figure("fastest", ({ fastest }) => milliseconds(fastest)),
   figure("slowest", ({ slowest }) => milliseconds(slowest)),
@@ -118,11 +131,13 @@ export function peersSection({
   rows,
 }: PeersReport): string {
   const { adapter, processors, load, runtime, commit, date } = origin;
-  const head = `**${model}** beside its peers, a greedy caption of ${tokens} tokens, equal in all, ${rounds} rounds in turn: ${adapter}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${commit}, ${date.slice(0, 10)}. Times as multiples of ours in the same round: above 1, ours is faster. Ours holds the weights in ${dtype}, the others in f32; its first token comes with ${firstTokens - 1} more.`;
-  const memory = contestants.map(
-    ({ name, version, peakBytes, peakRatio }) =>
-      `- ${name}: ${version}; at most ${mebibytes(peakBytes)} MiB in its process, ${threeDigits(peakRatio)} of ours`,
-  );
+  const head = `**${model}** beside its peers, a greedy caption of ${tokens} tokens, ${rounds} rounds in turn: ${adapter}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${commit}, ${date.slice(0, 10)}. Times as multiples of ours in the same round: above 1, ours is faster. Ours holds the weights in ${dtype}, the others in f32 unless they say so; its first token comes with ${firstTokens - 1} more.`;
+  const memory = contestants.map(({ name, version, peakBytes, peakRatio, sameTokens }, i) => {
+    const used = `${name}: ${version}; at most ${mebibytes(peakBytes)} MiB in its process`;
+    if (i === 0) return `- ${used}`;
+    const same = sameTokens < tokens ? `the first ${sameTokens}` : "all";
+    return `- ${used}, ${threeDigits(peakRatio)} of ours; ${same} of its tokens are ours`;
+  });
   const missing = absent.map(({ name, reason }) => `- ${name}: could not take part, ${reason}`);
   const table = [tableHead(COLUMNS), ...rows.map((row) => tableRow(COLUMNS, row))];
   return `${head}\n\n${table.join("\n")}\n\n${[...memory, ...missing].join("\n")}`;
