@@ -16,7 +16,7 @@ export type BlockDtype = keyof typeof BITS;
 export const BLOCK = 32;
 
 /** Of 8 bits, the first guess is good enough; with 4, every bit of the fit counts. */
-const ROUNDS: Readonly<Record<BlockDtype, number>> = { q8: 0, q4: 6 };
+const FITS: Readonly<Record<BlockDtype, number>> = { q8: 0, q4: 7 };
 
 export function isBlockDtype(dtype: string): dtype is BlockDtype {
   return Object.hasOwn(BITS, dtype);
@@ -38,11 +38,13 @@ export function quantize(values: Float32Array, dtype: BlockDtype, name: string):
   const words = new Uint32Array((values.length / BLOCK) * wordsOfBlock(dtype));
   for (let first = 0, at = 0; first < values.length; first += BLOCK, at += wordsOfBlock(dtype)) {
     const block = values.subarray(first, first + BLOCK);
-    const grid = bestGrid(block, bits, ROUNDS[dtype]);
+    const grid = bestGrid(block, bits, FITS[dtype]);
     if (!Number.isFinite(grid.least) || !Number.isFinite(grid.step)) throw unquantizable(block, name);
     words[at] = grid.header;
+    const perUnit = reciprocal(grid.step);
     for (let i = 0; i < BLOCK; i++) {
-      words[at + 1 + ((i * bits) >> 5)]! |= nearest(block[i]!, grid, bits) << ((i * bits) & 31);
+      const q = nearest((block[i]! - grid.least) * perUnit, bits);
+      words[at + 1 + ((i * bits) >> 5)]! |= q << ((i * bits) & 31);
     }
   }
   return words;
@@ -90,8 +92,8 @@ function gridOf(least: number, step: number, bits: number): Grid {
   return gridIn(((HALVES[1]! << 16) | HALVES[0]!) >>> 0, bits);
 }
 
-/** Begins with all weights between the ends, and then fits the grid to the weights that share its points. */
-function bestGrid(block: Float32Array, bits: number, rounds: number): Grid {
+/** Begins with all weights between the ends, and then fits the grid, up to `fits` times, to the weights on it. */
+function bestGrid(block: Float32Array, bits: number, fits: number): Grid {
   let low = block[0]!;
   let high = low;
   for (let i = 1; i < BLOCK; i++) {
@@ -100,49 +102,44 @@ function bestGrid(block: Float32Array, bits: number, rounds: number): Grid {
     high = Math.max(high, block[i]!);
   }
   let best = gridOf(low, (high - low) / (2 ** bits - 1), bits);
-  let leastError = rounds > 0 ? squaredError(block, best, bits) : 0;
-  for (let round = 0; round < rounds; round++) {
-    const grid = refit(block, best, bits);
-    const error = squaredError(block, grid, bits);
+  let leastError = Number.POSITIVE_INFINITY;
+  for (let grid = best; fits > 0; fits--) {
+    const { error, fitted } = refit(block, grid, bits);
     if (!(error < leastError)) break;
     best = grid;
     leastError = error;
+    grid = fitted;
   }
   return best;
 }
 
-function nearest(value: number, { least, step }: Grid, bits: number): number {
-  if (step === 0) return 0;
-  return Math.min(Math.max(Math.round((value - least) / step), 0), 2 ** bits - 1);
-}
-
-function squaredError(block: Float32Array, grid: Grid, bits: number): number {
-  let sum = 0;
+/** The sum of squared errors of a block on a grid, and the straight line of least squares through its weights over their q. */
+function refit(block: Float32Array, grid: Grid, bits: number): { error: number; fitted: Grid } {
+  const { least, step } = grid;
+  const perUnit = reciprocal(step);
+  let [error, sumQ, sumQQ, sumV, sumQV] = [0, 0, 0, 0, 0];
   for (let i = 0; i < BLOCK; i++) {
-    const error = grid.least + grid.step * nearest(block[i]!, grid, bits) - block[i]!;
-    sum += error * error;
-  }
-  return sum;
-}
-
-/** The straight line of least squares through the weights over their q. */
-function refit(block: Float32Array, grid: Grid, bits: number): Grid {
-  let sumQ = 0;
-  let sumQQ = 0;
-  let sumV = 0;
-  let sumQV = 0;
-  for (let i = 0; i < BLOCK; i++) {
-    const q = nearest(block[i]!, grid, bits);
+    const v = block[i]! - least;
+    const q = nearest(v * perUnit, bits);
+    error += (step * q - v) ** 2;
     sumQ += q;
     sumQQ += q * q;
-    sumV += block[i]!;
-    sumQV += q * block[i]!;
+    sumV += v;
+    sumQV += q * v;
   }
   const spread = BLOCK * sumQQ - sumQ * sumQ;
-  if (spread === 0) return grid;
-  const step = (BLOCK * sumQV - sumQ * sumV) / spread;
-  return gridOf((sumV - step * sumQ) / BLOCK, step, bits);
+  if (spread === 0) return { error, fitted: grid };
+  const slope = (BLOCK * sumQV - sumQ * sumV) / spread;
+  return { error, fitted: gridOf(least + (sumV - slope * sumQ) / BLOCK, slope, bits) };
 }
+
+/** The q nearest to a place on the grid, in steps from its least. */
+function nearest(place: number, bits: number): number {
+  return Math.floor(Math.min(Math.max(place, 0), 2 ** bits - 1) + 0.5);
+}
+
+/** Zero for zero: on a grid of one value all weights have one place. */
+const reciprocal = (step: number) => (step === 0 ? 0 : 1 / step);
 
 function unquantizable(block: Float32Array, name: string): Florence2Error {
   const found = block.find((value) => !(Math.abs(value) < 65504)) ?? block[0]!;

@@ -299,10 +299,26 @@ function some(items: readonly string[]): string {
   return items.length === 0 ? "nothing" : items.slice(0, SHOWN).join(", ") + more;
 }
 
-/** Whether this is the matrix of a linear layer, or the token table: what may be held in blocks. */
+/** Whether this is the matrix of a linear layer, or the token table: what may be stored in blocks. */
 export function isLinear(name: string, shape: Shape): boolean {
   const isPositions = /(embed_positions|row_embeddings|column_embeddings)\.weight$/.test(name);
   return shape.length === 2 && shape[1]! % BLOCK === 0 && name.endsWith(".weight") && !isPositions;
+}
+
+/**
+ * By what was asked for, the matrices that can be held so and cost the bundled checkpoint no more than 0.5 % (q8) and
+ * 3 % (q4) of any metric (see README, "Memory"). The others are held in twice the bits.
+ */
+const IN_BLOCKS: Readonly<Record<BlockDtype, RegExp>> = {
+  q8: /^vision_tower\.blocks\.[23]\./,
+  q4: /^vision_tower\.blocks\.2\.|\.(shared|lm_head)\.weight$/,
+};
+const TWICE_THE_BITS = { q4: "q8", q8: "f16" } as const;
+
+/** What a matrix is held in where blocks are asked for; what is no linear layer, in f16. */
+export function heldForBlocks(name: string, shape: Shape, dtype: BlockDtype): "f16" | BlockDtype {
+  if (!isLinear(name, shape)) return "f16";
+  return IN_BLOCKS[dtype].test(name) ? dtype : TWICE_THE_BITS[dtype];
 }
 
 /** The shape in which a matrix is stored in blocks: rows of words. */

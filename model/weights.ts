@@ -8,7 +8,7 @@ import type { DecoderLayerWeights, EncoderLayerWeights, TextWeights } from "./ba
 import {
   expectedTensors,
   type FlorenceCheckpoint,
-  isLinear,
+  heldForBlocks,
   LOGITS_BIAS,
   OUTPUT_HEAD,
   SHARED_EMBEDDING,
@@ -58,7 +58,7 @@ export interface LoadOptions {
 }
 
 /** Rows are read and uploaded in pieces of at most this many bytes: what bounds the host's memory. */
-const PIECE_BYTES = 32 * 2 ** 20;
+const PIECE_BYTES = 16 * 2 ** 20;
 
 /**
  * Uploads a checkpoint, tensor by tensor in pieces, under the checkpoint's own names. Attention's
@@ -75,7 +75,9 @@ export async function loadWeights(
   const load = new Loader(checkpoint, config, runner, options);
   const vision: StageWeights[] = [];
   for (const [s, depth] of config.vision.depths.entries()) vision.push(await stage(load, s, depth));
-  return { vision, projector: await projector(load), text: await text(load, config) };
+  const weights = { vision, projector: await projector(load), text: await text(load, config) };
+  await load.settle();
+  return weights;
 }
 
 async function stage(load: Loader, s: number, depth: number): Promise<StageWeights> {
@@ -178,7 +180,9 @@ class Loader {
   readonly #options: LoadOptions;
   readonly #totalBytes: number;
   #loadedBytes = 0;
+  /** Written since the device was last asked to take what was written. */
   #unsettledBytes = 0;
+  #settled: Promise<void> = Promise.resolve();
 
   constructor(checkpoint: FlorenceCheckpoint, config: Florence2Config, runner: Runner, options: LoadOptions) {
     this.#checkpoint = checkpoint;
@@ -277,11 +281,13 @@ class Loader {
   /** What the matrix that these are the parts of is held in. Only linear layers and the token table are in blocks. */
   #dtypeOf(names: readonly string[]): PackedDtype {
     const parts = names.map((name) => ({ name, ...this.#checkpoint.tensor(name) }));
-    const stored = new Set(parts.map(({ dtype }) => AS_STORED[dtype]));
     const { dtype = "auto" } = this.#options;
-    const wanted = dtype !== "auto" ? dtype : stored.size === 1 ? [...stored][0]! : "f32";
-    if (!isBlockDtype(wanted)) return wanted;
-    return parts.every(({ name, shape }) => isLinear(name, shape)) ? wanted : "f16";
+    if (dtype === "auto") {
+      const stored = new Set(parts.map(({ dtype }) => AS_STORED[dtype]));
+      return stored.size === 1 ? [...stored][0]! : "f32";
+    }
+    // Layers of one stack are held alike.
+    return isBlockDtype(dtype) ? heldForBlocks(parts[0]!.name, parts[0]!.shape, dtype) : dtype;
   }
 
   async #newFilled(name: string, dtype: Dtype): Promise<Tensor> {
@@ -307,13 +313,22 @@ class Loader {
     return elementsOf(shape) * STORED_BYTES[this.#checkpoint.tensor(name).dtype];
   }
 
-  /** Counts progress, and lets the device take what was written before the host piles up more. */
+  /** Waits until all that was written is on the device. */
+  async settle(): Promise<void> {
+    await this.#settled;
+    await this.#runner.settle();
+  }
+
+  /** Counts progress. The device takes one piece while the host reads the next, and no more pile up. */
   async #advance(name: string, shape: readonly number[]): Promise<void> {
     this.#options.signal?.throwIfAborted();
     this.#loadedBytes += this.#storedBytes(name, shape);
     this.#unsettledBytes += elementsOf(shape) * BYTES_PER_ELEMENT;
     if (this.#unsettledBytes >= PIECE_BYTES) {
-      await this.#runner.settle();
+      await this.#settled;
+      this.#settled = this.#runner.settle();
+      // Its failure is told by whoever waits for it, or else by the next call of the runner.
+      this.#settled.catch(() => {});
       this.#unsettledBytes = 0;
     }
     this.#options.onProgress?.(this.#loadedBytes, this.#totalBytes);

@@ -3,12 +3,13 @@ import { basename, dirname, join } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
 import type { Files, Source } from "../core/files.ts";
 import { quote } from "../core/json.ts";
-import type { BlockDtype } from "../core/quantization.ts";
+import { type BlockDtype, isBlockDtype } from "../core/quantization.ts";
 import { BYTES_PER_ELEMENT, elementsOf } from "../core/tensor.ts";
 import { type OpenModelOptions, openModelFiles } from "../hub/index.ts";
 import {
   expectedTensors,
   type FlorenceCheckpoint,
+  heldForBlocks,
   isLinear,
   type Shape,
   shapeInBlocks,
@@ -106,9 +107,13 @@ function targetsOf(checkpoint: FlorenceCheckpoint, config: Florence2Config, dtyp
       const message = `${quote(name)} is in blocks already, as ${stored}. Begin with the model that this was made of.`;
       throw new Florence2Error("option_invalid", message, { name, found: stored });
     }
-    const inBlocks = isLinear(name, shape);
-    const held = inBlocks ? dtype : stored === "F16" ? "f16" : "f32";
-    const storedShape = inBlocks ? shapeInBlocks(shape, dtype) : shape;
+    const held = isLinear(name, shape)
+      ? heldForBlocks(name, shape, dtype)
+      : stored === "F16"
+        ? "f16"
+        : "f32";
+    const inBlocks = isBlockDtype(held);
+    const storedShape = inBlocks ? shapeInBlocks(shape, held) : shape;
     const start = end;
     end += elementsOf(storedShape) * (held === "f16" ? 2 : BYTES_PER_ELEMENT);
     const entry = {

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { JsonValue } from "../../core/json.ts";
 import type { Runner } from "../../core/runner.ts";
 import { openSafetensors } from "../../core/safetensors.ts";
+import type { FlorenceCheckpoint } from "../../model/checkpoint.ts";
 import { type Florence2Config, type ImageConfig, parseConfig } from "../../model/config.ts";
 import { Florence2 } from "../../model/florence2.ts";
 import { loadWeights, type Weights, type WeightsDtype } from "../../model/weights.ts";
@@ -32,12 +33,19 @@ export interface ParityModel {
   readonly model: Florence2;
 }
 
+export interface ParityOptions {
+  /** Default f32. */
+  readonly dtype?: WeightsDtype;
+  /** Default: the weights that both sides compute. */
+  readonly checkpointOf?: (config: Florence2Config) => FlorenceCheckpoint;
+}
+
 /** A model of a fixture's configuration whose weights both sides compute; its tokenizer plays no part. */
 export async function openParityModel(
   name: string,
   side: number,
   runner: Runner,
-  dtype: WeightsDtype = "f32",
+  { dtype = "f32", checkpointOf = parityCheckpoint }: ParityOptions = {},
 ): Promise<ParityModel> {
   const config = parseConfig(modelFixture<JsonValue>(`${name}.config.json`));
   const imageConfig: ImageConfig = {
@@ -47,7 +55,7 @@ export async function openParityModel(
     mean: [0.485, 0.456, 0.406],
     std: [0.229, 0.224, 0.225],
   };
-  const weights = await loadWeights(parityCheckpoint(config), config, runner, { dtype });
+  const weights = await loadWeights(checkpointOf(config), config, runner, { dtype });
   return {
     config,
     imageConfig,
