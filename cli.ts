@@ -30,6 +30,7 @@ Answers tasks about a picture; without a task: caption, objects and text. Withou
   --revision NAME        branch, tag or commit of the repository (default: main)
   --device NAME          auto, gpu or cpu (default: auto)
   --dtype NAME           how weights are held: auto (as stored), f32, f16, q8 or q4 (default: auto)
+  --tune                 try which tiles are fastest here, about 2 s once; later runs on this adapter know
   --num-beams N          hypotheses of beam search (default: the model's own, 3)
   --max-new-tokens N     length of the answer at most
   --out FILE             where the annotated picture goes (default: NAME.answer.png here; "none": nowhere)
@@ -60,6 +61,7 @@ async function main(args: string[]): Promise<void> {
       revision: { type: "string" },
       device: { type: "string", default: "auto" },
       dtype: { type: "string", default: "auto" },
+      tune: { type: "boolean", default: false },
       "num-beams": { type: "string" },
       "max-new-tokens": { type: "string" },
       out: { type: "string" },
@@ -89,6 +91,7 @@ async function main(args: string[]): Promise<void> {
     device: values.device as "auto",
     dtype: values.dtype as "auto",
     revision: values.revision,
+    tune: values.tune,
     onProgress: showLoading,
   });
   try {

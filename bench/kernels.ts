@@ -1,7 +1,9 @@
 import { readdirSync } from "node:fs";
-import type { KernelCases } from "../core/kernel_cases.ts";
+import type { Variant } from "../core/kernel.ts";
+import { type KernelCases, uploadInputs } from "../core/kernel_cases.ts";
 import { Recording } from "../core/recording.ts";
 import type { Runner } from "../core/runner.ts";
+import { BYTES_PER_ELEMENT, bytesOf, elementsOf } from "../core/tensor.ts";
 import { randomArrays } from "../tests/support/random.ts";
 import { copyCases } from "./copy.ts";
 import { type Effort, type Measured, measure } from "./measure.ts";
@@ -48,7 +50,7 @@ const SAMPLE_MS = 20;
 const MAX_REPEATS = 200;
 
 /**
- * Times every case of every kernel variant, with random inputs.
+ * Times every case of every kernel variant, with random inputs; weights in f32 if the variant reads them so.
  *
  * Wall time goes from the submission of a recording to the read-back of what comes behind it. Short calls are
  * recorded many times over in one submission, so that the wait at its end does not count; their inputs then
@@ -59,11 +61,12 @@ export async function benchKernels(
   watch: Watch,
   { effort, filter, firstCases, onRow }: KernelBenchOptions,
 ): Promise<KernelFindings> {
-  const time = <C extends Case>(suite: KernelCases<C>, testCase: C, variant: string) =>
+  const time = <C extends Case>(suite: KernelCases<C>, testCase: C, variant: Variant) =>
     timeCase(runner, watch, suite, testCase, variant, effort);
   const timeLimits = async () => {
-    const copy = await time(copyCases, copyCases.cases[0]!, "portable");
-    const multiplyAdd = await time(multiplyAddCases, multiplyAddCases.cases[0]!, "portable");
+    const copy = await time(copyCases, copyCases.cases[0]!, copyCases.kernel.variants[0]!);
+    const { kernel, cases } = multiplyAddCases;
+    const multiplyAdd = await time(multiplyAddCases, cases[0]!, kernel.variants[0]!);
     const { gigabytesPerSecond } = copy!;
     const { gigaflopsPerSecond } = multiplyAdd!;
     return { rates: { gigabytesPerSecond, gigaflopsPerSecond }, timed: [copy!, multiplyAdd!] };
@@ -81,10 +84,10 @@ export async function benchKernels(
   };
   for (const timed of limitCases) add(timed);
   for (const suite of await allKernelCases()) {
-    for (const { label } of suite.kernel.variants) {
+    for (const variant of suite.kernel.variants) {
       for (const testCase of suite.cases) {
-        if (!`${suite.kernel.name} ${label} ${testCase.name}`.includes(filter)) continue;
-        const timed = await time(suite, testCase, label);
+        if (!`${suite.kernel.name} ${variant.label} ${testCase.name}`.includes(filter)) continue;
+        const timed = await time(suite, testCase, variant);
         if (!timed) continue;
         add(timed);
         if (firstCases) break;
@@ -115,13 +118,10 @@ async function timeCase<C extends Case>(
   watch: Watch,
   suite: KernelCases<C>,
   testCase: C,
-  variant: string,
+  { label: variant, weights: [format] = [] }: Variant,
   effort: Effort,
 ): Promise<TimedCase | undefined> {
-  const inputs = Object.entries(suite.inputs(testCase, randomArrays(1)));
-  const tensors = Object.fromEntries(
-    inputs.map(([name, { shape, data }]) => [name, runner.upload(name, shape, data)]),
-  );
+  const tensors = uploadInputs(runner, suite.inputs(testCase, randomArrays(1)), suite.weights, format);
   const fence = runner.zeros("fence", [1]);
   const once = new Recording({ profile: runner.profile, variants: { [suite.kernel.name]: variant } });
   const outputs = Object.values(suite.record(once, tensors, testCase));
@@ -145,7 +145,11 @@ async function timeCase<C extends Case>(
     const { ms, fastest, p75, samples, gpuMs } = await measure(watch, work, effort);
     program.dispose();
 
-    const { bytes, operations } = suite.work(testCase);
+    const { bytes: bytesInSingle, operations } = suite.work(testCase);
+    const saved = Object.values(tensors).map(
+      (tensor) => BYTES_PER_ELEMENT * elementsOf(tensor.shape) - bytesOf(tensor),
+    );
+    const bytes = saved.reduce((rest, less) => rest - less, bytesInSingle);
     const rateMs = gpuMs ?? ms;
     return {
       kernel: suite.kernel.name,

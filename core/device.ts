@@ -12,6 +12,7 @@ export type DeviceOption = "auto" | "gpu" | "cpu" | GPUDevice;
 const FEATURE_NAMES: Readonly<Record<Exclude<Feature, "software">, GPUFeatureName>> = {
   f16: "shader-f16",
   subgroups: "subgroups" as GPUFeatureName,
+  matrices: "chromium-experimental-subgroup-matrix" as GPUFeatureName,
   timestamps: "timestamp-query",
 };
 
@@ -24,7 +25,11 @@ export const REQUIRED_LIMITS = {
 } as const;
 
 /** Limits of which more is better: asked for as far as the adapter goes. */
-export const WANTED_LIMITS = ["maxStorageBufferBindingSize", "maxBufferSize"] as const;
+export const WANTED_LIMITS = [
+  "maxStorageBufferBindingSize",
+  "maxBufferSize",
+  "maxComputeWorkgroupStorageSize",
+] as const;
 
 export interface DeviceOptions {
   /** Told in words when the CPU has to serve. Default: `console.warn`. */
@@ -47,7 +52,7 @@ export async function openRunner(
   if (typeof device === "object" && device !== null) {
     return new GpuRunner(device, {
       name: "a device of the caller",
-      features: featuresOf(device.features, device.adapterInfo),
+      features: featuresOf(device, device.adapterInfo),
       owned: false,
       ...options,
     });
@@ -93,7 +98,7 @@ async function openGpu(options: DeviceOptions): Promise<GpuRunner> {
       );
     }
   }
-  const features = featuresOf(adapter.features, adapter.info);
+  const features = featuresOf(adapter, adapter.info);
   const device = await adapter.requestDevice({
     label: "florence2-webgpu",
     requiredFeatures: [...features].flatMap((name) => (name === "software" ? [] : FEATURE_NAMES[name])),
@@ -104,12 +109,35 @@ async function openGpu(options: DeviceOptions): Promise<GpuRunner> {
   return new GpuRunner(device, { name, features, owned: true, adapter, ...options });
 }
 
-function featuresOf(found: GPUSupportedFeatures, info: GPUAdapterInfo): ReadonlySet<Feature> {
+function featuresOf(
+  { features: found, limits }: GPUAdapter | GPUDevice,
+  info: GPUAdapterInfo & MatrixUnits,
+): ReadonlySet<Feature> {
   const names = (Object.keys(FEATURE_NAMES) as (keyof typeof FEATURE_NAMES)[]).filter((name) =>
     found.has(FEATURE_NAMES[name]),
   );
   const features = new Set<Feature>(names);
-  if (!(info.subgroupMinSize >= 8)) features.delete("subgroups");
+  const { subgroupMinSize, subgroupMaxSize } = info;
+  if (!(subgroupMinSize >= 8)) features.delete("subgroups");
+  const has32Lanes = subgroupMinSize === 32 && subgroupMaxSize === 32;
+  const hasMemory = limits.maxComputeWorkgroupStorageSize >= 32_768;
+  const hasUnits = info.subgroupMatrixConfigs?.some(
+    ({ componentType, resultComponentType, M, N, K }) =>
+      componentType === "f16" && resultComponentType === "f32" && M === 16 && N === 16 && K === 16,
+  );
+  if (!(features.has("f16") && features.has("subgroups") && has32Lanes && hasMemory && hasUnits))
+    features.delete("matrices");
   if (info.isFallbackAdapter) features.add("software");
   return features;
+}
+
+/** What Dawn tells of matrix units, experimental still: products of M x K and K x N. */
+interface MatrixUnits {
+  readonly subgroupMatrixConfigs?: readonly {
+    readonly componentType: string;
+    readonly resultComponentType: string;
+    readonly M: number;
+    readonly N: number;
+    readonly K: number;
+  }[];
 }

@@ -47,7 +47,7 @@ export interface GpuRunnerOptions {
 export class GpuRunner implements Runner {
   readonly kind = "gpu";
   readonly name: string;
-  readonly profile: DeviceProfile;
+  readonly profile: DeviceProfile & { readonly tuned: Map<string, string> };
   readonly device: GPUDevice;
   readonly adapter: GPUAdapter | undefined;
   readonly #owned: boolean;
@@ -66,7 +66,8 @@ export class GpuRunner implements Runner {
     this.device = device;
     this.adapter = options.adapter;
     this.name = options.name;
-    this.profile = { features: options.features, maxBindingBytes: device.limits.maxStorageBufferBindingSize };
+    const maxBindingBytes = device.limits.maxStorageBufferBindingSize;
+    this.profile = { features: options.features, tuned: new Map(), maxBindingBytes };
     this.#owned = options.owned;
     this.#debug = options.debug ?? false;
     this.#endWatch = watchDevice(device, (failure) => {

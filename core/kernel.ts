@@ -1,12 +1,13 @@
 import { Florence2Error } from "./errors.ts";
-import type { StoredWeights } from "./stored_weights.ts";
+import type { PackedDtype, StoredWeights } from "./stored_weights.ts";
 import type { Dtype } from "./tensor.ts";
 
 /**
  * Optional device features by our own short names; `device.ts` alone knows what WebGPU calls them. Subgroups
- * have 8 lanes at least; `software` is a device that computes on the CPU.
+ * have 8 lanes at least; `matrices` are units that multiply blocks of 16 x 16 in half precision and add them up in
+ * single, by subgroups of 32 lanes, beside 32 KiB of workgroup memory; `software` is a device that computes on the CPU.
  */
-export type Feature = "f16" | "subgroups" | "timestamps" | "software";
+export type Feature = "f16" | "subgroups" | "matrices" | "timestamps" | "software";
 
 export interface Binding {
   readonly access: "read" | "write" | "readwrite";
@@ -47,8 +48,16 @@ export interface Variant<P extends Fields = Fields, C extends Fields = Fields> {
   readonly source: URL;
   /** Files of functions only, placed before the source. */
   readonly includes?: readonly URL[];
+  /** Sizes that the source leaves open, set as constants before it: one file serves several tiles. */
+  readonly tile?: Readonly<Record<string, number>>;
+  /** Without these it cannot run. */
   readonly needs?: readonly Feature[];
+  /** What weights may be stored as. Default: whatever the kernel reads. */
+  readonly weights?: readonly PackedDtype[];
+  /** Calls that it can serve. Default: all. */
   readonly when?: (params: Values<P>, constants: Values<C>) => boolean;
+  /** Calls for which it is taken where nothing was tuned. Default: all. */
+  readonly suits?: (params: Values<P>, constants: Values<C>) => boolean;
   /** How many workgroups cover a call. */
   readonly groups: (params: Values<P>, constants: Values<C>) => Groups;
 }
@@ -61,8 +70,10 @@ export interface KernelDefinition<B extends Bindings, P extends Fields, C extend
   readonly params: P;
   /** The shader's `override`s: each set of values is a pipeline of its own. */
   readonly constants: C;
-  /** First fit wins; the last has neither `needs` nor `when`. */
+  /** The first that can serve a call and suits it is taken; the last can serve all and suits all. */
   readonly variants: readonly Variant<P, C>[];
+  /** The sizes on which it depends which variant is fastest, if that may be tuned (see tuner.ts). */
+  readonly tunedBy?: readonly (keyof P & string)[];
   /** The same result on the CPU, as plainly as it can be said: fallback, and truth for the shaders. */
   readonly twin: (arrays: Arrays<B>, params: Values<P>, constants: Values<C>) => void;
 }
@@ -74,6 +85,7 @@ export interface Kernel {
   readonly params: Fields;
   readonly constants: Fields;
   readonly variants: readonly Variant[];
+  readonly tunedBy?: readonly string[];
   readonly twin: (arrays: Readonly<Record<string, never>>, params: Numbers, constants: Numbers) => void;
 }
 
@@ -83,7 +95,7 @@ export function defineKernel<const B extends Bindings, const P extends Fields, c
   definition: KernelDefinition<B, P, C>,
 ): DefinedKernel<B, P, C> {
   const last = definition.variants[definition.variants.length - 1];
-  if (!last || last.needs || last.when) {
+  if (!last || last.needs || last.weights || last.when || last.suits) {
     throw new Florence2Error(
       "gpu_invalid",
       `${definition.name}: the last variant must fit every device and call`,
@@ -92,17 +104,33 @@ export function defineKernel<const B extends Bindings, const P extends Fields, c
   return definition;
 }
 
+/** What the choice of a variant may depend on. */
+export interface Call {
+  readonly kernel: Kernel;
+  readonly params: Numbers;
+  readonly constants: Numbers;
+  /** What the tensors that hold weights store them as. */
+  readonly weights: readonly Dtype[];
+}
+
 /** The variants whose features the device has and whose conditions the call meets, best first. */
 export function eligibleVariants(
-  kernel: Kernel,
+  { kernel, params, constants, weights }: Call,
   features: ReadonlySet<Feature>,
-  params: Numbers,
-  constants: Numbers,
 ): readonly Variant[] {
   return kernel.variants.filter(
-    ({ needs = [], when }) =>
-      needs.every((feature) => features.has(feature)) && (when?.(params, constants) ?? true),
+    ({ needs = [], weights: readable, when }) =>
+      needs.every((feature) => features.has(feature)) &&
+      (readable === undefined || weights.every((dtype) => readable.some((one) => one === dtype))) &&
+      (when?.(params, constants) ?? true),
   );
+}
+
+/** Which calls of a kernel are tuned as one: those of about the same sizes. `undefined` if it is not tuned at all. */
+export function tuningKey({ kernel: { name, tunedBy }, params, weights }: Call): string | undefined {
+  if (!tunedBy) return undefined;
+  const sizes = tunedBy.map((size) => 2 ** Math.ceil(Math.log2(params[size]!)));
+  return [name, sizes.join("x"), ...weights].join(" ");
 }
 
 /** Devices take at most this many workgroups along one dimension. */

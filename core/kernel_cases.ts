@@ -1,5 +1,7 @@
-import type { Kernel, KernelDefinition } from "./kernel.ts";
+import type { Kernel, KernelDefinition, Variant } from "./kernel.ts";
 import type { Recording } from "./recording.ts";
+import type { Runner } from "./runner.ts";
+import { type PackedDtype, packWeights } from "./stored_weights.ts";
 import type { Tensor, TensorData } from "./tensor.ts";
 
 /** Seeded numbers for inputs: the same on every machine. */
@@ -34,7 +36,23 @@ export interface KernelCases<Case extends { readonly name: string }> {
   /** The least bytes a call must move, and its arithmetic operations (a multiply-add is two). */
   readonly work: (testCase: Case) => { readonly bytes: number; readonly operations: number };
   /** |gpu - twin| <= tolerance * (1 + |twin|), element by element, in f32. */
-  readonly tolerance: number | ((testCase: Case) => number);
+  readonly tolerance: number | ((testCase: Case, variant: Variant) => number);
+}
+
+/** Uploads the inputs of a case, weights in a format of theirs. */
+export function uploadInputs(
+  runner: Runner,
+  inputs: Readonly<Record<string, InputArray>>,
+  weights: readonly string[] = [],
+  format: PackedDtype = "f32",
+): Record<string, Tensor> {
+  const upload = (name: string, { shape, data }: InputArray) => {
+    if (!weights.includes(name)) return runner.upload(name, shape, data);
+    const tensor = runner.zeros(name, shape, format);
+    runner.write(tensor, packWeights(data as Float32Array<ArrayBuffer>, format, name));
+    return tensor;
+  };
+  return Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, upload(name, input)]));
 }
 
 export function kernelCases<

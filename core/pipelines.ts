@@ -13,7 +13,11 @@ export interface CompiledKernel {
 const COMPUTE_STAGE = 4; // GPUShaderStage.COMPUTE, which Node has no global for
 
 /** What a feature must be called at the head of a shader. */
-const ENABLE_NAMES: Partial<Record<Feature, string>> = { f16: "f16", subgroups: "subgroups" };
+const ENABLES: Partial<Record<Feature, readonly string[]>> = {
+  f16: ["f16"],
+  subgroups: ["subgroups"],
+  matrices: ["f16", "chromium_experimental_subgroup_matrix"],
+};
 
 /**
  * Compiled kernels of one device, shared by all models on it. One key: shader, what its weights are stored as,
@@ -46,6 +50,7 @@ export class PipelineCache {
   get(dispatch: Dispatch): Promise<CompiledKernel> {
     const { kernel, variant, constants } = dispatch;
     const values = [
+      ...Object.entries(variant.tile ?? {}).map(([name, size]) => `${name}=${size}`),
       ...Object.entries(formatsOf(dispatch)).map(([name, format]) => `${name}:${format}`),
       ...Object.keys(kernel.constants).map((name) => `${name}=${constants[name]}`),
     ];
@@ -90,17 +95,18 @@ export class PipelineCache {
   }
 }
 
-/** The whole source of a call: what it enables, how weights are read, the variant's functions, its file. */
-async function shaderText(dispatch: Dispatch): Promise<string> {
+/** The whole source of a call: what it enables, the sizes of its tile, how weights are read, the variant's functions, its file. */
+export async function shaderText(dispatch: Dispatch): Promise<string> {
   const { kernel, variant } = dispatch;
-  const enables = (variant.needs ?? []).flatMap((feature) => ENABLE_NAMES[feature] ?? []);
+  const enables = (variant.needs ?? []).flatMap((feature) => ENABLES[feature] ?? []);
   const weights = await Promise.all(
     Object.entries(formatsOf(dispatch)).map(async ([name, format]) =>
       readingOf(name, await cachedText(kernel.bindings[name]!.formats![format]!)),
     ),
   );
+  const sizes = Object.entries(variant.tile ?? {}).map(([name, size]) => `const ${name} = ${size}u;`);
   const files = await Promise.all([...(variant.includes ?? []), variant.source].map(cachedText));
-  return [...enables.map((name) => `enable ${name};`), ...weights, ...files].join("\n");
+  return [...enables.map((name) => `enable ${name};`), ...sizes, ...weights, ...files].join("\n");
 }
 
 /** What the tensors of a call that hold weights store them as, by binding. */

@@ -1,11 +1,13 @@
 import { Florence2Error } from "./errors.ts";
 import {
   type Arrays,
+  type Call,
   eligibleVariants,
   type Feature,
   type Kernel,
   type KernelDefinition,
   type Numbers,
+  tuningKey,
   type Values,
   type Variant,
 } from "./kernel.ts";
@@ -28,6 +30,8 @@ export interface DeviceProfile {
   readonly features: ReadonlySet<Feature>;
   /** The largest part of a buffer that one shader binding may see. */
   readonly maxBindingBytes: number;
+  /** The variant that was measured to be fastest, by tuning key (see tuner.ts). */
+  readonly tuned?: ReadonlyMap<string, string>;
   /** The largest band that tensors are cut into. Default: what can be bound; tests make it small. */
   readonly maxBandBytes?: number;
 }
@@ -36,13 +40,10 @@ export interface DeviceProfile {
 export const PORTABLE_PROFILE: DeviceProfile = { features: new Set(), maxBindingBytes: 128 * 2 ** 20 };
 
 /** One kernel call: plain data, run later by any runner. */
-export interface Dispatch {
-  readonly kernel: Kernel;
+export interface Dispatch extends Call {
   readonly variant: Variant;
   /** In the order of the kernel's bindings. */
   readonly tensors: readonly Tensor[];
-  readonly params: Numbers;
-  readonly constants: Numbers;
   /** The nearest named stage around the call, for error messages and profiles. */
   readonly scope: string;
 }
@@ -151,11 +152,15 @@ export class Recording {
       if (typeof value !== "number" || !Number.isFinite(value))
         throw this.#misuse(kernel, `${field} is ${value}`);
     }
-    const eligible = eligibleVariants(kernel, this.profile.features, params, constants);
-    const forced = this.#options.variants?.[kernel.name];
-    // The last variant fits everything (see defineKernel), so there always is a first.
-    const variant = eligible.find(({ label }) => label === forced) ?? eligible[0]!;
-    this.dispatches.push({ kernel, variant, tensors: bound, params, constants, scope: this.#scope });
+    const call = { kernel, params, constants, weights: weightDtypes(kernel, bound) };
+    const eligible = eligibleVariants(call, this.profile.features);
+    const labelled = (wanted: string | undefined) => eligible.find(({ label }) => label === wanted);
+    const variant =
+      labelled(this.#options.variants?.[kernel.name]) ??
+      labelled(this.profile.tuned?.get(tuningKey(call) ?? "")) ??
+      // The last one suits everything (see defineKernel).
+      eligible.find(({ suits }) => suits?.(params, constants) ?? true)!;
+    this.dispatches.push({ ...call, variant, tensors: bound, scope: this.#scope });
   }
 
   /**
@@ -197,6 +202,10 @@ export class Recording {
       kernel: kernel.name,
     });
   }
+}
+
+function weightDtypes({ bindings }: Kernel, tensors: readonly Tensor[]): Dtype[] {
+  return Object.values(bindings).flatMap(({ formats }, i) => (formats ? [tensors[i]!.dtype] : []));
 }
 
 /** Rows `from` to `to` of a tensor that is too large to be bound whole. */

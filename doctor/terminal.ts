@@ -20,6 +20,7 @@ export function showProgress(text: string): void {
 /** A bar while a model is downloaded and loaded: `onProgress` of `fromPretrained`. */
 export function showLoading(event: ProgressEvent): void {
   if (event.status === "progress_total") showProgress(`downloading ${bar(event)}`);
+  if (event.status === "tune") showProgress(`tuning ${event.tuned} of ${event.total} shapes`);
   if (event.status === "load") showProgress(`loading ${bar(event)}`);
 }
 

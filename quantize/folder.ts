@@ -107,11 +107,7 @@ function targetsOf(checkpoint: FlorenceCheckpoint, config: Florence2Config, dtyp
       const message = `${quote(name)} is in blocks already, as ${stored}. Begin with the model that this was made of.`;
       throw new Florence2Error("option_invalid", message, { name, found: stored });
     }
-    const held = isLinear(name, shape)
-      ? heldForBlocks(name, shape, dtype)
-      : stored === "F16"
-        ? "f16"
-        : "f32";
+    const held = isLinear(name, shape) ? heldForBlocks(name, shape, dtype) : stored === "F16" ? "f16" : "f32";
     const inBlocks = isBlockDtype(held);
     const storedShape = inBlocks ? shapeInBlocks(shape, held) : shape;
     const start = end;

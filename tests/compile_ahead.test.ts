@@ -3,8 +3,8 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it, vi } from "vitest";
 import { CpuRunner } from "../core/cpu_runner.ts";
 import { Florence2 } from "../index.ts";
-import { compileAhead } from "../model/compile_ahead.ts";
 import { openModel } from "../model/open_model.ts";
+import { rehearse } from "../model/rehearsal.ts";
 import { gpuMissing, openTestGpu } from "./support/gpu.ts";
 
 const tiny = fileURLToPath(new URL("fixtures/flavours/transformers", import.meta.url));
@@ -38,7 +38,8 @@ describe.skipIf(gpuMissing)("the pipelines of a model on the GPU", () => {
     const { bytes } = gpu.memory;
     const read = vi.spyOn(checkpoint, "readRows");
     const compile = vi.spyOn(device, "createComputePipelineAsync");
-    await compileAhead(gpu, checkpoint, config, imageConfig, "f32");
+    const rehearsed = { checkpoint, config, imageConfig, dtype: "f32" } as const;
+    await rehearse(gpu, rehearsed, (recording) => gpu.compile(recording));
     await checkpoint.close();
     expect(read).not.toHaveBeenCalled();
     expect(gpu.memory.bytes).toBe(bytes);
@@ -60,7 +61,8 @@ describe.skipIf(gpuMissing)("the pipelines of a model on the GPU", () => {
 it("needs nothing compiled on the CPU", async () => {
   const { config, imageConfig, checkpoint } = await openModel(tiny);
   const runner = new CpuRunner();
-  await compileAhead(runner, checkpoint, config, imageConfig, "f32");
+  const rehearsed = { checkpoint, config, imageConfig, dtype: "f32" } as const;
+  await rehearse(runner, rehearsed, () => runner.compile());
   await checkpoint.close();
   expect(runner.memory.peakBytes).toBe(0);
 });

@@ -1,8 +1,8 @@
 // out[place(m, n)] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[place(m, n)], where the rows of
 // x or those of the residual are normalised as they are read (see matmul.store.wgsl)
 //
-// One workgroup of 64 lanes per 4 rows and 8 columns. Lane l sums the products of vectors l, l + 64, ...; then
-// lane 8m + n adds up what all lanes found for row m and column n.
+// One workgroup of 64 lanes per 4 rows and COLUMNS columns. Lane l sums the products of vectors l, l + 64, ...; then
+// lane COLUMNS m + n adds up what all lanes found for row m and column n.
 
 struct Params {
   M: u32,
@@ -31,9 +31,8 @@ override NORM: u32 = 0;
 
 const LANES = 64u;
 const ROWS = 4u;
-const COLUMNS = 8u;
-// 32 sums of a lane; the 33rd keeps lanes off each other's banks.
-const PITCH = 33u;
+// The sums of a lane; one more keeps lanes off each other's banks.
+const PITCH = ROWS * COLUMNS + 1u;
 var<workgroup> partial: array<f32, LANES * PITCH>;
 
 @compute @workgroup_size(LANES)

@@ -8,6 +8,8 @@ import { matmulTwin, NORM } from "./matmul.twin.ts";
 
 /** Up to this many rows of x, a tile would be mostly empty. */
 const FEW_ROWS = 16;
+/** One for each multiprocessor of a large GPU. */
+const ENOUGH_WORKGROUPS = 128;
 
 const includes = [
   new URL("../shared/grid.wgsl", import.meta.url),
@@ -15,6 +17,53 @@ const includes = [
   new URL("../shared/row_statistics.wgsl", import.meta.url),
   new URL("./matmul.store.wgsl", import.meta.url),
 ];
+
+interface Size {
+  readonly M: number;
+  readonly N: number;
+}
+type Suits = (size: Size) => boolean;
+
+const workgroups = (M: number, rows: number, N: number, columns: number) =>
+  ceilDiv(M, rows) * ceilDiv(N, columns);
+
+const bySubgroups = (lanes: number) => ({
+  label: `subgroups ${lanes}`,
+  source: new URL("./matmul.subgroups.wgsl", import.meta.url),
+  includes: [...includes, new URL("../shared/sixteen_rows.wgsl", import.meta.url)],
+  tile: { LANES: lanes },
+  needs: ["software", "subgroups"] as const,
+  groups: ({ M, N }: Size) => linearGroups(workgroups(M, 16, N, 2 * lanes)),
+});
+
+const byRows = (columns: number, suits: Suits) => ({
+  label: `rows ${columns}`,
+  source: new URL("./matmul.rows.wgsl", import.meta.url),
+  includes,
+  tile: { COLUMNS: columns },
+  // Each four rows read all weights anew.
+  when: ({ M }: Size) => M <= 4 * FEW_ROWS,
+  suits,
+  groups: ({ M, N }: Size) => linearGroups(workgroups(M, 4, N, columns)),
+});
+
+const byTile = (side: number, suits?: Suits) => ({
+  label: `tile ${side}`,
+  source: new URL("./matmul.tile.wgsl", import.meta.url),
+  includes: [...includes, new URL("./matmul.lanes.wgsl", import.meta.url)],
+  tile: { TILE: side },
+  suits,
+  groups: ({ M, N }: Size) => linearGroups(workgroups(M, side, N, side)),
+});
+
+const byMatrices = (side: number, suits: Suits) => ({
+  ...byTile(side, suits),
+  label: `matrices ${side}`,
+  includes: [...includes, new URL("./matmul.matrices.wgsl", import.meta.url)],
+  needs: ["matrices"] as const,
+  // Products of half precision: of weights that have no more, or less.
+  weights: ["f16", "q8", "q4"] as const,
+});
 
 export const matmulKernel = defineKernel({
   name: "matmul",
@@ -39,30 +88,21 @@ export const matmulKernel = defineKernel({
     outColumn: "u32",
   },
   constants: { HAS_BIAS: "u32", HAS_RESIDUAL: "u32", HAS_GELU: "u32", NORM: "u32" },
+  // By device and shape, what is good where nothing was tuned. Real GPUs could not be measured: there, a tile is
+  // as large as leaves enough workgroups for a large one.
   variants: [
-    {
-      // Where workgroup memory costs as much as any other: on lavapipe three to four times as fast as tiles, and as
-      // rows for the one to three rows of decoding.
-      label: "subgroups",
-      source: new URL("./matmul.subgroups.wgsl", import.meta.url),
-      includes: [...includes, new URL("../shared/sixteen_rows.wgsl", import.meta.url)],
-      needs: ["software", "subgroups"],
-      groups: ({ M, N }) => linearGroups(ceilDiv(M, 16) * ceilDiv(N, 128)),
-    },
-    {
-      label: "tile",
-      source: new URL("./matmul.tile.wgsl", import.meta.url),
-      includes,
-      when: ({ M }) => M > FEW_ROWS,
-      groups: ({ M, N }) => linearGroups(ceilDiv(M, 64) * ceilDiv(N, 64)),
-    },
-    {
-      label: "rows",
-      source: new URL("./matmul.rows.wgsl", import.meta.url),
-      includes,
-      groups: ({ M, N }) => linearGroups(ceilDiv(M, 4) * ceilDiv(N, 8)),
-    },
+    // Where workgroup memory costs as much as any other: on lavapipe three to four times as fast as tiles, and as
+    // rows for the one to three rows of decoding.
+    bySubgroups(64),
+    bySubgroups(32),
+    byRows(8, ({ M, N }) => M <= FEW_ROWS && workgroups(M, 4, N, 8) >= ENOUGH_WORKGROUPS),
+    byRows(4, ({ M }) => M <= FEW_ROWS),
+    byMatrices(128, ({ M, N }) => workgroups(M, 128, N, 128) >= ENOUGH_WORKGROUPS),
+    byMatrices(64, ({ M }) => M > FEW_ROWS),
+    byTile(64, ({ M, N }) => workgroups(M, 64, N, 64) >= ENOUGH_WORKGROUPS),
+    byTile(32),
   ],
+  tunedBy: ["M", "N", "K"],
   twin: matmulTwin,
 });
 

@@ -1,10 +1,9 @@
 import { CpuRunner } from "../../core/cpu_runner.ts";
-import type { InputArray, KernelCases, RandomArrays } from "../../core/kernel_cases.ts";
+import { type KernelCases, type RandomArrays, uploadInputs } from "../../core/kernel_cases.ts";
 import { BLOCK, isBlockDtype } from "../../core/quantization.ts";
 import { type DeviceProfile, Recording } from "../../core/recording.ts";
 import type { Runner } from "../../core/runner.ts";
-import { packWeights } from "../../core/stored_weights.ts";
-import { columnsOf, elementsOf, newTensor, type Tensor, type TensorData } from "../../core/tensor.ts";
+import { columnsOf, elementsOf, newTensor, type TensorData } from "../../core/tensor.ts";
 import { weights } from "../../kernels/shared/weights.ts";
 import { compare } from "./close.ts";
 import { randomArrays } from "./random.ts";
@@ -33,12 +32,15 @@ export function isEligible(
   testCase: Case,
   label: string,
   profile: DeviceProfile,
+  format: WeightFormat = "f32",
 ): boolean {
   const tensors = suite.inputs(testCase, SHAPES_ONLY);
+  const dtypeOf = (name: string, data: TensorData) =>
+    suite.weights?.includes(name) ? format : data instanceof Uint32Array ? "u32" : "f32";
   const rec = new Recording({ profile, variants: { [suite.kernel.name]: label } });
   const inputs = Object.entries(tensors).map(([name, { shape, data }]) => [
     name,
-    newTensor(name, shape, data instanceof Uint32Array ? "u32" : "f32", "owned"),
+    newTensor(name, shape, dtypeOf(name, data), "owned"),
   ]);
   suite.record(rec, Object.fromEntries(inputs), testCase);
   return rec.dispatches.some(({ kernel, variant }) => kernel === suite.kernel && variant.label === label);
@@ -61,15 +63,7 @@ export async function runCase(
   variant?: string,
   format: WeightFormat = "f32",
 ): Promise<Map<string, { data: TensorData; columns: number }>> {
-  const inputs = Object.entries(suite.inputs(testCase, randomArrays(1)));
-  const tensors = Object.fromEntries(
-    inputs.map(([name, input]) => [
-      name,
-      suite.weights?.includes(name) && format !== "f32"
-        ? uploadPacked(runner, name, input, format)
-        : runner.upload(name, input.shape, input.data),
-    ]),
-  );
+  const tensors = uploadInputs(runner, suite.inputs(testCase, randomArrays(1)), suite.weights, format);
   const rec = new Recording({
     profile: runner.profile,
     variants: variant === undefined ? {} : { [suite.kernel.name]: variant },
@@ -90,17 +84,6 @@ export async function runCase(
   }
 }
 
-function uploadPacked(
-  runner: Runner,
-  name: string,
-  { shape, data }: InputArray,
-  dtype: WeightFormat,
-): Tensor {
-  const tensor = runner.zeros(name, shape, dtype);
-  runner.write(tensor, packWeights(data as Float32Array<ArrayBuffer>, dtype, name));
-  return tensor;
-}
-
 /**
  * Runs a case on the GPU and on the CPU twins, both on the same weights in one format, and says where they
  * differ; `undefined` if nowhere.
@@ -114,7 +97,9 @@ export async function checkCase(
 ) {
   const expected = await runCase(new CpuRunner(), suite, testCase, undefined, format);
   const found = await runCase(gpu, suite, testCase, variant, format);
-  const tolerance = typeof suite.tolerance === "number" ? suite.tolerance : suite.tolerance(testCase);
+  const { tolerance: allowed, kernel } = suite;
+  const used = kernel.variants.find(({ label }) => label === variant)!;
+  const tolerance = typeof allowed === "number" ? allowed : allowed(testCase, used);
   for (const [name, { data, columns }] of expected) {
     const { faults, report } = compare(found.get(name)!.data, data, tolerance, columns);
     if (faults > 0) return `${suite.kernel.name}/${variant}, ${testCase.name}, ${name}: ${report}`;

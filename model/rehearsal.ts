@@ -1,4 +1,4 @@
-import { CompilingRunner } from "../core/compiling_runner.ts";
+import { type OnRecording, RehearsingRunner } from "../core/rehearsing_runner.ts";
 import type { Runner } from "../core/runner.ts";
 import { elementsOf } from "../core/tensor.ts";
 import type { FlorenceCheckpoint } from "./checkpoint.ts";
@@ -11,26 +11,32 @@ import { loadWeights, type WeightsDtype } from "./weights.ts";
 /** As many as most prompts have; no pipeline depends on their number. */
 const PROMPT = new Array<number>(10).fill(0);
 
+/** A model whose weights need not be there yet. */
+export interface Rehearsed {
+  readonly checkpoint: FlorenceCheckpoint;
+  readonly config: Florence2Config;
+  readonly imageConfig: ImageConfig;
+  readonly dtype: WeightsDtype;
+}
+
 /**
- * Compiles what the first answer will call, by giving one where nothing is computed. It needs no weights, only their
+ * Tells what the first answer will run, by giving one where nothing is computed. It needs no weights, only their
  * shapes, so it can go on while they are on their way.
  */
-export async function compileAhead(
+export async function rehearse(
   runner: Runner,
-  checkpoint: FlorenceCheckpoint,
-  config: Florence2Config,
-  imageConfig: ImageConfig,
-  dtype: WeightsDtype,
+  { checkpoint, config, imageConfig, dtype }: Rehearsed,
+  onRecording: OnRecording,
 ): Promise<void> {
-  const compiling = new CompilingRunner(runner);
-  const weights = await loadWeights(withoutContent(checkpoint), config, compiling, { dtype });
-  const vision = await VisionSession.open(compiling, weights, config, imageConfig);
+  const rehearsing = new RehearsingRunner(runner, onRecording);
+  const weights = await loadWeights(withoutContent(checkpoint), config, rehearsing, { dtype });
+  const vision = await VisionSession.open(rehearsing, weights, config, imageConfig);
   const image = await vision.see(new Float32Array(0));
   const questions = [{ image, promptIds: PROMPT }];
   const settings = settingsFor(config, {});
-  const session = await DecodingSession.open(compiling, weights.text, config.text, questions, settings);
+  const session = await DecodingSession.open(rehearsing, weights.text, config.text, questions, settings);
   await session.advance();
-  await compiling.settle();
+  await rehearsing.settle();
 }
 
 /** The checkpoint's names, shapes and dtypes, without reading its files. */

@@ -3,17 +3,22 @@ import type { Recording } from "./recording.ts";
 import type { Program, Runner } from "./runner.ts";
 import { type Dtype, newTensor, type Tensor, type TensorData, wordsOf } from "./tensor.ts";
 
+/** Told of what would run: by the time it resolves, it may have been compiled. */
+export type OnRecording = (recording: Recording) => Promise<void>;
+
 /**
- * Computes nothing and holds nothing: whatever is prepared here is compiled for another runner, which then finds it
- * done. Tensors have shapes and are nowhere; what is read is zeros.
+ * Stands in for another runner, computes nothing and holds nothing: somebody is told of whatever is prepared here.
+ * Tensors have shapes and are nowhere; what is read is zeros.
  */
-export class CompilingRunner implements Runner {
+export class RehearsingRunner implements Runner {
   readonly #target: Runner;
-  readonly #compiled: Promise<void>[] = [];
+  readonly #onRecording: OnRecording;
+  readonly #told: Promise<void>[] = [];
   readonly memory = { bytes: 0, peakBytes: 0 };
 
-  constructor(target: Runner) {
+  constructor(target: Runner, onRecording: OnRecording) {
     this.#target = target;
+    this.#onRecording = onRecording;
   }
 
   get kind() {
@@ -44,20 +49,20 @@ export class CompilingRunner implements Runner {
 
   free(): void {}
 
-  /** Waits until everything is compiled. */
+  /** Waits for whoever was told. */
   async settle(): Promise<void> {
-    await Promise.all(this.#compiled);
+    await Promise.all(this.#told);
   }
 
   compile(recording: Recording): Promise<void> {
-    return this.#target.compile(recording);
+    return this.#onRecording(recording);
   }
 
-  /** Begins to compile; its program does nothing. */
+  /** Its program does nothing. */
   async prepare(recording: Recording, cpuUntil?: string): Promise<Program> {
     if (cpuUntil !== undefined)
       throw new Florence2Error("option_invalid", `nothing runs here, up to ${cpuUntil} or further`);
-    this.#compiled.push(this.compile(recording));
+    this.#told.push(this.compile(recording));
     return { run: async () => {}, dispose: () => {} };
   }
 
