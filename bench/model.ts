@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openFile } from "../core/files.ts";
 import type { GpuRunner } from "../core/gpu_runner.ts";
-import { BYTES_PER_ELEMENT, type Dtype, rows, type Tensor } from "../core/tensor.ts";
+import { BYTES_PER_ELEMENT, type Dtype, type Tensor } from "../core/tensor.ts";
 import type { Florence2Config } from "../model/config.ts";
 import { DecodingSession, FIRST_STEPS, type Question, STEPS_PER_SUBMIT } from "../model/decoding_session.ts";
 import { Florence2 } from "../model/florence2.ts";
@@ -142,9 +142,9 @@ async function* phasesOf(
   }
 }
 
-/** The least that loading can be: the bytes of the weights, once from the file and once to the device. */
+/** The least that loading can be: the bytes of the weights, once from the file and once to the device, where they stay. */
 function reading(weights: string, runner: GpuRunner): Phase {
-  const piece = runner.zeros("piece", [READ_BYTES / BYTES_PER_ELEMENT], "u32");
+  const pieces: Tensor[] = [];
   return {
     phase: "reading weights and writing them",
     run: async () => {
@@ -152,12 +152,14 @@ function reading(weights: string, runner: GpuRunner): Phase {
       for (let at = 0; at < file.size; at += READ_BYTES) {
         const bytes = await file.read(at, Math.min(at + READ_BYTES, file.size));
         const words = Math.floor(bytes.length / BYTES_PER_ELEMENT);
-        runner.write(rows(piece, 0, words), new Uint32Array(bytes.buffer, 0, words));
+        pieces.push(runner.upload("piece", [words], new Uint32Array(bytes.buffer, 0, words)));
         await runner.settle();
       }
       await file.close();
     },
-    close: () => runner.free(piece),
+    after: () => {
+      for (const piece of pieces.splice(0)) runner.free(piece);
+    },
   };
 }
 

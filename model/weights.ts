@@ -3,7 +3,14 @@ import { quote } from "../core/json.ts";
 import { isBlockDtype } from "../core/quantization.ts";
 import type { Runner } from "../core/runner.ts";
 import { type PackedDtype, packWeights } from "../core/stored_weights.ts";
-import { BYTES_PER_ELEMENT, type Dtype, elementsOf, rows, type Tensor } from "../core/tensor.ts";
+import {
+  BYTES_PER_ELEMENT,
+  type Dtype,
+  elementsOf,
+  rows,
+  type Tensor,
+  type TensorData,
+} from "../core/tensor.ts";
 import type { DecoderLayerWeights, EncoderLayerWeights, TextWeights } from "./bart.ts";
 import {
   expectedTensors,
@@ -97,16 +104,16 @@ async function stage(load: Loader, s: number, depth: number): Promise<StageWeigh
 }
 
 async function visionBlock(load: Loader, prefix: string, attention: string): Promise<BlockWeights> {
-  return {
-    conv1: await load.linear(`${prefix}.conv1.fn.dw`),
-    norm1: await load.linear(`${prefix}.${attention}.norm`),
-    qkv: await load.linear(`${prefix}.${attention}.fn.qkv`),
-    proj: await load.linear(`${prefix}.${attention}.fn.proj`),
-    conv2: await load.linear(`${prefix}.conv2.fn.dw`),
-    norm2: await load.linear(`${prefix}.ffn.norm`),
-    fc1: await load.linear(`${prefix}.ffn.fn.net.fc1`),
-    fc2: await load.linear(`${prefix}.ffn.fn.net.fc2`),
-  };
+  return all({
+    conv1: load.linear(`${prefix}.conv1.fn.dw`),
+    norm1: load.linear(`${prefix}.${attention}.norm`),
+    qkv: load.linear(`${prefix}.${attention}.fn.qkv`),
+    proj: load.linear(`${prefix}.${attention}.fn.proj`),
+    conv2: load.linear(`${prefix}.conv2.fn.dw`),
+    norm2: load.linear(`${prefix}.ffn.norm`),
+    fc1: load.linear(`${prefix}.ffn.fn.net.fc1`),
+    fc2: load.linear(`${prefix}.ffn.fn.net.fc2`),
+  });
 }
 
 async function projector(load: Loader): Promise<ProjectorWeights> {
@@ -154,23 +161,35 @@ async function text(load: Loader, config: Florence2Config): Promise<TextWeights>
 }
 
 async function encoderLayer(load: Loader, prefix: string): Promise<EncoderLayerWeights> {
-  return {
-    qkv: await load.stacked(`${prefix}.self_attn`, ["q_proj", "k_proj", "v_proj"]),
-    out: await load.linear(`${prefix}.self_attn.out_proj`),
-    selfAttentionNorm: await load.linear(`${prefix}.self_attn_layer_norm`),
-    fc1: await load.linear(`${prefix}.fc1`),
-    fc2: await load.linear(`${prefix}.fc2`),
-    finalNorm: await load.linear(`${prefix}.final_layer_norm`),
-  };
+  return all({
+    qkv: load.stacked(`${prefix}.self_attn`, ["q_proj", "k_proj", "v_proj"]),
+    out: load.linear(`${prefix}.self_attn.out_proj`),
+    selfAttentionNorm: load.linear(`${prefix}.self_attn_layer_norm`),
+    fc1: load.linear(`${prefix}.fc1`),
+    fc2: load.linear(`${prefix}.fc2`),
+    finalNorm: load.linear(`${prefix}.final_layer_norm`),
+  });
 }
 
 async function decoderLayer(load: Loader, prefix: string): Promise<DecoderLayerWeights> {
   return {
     ...(await encoderLayer(load, prefix)),
-    crossQuery: await load.linear(`${prefix}.encoder_attn.q_proj`),
-    crossOut: await load.linear(`${prefix}.encoder_attn.out_proj`),
-    crossAttentionNorm: await load.linear(`${prefix}.encoder_attn_layer_norm`),
+    ...(await all({
+      crossQuery: load.linear(`${prefix}.encoder_attn.q_proj`),
+      crossOut: load.linear(`${prefix}.encoder_attn.out_proj`),
+      crossAttentionNorm: load.linear(`${prefix}.encoder_attn_layer_norm`),
+    })),
   };
+}
+
+/** The parts of a layer at once: while one is written to the device, others are read. */
+async function all<Layer extends object>(
+  parts: {
+    readonly [Part in keyof Layer]: Promise<Layer[Part]>;
+  },
+): Promise<Layer> {
+  const values = await Promise.all(Object.values<Promise<unknown>>(parts));
+  return Object.fromEntries(Object.keys(parts).map((name, i) => [name, values[i]])) as Layer;
 }
 
 /** Brings tensors of a checkpoint onto a device, by their canonical names. */
@@ -225,7 +244,7 @@ class Loader {
     const name = `${prefix}.weight`;
     const [O, C, height, width] = this.#checkpoint.tensor(name).shape as [number, number, number, number];
     const weight = this.#runner.zeros(name, [O, height, width, C], this.#dtypeOf([name]));
-    await this.#fill(weight, name, (filters) => channelsLast(filters, C, height * width));
+    await this.#fill(weight, name, (packed) => channelsLast(packed, weight.dtype, C, height * width));
     return { weight, bias: await this.tensor(`${prefix}.bias`) };
   }
 
@@ -296,15 +315,12 @@ class Loader {
     return tensor;
   }
 
-  /** @param arrange of some rows as the checkpoint has them: as the device does */
-  async #fill(target: Tensor, name: string, arrange?: (rows: Values) => Values): Promise<void> {
+  /** @param arrange of some rows, packed for the target, as the checkpoint has them: as the device does */
+  async #fill(target: Tensor, name: string, arrange?: (packed: TensorData) => TensorData): Promise<void> {
     const [, ...rest] = target.shape;
     for (const [from, to] of pieces(target.shape)) {
-      const dtype = target.dtype as PackedDtype;
-      const piece = arrange
-        ? packWeights(arrange(await this.#checkpoint.readRows(name, from, to)), dtype, name)
-        : await this.#checkpoint.readPacked(name, from, to, dtype);
-      this.#runner.write(rows(target, from, to), piece);
+      const packed = await this.#checkpoint.readPacked(name, from, to, target.dtype as PackedDtype);
+      this.#runner.write(rows(target, from, to), arrange ? arrange(packed) : packed);
       await this.#advance(name, [to - from, ...rest]);
     }
   }
@@ -335,11 +351,10 @@ class Loader {
   }
 }
 
-type Values = Float32Array<ArrayBuffer>;
-
 /** Filters of `taps` places, (O, C, taps), as (O, taps, C): channels, which are read in fours, side by side. */
-function channelsLast(filters: Values, channels: number, taps: number): Values {
-  const turned = new Float32Array(filters.length);
+function channelsLast(packed: TensorData, dtype: Dtype, channels: number, taps: number): TensorData {
+  const filters = dtype === "f16" ? new Uint16Array(packed.buffer) : packed;
+  const turned = filters.slice();
   const size = channels * taps;
   for (let first = 0; first < filters.length; first += size) {
     for (let c = 0; c < channels; c++) {
@@ -348,7 +363,7 @@ function channelsLast(filters: Values, channels: number, taps: number): Values {
       }
     }
   }
-  return turned;
+  return turned instanceof Uint16Array ? new Uint32Array(turned.buffer) : turned;
 }
 
 /** The rows of a tensor, from and to, in pieces of at most PIECE_BYTES in f32, but at least a row. */

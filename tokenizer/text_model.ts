@@ -52,7 +52,7 @@ export function readTokenizerJson(root: Fields, config: Fields): TextModel {
     idOfToken: readIds(file, "model.vocab", expectFields(file, "model.vocab", model.vocab)),
     mergesFile: file,
     merges: expectList(file, "model.merges", model.merges).map((merge, rank) =>
-      readMerge(file, `model.merges[${rank}]`, typeof merge === "string" ? merge.split(" ") : merge),
+      readMerge(file, () => `model.merges[${rank}]`, typeof merge === "string" ? merge.split(" ") : merge),
     ),
     addPrefixSpace,
     ...readTemplate(file, expectFields(file, "post_processor", root.post_processor)),
@@ -118,7 +118,7 @@ export function readVocabAndMerges(vocab: Fields, mergesText: string, config: Fi
     mergesFile: "merges.txt",
     merges: lines
       .slice(firstMerge)
-      .map((line, i) => readMerge("merges.txt", `line ${firstMerge + i + 1}`, line.split(" "))),
+      .map((line, i) => readMerge("merges.txt", () => `line ${firstMerge + i + 1}`, line.split(" "))),
     addPrefixSpace: config.add_prefix_space === true,
     first: token("<s>"),
     last: token("</s>"),
@@ -128,16 +128,19 @@ export function readVocabAndMerges(vocab: Fields, mergesText: string, config: Fi
   };
 }
 
-function readMerge(file: string, field: string, parts: unknown): readonly [string, string] {
-  const pair = expectList(file, field, parts);
-  if (pair.length !== 2) throw invalidField(file, field, pair, "two tokens");
-  return [expectText(file, field, pair[0]), expectText(file, field, pair[1])];
+/** @param field its name, which takes longer to make up than the merge to read */
+function readMerge(file: string, field: () => string, parts: unknown): readonly [string, string] {
+  const isPair =
+    Array.isArray(parts) && parts.length === 2 && parts.every((part) => part && typeof part === "string");
+  if (isPair) return parts as unknown as readonly [string, string];
+  throw invalidField(file, field(), parts, "two tokens");
 }
 
 /** A Map, because a token may be called "__proto__" or "constructor". */
 function readIds(file: string, field: string, vocab: Fields): Map<string, number> {
   const ids = new Map<string, number>();
-  for (const [token, id] of Object.entries(vocab)) {
+  for (const token of Object.keys(vocab)) {
+    const id = vocab[token];
     if (typeof id !== "number")
       throw invalidField(file, `${field}[${JSON.stringify(token)}]`, id, "a number");
     ids.set(token, id);

@@ -160,14 +160,13 @@ function buildMergeTable(
   );
   const rankOfPair = new Map<number, number>();
   const mergedIds = merges.map(([left, right], rank) => {
-    const field = `merge ${rank}`;
-    const key = pairKey(
-      requireId(idOfToken, mergesFile, field, left),
-      requireId(idOfToken, mergesFile, field, right),
-    );
-    if (rankOfPair.has(key)) throw invalidField(mergesFile, field, `${left} ${right}`, "a new pair");
+    const idOf = (token: string) =>
+      idOfToken.get(token) ?? requireId(idOfToken, mergesFile, `merge ${rank}`, token);
+    const key = pairKey(idOf(left), idOf(right));
+    if (rankOfPair.has(key))
+      throw invalidField(mergesFile, `merge ${rank}`, `${left} ${right}`, "a new pair");
     rankOfPair.set(key, rank);
-    return requireId(idOfToken, mergesFile, field, left + right);
+    return idOf(left + right);
   });
   return { byteIds, rankOfPair, mergedIds };
 }

@@ -29,7 +29,6 @@ override NORM: u32 = 0;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-
 @compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
