@@ -77,7 +77,7 @@ export default kernelCases(matmulKernel, {
   },
   weights: ["weight"],
   work: ({ M, K, N }) => ({ bytes: 4 * (M * K + N * K + M * N), operations: 2 * M * K * N }),
-  // Matrix units round x to half precision; else, the rounding of a sum grows with the square root of its length.
+  // The rounding of a sum grows with the square root of its length; matrix units round what weights in blocks mean.
   tolerance: ({ K }, { needs }) =>
     needs?.includes("matrices") ? 2e-3 : 1e-5 * Math.max(1, Math.sqrt(K / 1024)),
 });

@@ -4,15 +4,17 @@
 const U = TILE / 4u;
 const V = TILE / 8u;
 const LANES = U * V;
-alias staged = vec4f;
 // Vectors of a row that pass through workgroup memory at a time; one more keeps lanes off each other's banks.
 const SLAB = 4u;
 const PITCH = SLAB + 1u;
+var<workgroup> x_tile: array<vec4f, TILE * PITCH>;
+var<workgroup> weight_tile: array<vec4f, TILE * PITCH>;
 
 alias OwnSums = array<vec4f, 8>;
 
-fn stage(four: vec4f) -> staged {
-  return four;
+fn stage(i: u32, from_x: vec4f, from_weight: vec4f) {
+  x_tile[i] = from_x;
+  weight_tile[i] = from_weight;
 }
 
 fn add_slab(sums: ptr<function, OwnSums>, lane: u32) {

@@ -1,5 +1,6 @@
-// What a tile adds up by matrix units, products of half precision in single: 2 x TILE/32 subgroups of 32 lanes, each
-// with the sums of TILE/2 rows and 32 columns, in blocks of 16 x 16.
+// What a tile adds up by matrix units: 2 x TILE/32 subgroups of 32 lanes, each with the sums of TILE/2 rows and 32
+// columns, in blocks of 16 x 16. The units multiply half precision and add up in single. That is enough for weights
+// that have no more; each element of x goes in twice, its leading bits and the rest.
 
 const SIDE = 16u;
 const SUBGROUP = 32u;
@@ -7,10 +8,12 @@ const BLOCKS_DOWN = TILE / 2u / SIDE;
 const BLOCKS_ACROSS = 2u;
 const SUBGROUPS_ACROSS = TILE / (BLOCKS_ACROSS * SIDE);
 const LANES = 2u * SUBGROUPS_ACROSS * SUBGROUP;
-alias staged = vec4<f16>;
 // Vectors of a row that pass through workgroup memory at a time; two more keep rows off each other's banks.
-const SLAB = 8u;
+const SLAB = SIDE / 4u;
 const PITCH = SLAB + 2u;
+var<workgroup> x_tile: array<vec4<f16>, TILE * PITCH>;
+var<workgroup> rest_of_x_tile: array<vec4<f16>, TILE * PITCH>;
+var<workgroup> weight_tile: array<vec4<f16>, TILE * PITCH>;
 
 alias Left = subgroup_matrix_left<f16, SIDE, SIDE>;
 alias Right = subgroup_matrix_right<f16, SIDE, SIDE>;
@@ -19,9 +22,21 @@ alias OwnSums = array<Sums, BLOCKS_DOWN * BLOCKS_ACROSS>;
 // A block of each subgroup, on its way out.
 var<workgroup> blocks: array<f32, LANES / SUBGROUP * SIDE * SIDE>;
 
+// As many leading bits of each element as half precision holds, by bits, since compilers may take rounding there
+// and back for nothing.
+fn leading(four: vec4f) -> vec4f {
+  return bitcast<vec4f>(bitcast<vec4u>(four) & vec4u(0xffffe000u));
+}
+
 // The largest number of half precision stands for all beyond.
-fn stage(four: vec4f) -> staged {
-  return staged(clamp(four, vec4f(-65504.0), vec4f(65504.0)));
+fn half(four: vec4f) -> vec4<f16> {
+  return vec4<f16>(clamp(four, vec4f(-65504.0), vec4f(65504.0)));
+}
+
+fn stage(i: u32, from_x: vec4f, from_weight: vec4f) {
+  x_tile[i] = half(leading(from_x));
+  rest_of_x_tile[i] = half(from_x - leading(from_x));
+  weight_tile[i] = half(from_weight);
 }
 
 // Where the sums of a subgroup begin: row and column of the tile. All of its lanes agree, which compilers cannot see.
@@ -33,19 +48,18 @@ fn corner_of_subgroup(lane: u32) -> vec2u {
 @diagnostic(off, chromium.subgroup_matrix_uniformity)
 fn add_slab(sums: ptr<function, OwnSums>, lane: u32) {
   let corner = corner_of_subgroup(lane);
-  for (var k = 0u; k < SLAB; k += SIDE / 4u) {
-    var right: array<Right, BLOCKS_ACROSS>;
+  var right: array<Right, BLOCKS_ACROSS>;
+  for (var j = 0u; j < BLOCKS_ACROSS; j++) {
+    right[j] = subgroupMatrixLoad<Right, col_major>(&weight_tile, (corner.y + j * SIDE) * PITCH, PITCH);
+  }
+  for (var i = 0u; i < BLOCKS_DOWN; i++) {
+    let row = corner.x + i * SIDE;
+    let left = subgroupMatrixLoad<Left, row_major>(&x_tile, row * PITCH, PITCH);
+    let rest = subgroupMatrixLoad<Left, row_major>(&rest_of_x_tile, row * PITCH, PITCH);
     for (var j = 0u; j < BLOCKS_ACROSS; j++) {
-      let column = corner.y + j * SIDE;
-      right[j] = subgroupMatrixLoad<Right, col_major>(&weight_tile, column * PITCH + k, PITCH);
-    }
-    for (var i = 0u; i < BLOCKS_DOWN; i++) {
-      let row = corner.x + i * SIDE;
-      let left = subgroupMatrixLoad<Left, row_major>(&x_tile, row * PITCH + k, PITCH);
-      for (var j = 0u; j < BLOCKS_ACROSS; j++) {
-        let b = i * BLOCKS_ACROSS + j;
-        sums[b] = subgroupMatrixMultiplyAccumulate(left, right[j], sums[b]);
-      }
+      let b = i * BLOCKS_ACROSS + j;
+      sums[b] = subgroupMatrixMultiplyAccumulate(left, right[j], sums[b]);
+      sums[b] = subgroupMatrixMultiplyAccumulate(rest, right[j], sums[b]);
     }
   }
 }

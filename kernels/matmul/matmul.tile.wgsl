@@ -31,8 +31,6 @@ override NORM: u32 = 0;
 @group(1) @binding(0) var<uniform> params: Params;
 
 const ROWS = TILE;
-var<workgroup> x_tile: array<staged, TILE * PITCH>;
-var<workgroup> weight_tile: array<staged, TILE * PITCH>;
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -69,8 +67,7 @@ fn main(
       if (start + q < vectors && column < params.N) {
         from_weight = four_of_weight(column * vectors + start + q);
       }
-      x_tile[(part + r) * PITCH + q] = stage(from_x);
-      weight_tile[(part + r) * PITCH + q] = stage(from_weight);
+      stage((part + r) * PITCH + q, from_x, from_weight);
     }
     workgroupBarrier();
     add_slab(&sums, lane);

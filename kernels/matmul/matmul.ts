@@ -61,7 +61,7 @@ const byMatrices = (side: number, suits: Suits) => ({
   label: `matrices ${side}`,
   includes: [...includes, new URL("./matmul.matrices.wgsl", import.meta.url)],
   needs: ["matrices"] as const,
-  // Products of half precision: of weights that have no more, or less.
+  // Weights that half precision holds, or nearly so.
   weights: ["f16", "q8", "q4"] as const,
 });
 
