@@ -1,7 +1,7 @@
 // out[place(m, n)] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[place(m, n)], where the rows of
 // x or those of the residual are normalised as they are read (see matmul.store.wgsl)
 //
-// One workgroup of LANES invocations per 16 x 2 LANES outputs; lane l computes 16 rows of columns l and l + LANES (see
+// One workgroup of 32 invocations per 16 x 64 outputs; lane l computes 16 rows of columns l and l + 32 (see
 // sixteen_rows.wgsl) and reads the weights of its columns itself.
 
 struct Params {
@@ -28,6 +28,8 @@ override NORM: u32 = 0;
 @group(0) @binding(6) var<storage, read> norm_bias: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
+
+const LANES = 32u;
 
 @compute @workgroup_size(LANES)
 fn main(

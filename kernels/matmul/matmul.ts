@@ -27,16 +27,6 @@ type Suits = (size: Size) => boolean;
 const workgroups = (M: number, rows: number, N: number, columns: number) =>
   ceilDiv(M, rows) * ceilDiv(N, columns);
 
-const bySubgroups = (lanes: number, suits?: Suits) => ({
-  label: `subgroups ${lanes}`,
-  source: new URL("./matmul.subgroups.wgsl", import.meta.url),
-  includes: [...includes, new URL("../shared/sixteen_rows.wgsl", import.meta.url)],
-  tile: { LANES: lanes },
-  needs: ["software", "subgroups"] as const,
-  suits,
-  groups: ({ M, N }: Size) => linearGroups(workgroups(M, 16, N, 2 * lanes)),
-});
-
 const byRows = (columns: number, suits: Suits) => ({
   label: `rows ${columns}`,
   source: new URL("./matmul.rows.wgsl", import.meta.url),
@@ -92,10 +82,16 @@ export const matmulKernel = defineKernel({
   // By device and shape, what is good where nothing was tuned. Real GPUs could not be measured: there, a tile is
   // as large as leaves enough workgroups for a large one.
   variants: [
-    // Where workgroup memory costs as much as any other: on lavapipe twice as fast as tiles, or as rows for the one
-    // to three of decoding. There, 32 lanes are a tenth faster than 16, which are as much faster with many rows.
-    bySubgroups(32, ({ M }) => M <= 4 * FEW_ROWS),
-    bySubgroups(16),
+    {
+      // Where workgroup memory costs as much as any other: on lavapipe twice as fast as tiles, or as rows for the
+      // one to three of decoding. One size of groups serves both; 16 lanes would be 5 to 10 % faster with many rows,
+      // and as much slower with few.
+      label: "subgroups",
+      source: new URL("./matmul.subgroups.wgsl", import.meta.url),
+      includes: [...includes, new URL("../shared/sixteen_rows.wgsl", import.meta.url)],
+      needs: ["software", "subgroups"],
+      groups: ({ M, N }) => linearGroups(workgroups(M, 16, N, 64)),
+    },
     byRows(8, ({ M, N }) => M <= FEW_ROWS && workgroups(M, 4, N, 8) >= ENOUGH_WORKGROUPS),
     byRows(4, ({ M }) => M <= FEW_ROWS),
     byMatrices(128, ({ M, N }) => workgroups(M, 128, N, 128) >= ENOUGH_WORKGROUPS),
