@@ -1,7 +1,8 @@
 import { CpuRunner } from "./cpu_runner.ts";
 import { Florence2Error } from "./errors.ts";
-import { GpuRunner } from "./gpu_runner.ts";
+import { GpuRunner, type GpuRunnerOptions } from "./gpu_runner.ts";
 import type { Feature } from "./kernel.ts";
+import { hasMatrixUnits, understandsMatrixUnits } from "./matrix_units.ts";
 import { webgpu } from "./platform.ts";
 import type { Runner } from "./runner.ts";
 
@@ -50,12 +51,8 @@ export async function openRunner(
 ): Promise<Runner> {
   if (device === "cpu") return new CpuRunner();
   if (typeof device === "object" && device !== null) {
-    return new GpuRunner(device, {
-      name: "a device of the caller",
-      features: featuresOf(device, device.adapterInfo),
-      owned: false,
-      ...options,
-    });
+    const features = featuresOf(device, device.adapterInfo);
+    return runnerOn(device, features, { name: "a device of the caller", owned: false, ...options });
   }
   if (device !== "auto" && device !== "gpu") {
     throw new Florence2Error(
@@ -106,38 +103,26 @@ async function openGpu(options: DeviceOptions): Promise<GpuRunner> {
   });
   const { vendor, architecture, description } = adapter.info;
   const name = description || [vendor, architecture].filter(Boolean).join(" ") || "a WebGPU adapter";
-  return new GpuRunner(device, { name, features, owned: true, adapter, ...options });
+  return runnerOn(device, features, { name, owned: true, adapter, ...options });
 }
 
-function featuresOf(
-  { features: found, limits }: GPUAdapter | GPUDevice,
-  info: GPUAdapterInfo & MatrixUnits,
-): ReadonlySet<Feature> {
+function featuresOf({ features: found, limits }: GPUAdapter | GPUDevice, info: GPUAdapterInfo): Set<Feature> {
   const names = (Object.keys(FEATURE_NAMES) as (keyof typeof FEATURE_NAMES)[]).filter((name) =>
     found.has(FEATURE_NAMES[name]),
   );
   const features = new Set<Feature>(names);
-  const { subgroupMinSize, subgroupMaxSize } = info;
-  if (!(subgroupMinSize >= 8)) features.delete("subgroups");
-  const has32Lanes = subgroupMinSize === 32 && subgroupMaxSize === 32;
-  const hasMemory = limits.maxComputeWorkgroupStorageSize >= 32_768;
-  const hasUnits = info.subgroupMatrixConfigs?.some(
-    ({ componentType, resultComponentType, M, N, K }) =>
-      componentType === "f16" && resultComponentType === "f32" && M === 16 && N === 16 && K === 16,
-  );
-  if (!(features.has("f16") && features.has("subgroups") && has32Lanes && hasMemory && hasUnits))
-    features.delete("matrices");
+  if (!(info.subgroupMinSize >= 8)) features.delete("subgroups");
+  if (!features.has("f16") || !hasMatrixUnits(info, limits)) features.delete("matrices");
   if (info.isFallbackAdapter) features.add("software");
   return features;
 }
 
-/** What Dawn tells of matrix units, experimental still: products of M x K and K x N. */
-interface MatrixUnits {
-  readonly subgroupMatrixConfigs?: readonly {
-    readonly componentType: string;
-    readonly resultComponentType: string;
-    readonly M: number;
-    readonly N: number;
-    readonly K: number;
-  }[];
+/** A runner on a device that has these features, less what it has and our shaders cannot use. */
+async function runnerOn(
+  device: GPUDevice,
+  features: Set<Feature>,
+  options: Omit<GpuRunnerOptions, "features">,
+): Promise<GpuRunner> {
+  if (features.has("matrices") && !(await understandsMatrixUnits(device))) features.delete("matrices");
+  return new GpuRunner(device, { features, ...options });
 }

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { create } from "webgpu";
 import type { GpuRunner } from "../core/gpu_runner.ts";
 import type { Feature, Variant } from "../core/kernel.ts";
+import { hasMatrixUnits, understandsMatrixUnits } from "../core/matrix_units.ts";
 import { shaderText } from "../core/pipelines.ts";
 import { type Dispatch, PORTABLE_PROFILE, Recording } from "../core/recording.ts";
 import { newTensor } from "../core/tensor.ts";
@@ -40,7 +41,41 @@ describe("where there are matrix units", () => {
   });
 });
 
-/** Messages of type-checking one shader; the instance has to outlive its devices. */
+describe("matrix units are used", () => {
+  const unit = { componentType: "f16", resultComponentType: "f32", M: 16, N: 16, K: 16 };
+  const info = { subgroupMinSize: 32, subgroupMaxSize: 32, subgroupMatrixConfigs: [unit] };
+  const limits = { maxComputeWorkgroupStorageSize: 48 * 2 ** 10 };
+  const areUsed = (change: object, limit = limits) =>
+    hasMatrixUnits({ ...info, ...change } as unknown as GPUAdapterInfo, limit);
+
+  it("where they multiply 16 x 16 x 16 from f16 to f32, for subgroups of 32 lanes, with memory beside them", () => {
+    expect(areUsed({})).toBe(true);
+    expect(areUsed({ subgroupMatrixConfigs: [{ ...unit, K: 8 }, unit] })).toBe(true);
+  });
+
+  it.each([
+    ["are none", { subgroupMatrixConfigs: undefined }],
+    [
+      "are others",
+      {
+        subgroupMatrixConfigs: [
+          { ...unit, resultComponentType: "f16" },
+          { ...unit, N: 8 },
+        ],
+      },
+    ],
+    ["serve subgroups of other sizes", { subgroupMinSize: 16 }],
+    ["serve larger subgroups as well", { subgroupMaxSize: 64 }],
+  ])("but not where they %s", (_, change) => {
+    expect(areUsed(change)).toBe(false);
+  });
+
+  it("but not with 16 KiB of workgroup memory", () => {
+    expect(areUsed({}, { maxComputeWorkgroupStorageSize: 16_384 })).toBe(false);
+  });
+});
+
+/** The instance has to outlive its devices. */
 const instance = create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]);
 
 describe("shaders for matrix units", () => {
@@ -62,6 +97,13 @@ describe("shaders for matrix units", () => {
     await device.popErrorScope();
     return messages.map(({ lineNum, message }) => `line ${lineNum}: ${message}`);
   };
+
+  it("are taken by some compilers and not by others", async () => {
+    expect(await understandsMatrixUnits(device)).toBe(true);
+    const without = await (await instance.requestAdapter())!.requestDevice();
+    expect(await understandsMatrixUnits(without)).toBe(false);
+    without.destroy();
+  });
 
   for (const { kernel } of suites) {
     for (const variant of kernel.variants.filter(isOfMatrices)) {

@@ -1,0 +1,34 @@
+import { readShippedText } from "./platform.ts";
+
+/** What Dawn tells of matrix units, experimental still: products of M x K and K x N. */
+export interface MatrixUnits {
+  readonly subgroupMatrixConfigs?: readonly {
+    readonly componentType: string;
+    readonly resultComponentType: string;
+    readonly M: number;
+    readonly N: number;
+    readonly K: number;
+  }[];
+}
+
+/** Whether units, subgroups and memory are those that the feature `matrices` stands for (see kernel.ts). */
+export function hasMatrixUnits(
+  { subgroupMinSize, subgroupMaxSize, subgroupMatrixConfigs = [] }: GPUAdapterInfo & MatrixUnits,
+  limits: Pick<GPUSupportedLimits, "maxComputeWorkgroupStorageSize">,
+): boolean {
+  const has32Lanes = subgroupMinSize === 32 && subgroupMaxSize === 32;
+  const has32KiB = limits.maxComputeWorkgroupStorageSize >= 32 * 2 ** 10;
+  const hasUnits = subgroupMatrixConfigs.some(
+    ({ componentType, resultComponentType, M, N, K }) =>
+      componentType === "f16" && resultComponentType === "f32" && M === 16 && N === 16 && K === 16,
+  );
+  return has32Lanes && has32KiB && hasUnits;
+}
+
+/** Whether the compiler of a device that has them also takes our way of writing. */
+export async function understandsMatrixUnits(device: GPUDevice): Promise<boolean> {
+  const code = await readShippedText(new URL("./matrix_units.wgsl", import.meta.url));
+  device.pushErrorScope("validation");
+  device.createShaderModule({ label: "matrix units", code });
+  return (await device.popErrorScope()) === null;
+}

@@ -1,0 +1,20 @@
+// Whether a compiler takes the types and functions of matrix units as our kernels write them: they are experimental,
+// and their spelling has changed before. Nobody runs this.
+
+enable f16;
+enable chromium_experimental_subgroup_matrix;
+
+alias Left = subgroup_matrix_left<f16, 16, 16>;
+alias Right = subgroup_matrix_right<f16, 16, 16>;
+alias Sums = subgroup_matrix_result<f32, 16, 16>;
+var<workgroup> tile: array<vec4<f16>, 64>;
+var<workgroup> block: array<f32, 256>;
+
+@compute @workgroup_size(32)
+fn main() {
+  var sums: Sums;
+  let left = subgroupMatrixLoad<Left, row_major>(&tile, 0u, 4u);
+  let right = subgroupMatrixLoad<Right, col_major>(&tile, 0u, 4u);
+  sums = subgroupMatrixMultiplyAccumulate(left, right, sums);
+  subgroupMatrixStore<row_major>(&block, 0u, sums, 16u);
+}
