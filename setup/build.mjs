@@ -8,7 +8,7 @@ const target = join(root, isBench ? ".cache/bench" : "dist");
 rmSync(target, { recursive: true, force: true });
 const project = isBench ? "tsconfig.bench.json" : "tsconfig.build.json";
 run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", project]);
-for (const folder of isBench ? ["kernels", "bench"] : ["kernels"]) {
+for (const folder of isBench ? ["core", "kernels", "bench"] : ["core", "kernels"]) {
   for (const file of readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })) {
     if (file.endsWith(".wgsl")) cpSync(join(root, folder, file), join(target, folder, file));
   }

@@ -1,11 +1,14 @@
 import { execFileSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 
+const root = fileURLToPath(new URL("..", import.meta.url));
+
 it("the package has what the library and its command read, and nothing else", () => {
-  const cwd = fileURLToPath(new URL("..", import.meta.url));
   const output = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
-    cwd,
+    cwd: root,
     encoding: "utf8",
   });
   const [{ files }] = JSON.parse(output) as [{ files: { path: string }[] }];
@@ -30,4 +33,10 @@ it("the package has what the library and its command read, and nothing else", ()
       "package.json",
     ].sort(),
   );
+  const shaders = ["core", "kernels"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".wgsl"))
+      .map((file) => `dist/${folder}/${file}`),
+  );
+  expect(paths.filter((path) => path.endsWith(".wgsl")).sort()).toEqual(shaders.sort());
 });
