@@ -131,7 +131,7 @@ export function peersSection({
   rows,
 }: PeersReport): string {
   const { adapter, processors, load, runtime, commit, date } = origin;
-  const head = `**${model}** beside its peers, a greedy caption of ${tokens} tokens, ${rounds} rounds in turn: ${adapter}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${commit}, ${date.slice(0, 10)}. Times as multiples of ours in the same round: above 1, ours is faster. Ours holds the weights in ${dtype}, the others in f32 unless they say so; its first token comes with ${firstTokens - 1} more.`;
+  const head = `**${model}** beside its peers, a greedy caption of ${tokens} tokens, ${rounds === 1 ? "one round" : `${rounds} rounds in turn`}: ${adapter}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${commit}, ${date.slice(0, 10)}. Times as multiples of ours in the same round: above 1, ours is faster. Ours holds the weights in ${dtype}, the others in f32 unless they say so; its first token comes with ${firstTokens - 1} more.`;
   const memory = contestants.map(({ name, version, peakBytes, peakRatio, sameTokens }, i) => {
     const used = `${name}: ${version}; at most ${mebibytes(peakBytes)} MiB in its process`;
     if (i === 0) return `- ${used}`;
