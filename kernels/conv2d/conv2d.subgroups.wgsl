@@ -2,8 +2,8 @@
 //   * x[h * STRIDE + i - PADDING, w * STRIDE + j - PADDING, c], where x is 0 outside of the map and may be the
 // layer norm of what is bound
 //
-// A matrix product of patches and filters, tap after tap. One workgroup of 32 invocations per 16 pixels and 64
-// outputs; lane l computes 16 pixels of outputs l and l + 32 (see sixteen_rows.wgsl). For the norm, two lanes look
+// A matrix product of patches and filters, tap after tap. One workgroup of 64 invocations per 16 pixels and 128
+// outputs; lane l computes 16 pixels of outputs l and l + 64 (see sixteen_rows.wgsl). For the norm, four lanes look
 // at the pixel that a tap reads of each patch.
 
 struct Params {
@@ -29,7 +29,7 @@ override HAS_NORM: u32 = 0;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-const LANES = 32u;
+const LANES = 64u;
 const SHARE = LANES / ROWS;
 const OUTSIDE = 0xffffffffu;
 override TAPS: u32 = KERNEL * KERNEL;

@@ -33,7 +33,7 @@ export const conv2dKernel = defineKernel({
       needs: ["software", "subgroups"],
       when: ({ channels }, { PLANES }) => PLANES === 0 && channels % 4 === 0,
       groups: ({ out_height, out_width, outputs }) =>
-        linearGroups(ceilDiv(out_height * out_width, 16) * ceilDiv(outputs, 64)),
+        linearGroups(ceilDiv(out_height * out_width, 16) * ceilDiv(outputs, 128)),
     },
     {
       label: "portable",
