@@ -16,7 +16,7 @@ import { emptyCheckpoint } from "./support/empty_checkpoint.ts";
 import { florenceError } from "./support/errors.ts";
 import { gpuMissing, openTestGpu } from "./support/gpu.ts";
 import { modelFixture, openParityModel, type ParityOptions, parityPixels } from "./support/parity_model.ts";
-import { parityCheckpoint } from "./support/parity_weights.ts";
+import { parityCheckpoint, withValues } from "./support/parity_weights.ts";
 import { PlanningRunner } from "./support/planning_runner.ts";
 
 const nano = new URL("../checkpoints/nano/", import.meta.url);
@@ -135,15 +135,9 @@ const maximumOf = (values: Float32Array) =>
 /** The same checkpoint with what goes into the GELU, and all that comes of it up to the next norm, 2^18 times as large. */
 function loud(checkpoint: FlorenceCheckpoint): FlorenceCheckpoint {
   const isLoud = /(ffn\.norm\.(weight|bias)|layers\.\d+\.fc1\.bias)$/;
-  const readRows: FlorenceCheckpoint["readRows"] = async (name, from, to) => {
-    const values = await checkpoint.readRows(name, from, to);
-    return isLoud.test(name) ? values.map((value) => 2 ** 18 * value) : values;
-  };
-  return {
-    ...checkpoint,
-    readRows,
-    readPacked: async (name, from, to, dtype) => packWeights(await readRows(name, from, to), dtype, name),
-  };
+  return withValues(checkpoint, (name, values) =>
+    isLoud.test(name) ? values.map((value) => 2 ** 18 * value) : values,
+  );
 }
 
 describe("the bundled checkpoint, stored in F16", () => {

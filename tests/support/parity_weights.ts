@@ -71,6 +71,21 @@ export function parityCheckpoint(config: Florence2Config): FlorenceCheckpoint {
   };
 }
 
+/** The same checkpoint with other values of the same shapes, element by element. */
+export function withValues(
+  checkpoint: FlorenceCheckpoint,
+  change: (name: string, values: Float32Array<ArrayBuffer>) => Float32Array<ArrayBuffer>,
+): FlorenceCheckpoint {
+  const readRows: FlorenceCheckpoint["readRows"] = async (name, from, to) =>
+    change(name, await checkpoint.readRows(name, from, to));
+  return {
+    ...checkpoint,
+    read: async (name) => change(name, await checkpoint.read(name)),
+    readRows,
+    readPacked: async (name, from, to, dtype) => packWeights(await readRows(name, from, to), dtype, name),
+  };
+}
+
 /** Elements from to to - 1 of a tensor. Pictures are the tensors "pixel_values" and "pixel_values.{k}", [3][H][W]. */
 export function parityTensor(
   name: string,
