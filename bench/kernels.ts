@@ -146,10 +146,10 @@ async function timeCase<C extends Case>(
     program.dispose();
 
     const { bytes: bytesInSingle, operations } = suite.work(testCase);
-    const saved = Object.values(tensors).map(
-      (tensor) => BYTES_PER_ELEMENT * elementsOf(tensor.shape) - bytesOf(tensor),
+    const bytes = Object.values(tensors).reduce(
+      (sum, tensor) => sum - BYTES_PER_ELEMENT * elementsOf(tensor.shape) + bytesOf(tensor),
+      bytesInSingle,
     );
-    const bytes = saved.reduce((rest, less) => rest - less, bytesInSingle);
     const rateMs = gpuMs ?? ms;
     return {
       kernel: suite.kernel.name,

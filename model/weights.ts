@@ -341,11 +341,12 @@ class Loader {
     this.#loadedBytes += this.#storedBytes(name, shape);
     this.#unsettledBytes += elementsOf(shape) * BYTES_PER_ELEMENT;
     if (this.#unsettledBytes >= PIECE_BYTES) {
-      await this.#settled;
+      const before = this.#settled;
       this.#settled = this.#runner.settle();
       // Its failure is told by whoever waits for it, or else by the next call of the runner.
       this.#settled.catch(() => {});
       this.#unsettledBytes = 0;
+      await before;
     }
     this.#options.onProgress?.(this.#loadedBytes, this.#totalBytes);
   }

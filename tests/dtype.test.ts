@@ -15,7 +15,7 @@ import { relativeL2 } from "./support/close.ts";
 import { emptyCheckpoint } from "./support/empty_checkpoint.ts";
 import { florenceError } from "./support/errors.ts";
 import { gpuMissing, openTestGpu } from "./support/gpu.ts";
-import { modelFixture, openParityModel, type ParityOptions, parityPixels } from "./support/parity_model.ts";
+import { modelFixture, type ParityOptions, tinyStages } from "./support/parity_model.ts";
 import { parityCheckpoint, withValues } from "./support/parity_weights.ts";
 import { PlanningRunner } from "./support/planning_runner.ts";
 
@@ -76,34 +76,14 @@ describe("a dtype", () => {
 
 /** The bar of half precision at every stage. */
 const TOLERANCE = 3e-3;
-interface TinyFixture {
-  readonly side: number;
-  readonly picture: string;
-  readonly input_ids: number[];
-  readonly decoder_ids: number[];
-}
-
 describe.each<[string, string | undefined, () => Promise<Runner>]>([
   ["CPU", undefined, async () => new CpuRunner()],
   ["GPU", gpuMissing, () => openTestGpu({ debug: true })],
 ])("the tiny model on the %s", (_, missing, open) => {
-  async function stagesOf(runner: Runner, options: ParityOptions) {
-    const tiny = modelFixture<TinyFixture>("tiny.json");
-    const { model } = await openParityModel("tiny", tiny.side, runner, options);
-    const { taps } = await model.forward({
-      pixelValues: parityPixels(tiny.picture, tiny.side),
-      inputIds: [tiny.input_ids],
-      decoderInputIds: [tiny.decoder_ids],
-      taps: () => true,
-    });
-    model.dispose();
-    return taps[0]!;
-  }
-
   /** The stages in f16 beside those in f32, of the same checkpoint. */
   async function compared(checkpointOf?: ParityOptions["checkpointOf"]) {
-    const whole = await stagesOf(new CpuRunner(), { dtype: "f32", checkpointOf });
-    const half = await stagesOf(await open(), { dtype: "f16", checkpointOf });
+    const whole = await tinyStages(new CpuRunner(), { dtype: "f32", checkpointOf });
+    const half = await tinyStages(await open(), { dtype: "f16", checkpointOf });
     const errors = [...whole].map(([stage, values]) => ({
       stage,
       error: relativeL2(half.get(stage)!, values),

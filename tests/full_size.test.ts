@@ -96,6 +96,7 @@ for (const [name, missing] of sizes) {
         expect(steps.filter(({ error, norm }) => !(error <= TOLERANCE && norm <= TOLERANCE))).toEqual([]);
       });
 
+      // Large would take minutes more, and has no shader that base has not.
       it.skipIf(name === "large")(
         "agrees in half precision, file and device, with itself in single",
         async () => {

@@ -6,7 +6,6 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CpuRunner } from "../core/cpu_runner.ts";
 import { BITS, BLOCK, type BlockDtype, dequantize, quantize } from "../core/quantization.ts";
-import type { Runner } from "../core/runner.ts";
 import { packWeights, StoredWeights } from "../core/stored_weights.ts";
 import { Florence2, openSafetensors } from "../index.ts";
 import type { WeightsDtype } from "../model/weights.ts";
@@ -14,7 +13,7 @@ import { writeQuantized } from "../quantize/folder.ts";
 import { relativeL2 } from "./support/close.ts";
 import { florenceError } from "./support/errors.ts";
 import { gpuMissing, openTestGpu } from "./support/gpu.ts";
-import { modelFixture, openParityModel, parityPixels } from "./support/parity_model.ts";
+import { tinyStages } from "./support/parity_model.ts";
 import { randomArrays } from "./support/random.ts";
 
 const NANO = fileURLToPath(new URL("../checkpoints/nano/", import.meta.url));
@@ -99,33 +98,14 @@ describe.each(DTYPES)("blocks in %s", (dtype) => {
   });
 });
 
-interface TinyFixture {
-  readonly side: number;
-  readonly picture: string;
-  readonly input_ids: number[];
-  readonly decoder_ids: number[];
-}
-
 /** How far stages of the tiny model, whose rows are of one to four blocks, may be from f32. */
 const TOLERANCE = { q8: 0.02, q4: 0.25 } as const;
 
 describe.each(DTYPES)("the tiny model in %s", (dtype) => {
   it.skipIf(gpuMissing)("is the same on GPU and CPU, and near to itself in f32", async () => {
-    const tiny = modelFixture<TinyFixture>("tiny.json");
-    const run = async (runner: Runner, held: WeightsDtype) => {
-      const { model } = await openParityModel("tiny", tiny.side, runner, { dtype: held });
-      const { taps } = await model.forward({
-        pixelValues: parityPixels(tiny.picture, tiny.side),
-        inputIds: [tiny.input_ids],
-        decoderInputIds: [tiny.decoder_ids],
-        taps: () => true,
-      });
-      model.dispose();
-      return taps[0]!;
-    };
-    const whole = await run(new CpuRunner(), "f32");
-    const twins = await run(new CpuRunner(), dtype);
-    const gpu = await run(await openTestGpu({ debug: true }), dtype);
+    const whole = await tinyStages(new CpuRunner(), { dtype: "f32" });
+    const twins = await tinyStages(new CpuRunner(), { dtype });
+    const gpu = await tinyStages(await openTestGpu({ debug: true }), { dtype });
     const distances = [...whole].map(([stage, values]) => ({
       stage,
       toTwins: relativeL2(gpu.get(stage)!, twins.get(stage)!),

@@ -64,6 +64,30 @@ export async function openParityModel(
   };
 }
 
+interface TinyFixture {
+  readonly side: number;
+  readonly picture: string;
+  readonly input_ids: number[];
+  readonly decoder_ids: number[];
+}
+
+/** Every stage of the tiny model on its fixture's picture and prompt. The runner ends with it. */
+export async function tinyStages(
+  runner: Runner,
+  options: ParityOptions,
+): Promise<ReadonlyMap<string, Float32Array>> {
+  const tiny = modelFixture<TinyFixture>("tiny.json");
+  const { model } = await openParityModel("tiny", tiny.side, runner, options);
+  const { taps } = await model.forward({
+    pixelValues: parityPixels(tiny.picture, tiny.side),
+    inputIds: [tiny.input_ids],
+    decoderInputIds: [tiny.decoder_ids],
+    taps: () => true,
+  });
+  model.dispose();
+  return taps[0]!;
+}
+
 async function anyTokenizer(): Promise<Tokenizer> {
   const text = await readFile(new URL("tokenizer/tokenizer.json", fixtures), "utf8");
   return Tokenizer.fromFiles({ "tokenizer.json": JSON.parse(text) as unknown });
