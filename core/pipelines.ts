@@ -54,10 +54,12 @@ export class PipelineCache {
       ...Object.entries(formatsOf(dispatch)).map(([name, format]) => `${name}:${format}`),
       ...Object.keys(kernel.constants).map((name) => `${name}=${constants[name]}`),
     ];
-    const key = [variant.source.href, ...values].join(" ");
+    const label = [`${kernel.name}/${variant.label}`, ...values].join(" ");
+    // A source may serve several variants, and names of kernels are not unique.
+    const key = `${variant.source.href} ${label}`;
     let compiled = this.#compiled.get(key);
     if (!compiled) {
-      compiled = this.#compile([`${kernel.name}/${variant.label}`, ...values].join(" "), dispatch);
+      compiled = this.#compile(label, dispatch);
       this.#compiled.set(key, compiled);
       compiled.catch(() => this.#compiled.delete(key));
     }

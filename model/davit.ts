@@ -40,14 +40,14 @@ export interface StageWeights {
   readonly blocks: readonly { readonly spatial: BlockWeights; readonly channel: BlockWeights }[];
 }
 
-/** Pixels (3, H, W), normalised, to the last stage's feature map. */
+/** Normalised pixels, as many channels as the first filters have, to the last stage's feature map. */
 export function visionTower(
   rec: Recording,
   stages: readonly StageWeights[],
-  pixels: Tensor,
+  pixels: FeatureMap,
   config: VisionConfig,
 ): FeatureMap {
-  let map: FeatureMap = { x: pixels, height: pixels.shape[1]!, width: pixels.shape[2]! };
+  let map = pixels;
   for (const [s, stage] of stages.entries()) {
     map = rec.scope(`vision.stage${s}`, () => {
       map = convEmbed(rec, stage.embed, map, config, s);
@@ -82,7 +82,6 @@ function convEmbed(
     kernel: kernel!,
     stride: stride!,
     padding: padding!,
-    layout: stage === 0 ? "planes" : "tokens",
   });
   const shorten = (side: number) => Math.floor((side + 2 * padding! - kernel!) / stride!) + 1;
   return {

@@ -6,6 +6,9 @@ import { visionTower } from "./davit.ts";
 import { projectImage } from "./projector.ts";
 import type { Weights } from "./weights.ts";
 
+/** Red, green, blue and a zero: filters read channels in fours. */
+const PIXEL_CHANNELS = 4;
+
 /** The recorded way from pixels to picture tokens, run once for each picture. */
 export class VisionSession {
   readonly #runner: Runner;
@@ -23,10 +26,10 @@ export class VisionSession {
     { width, height }: ImageConfig,
     recording: RecordingOptions = {},
   ): Promise<VisionSession> {
-    const pixels = runner.zeros("pixel values", [3, height, width]);
+    const pixels = runner.zeros("pixel values", [height * width, PIXEL_CHANNELS]);
     try {
       const rec = new Recording({ ...recording, profile: runner.profile });
-      const map = visionTower(rec, weights.vision, pixels, config.vision);
+      const map = visionTower(rec, weights.vision, { x: pixels, height, width }, config.vision);
       const features = rec.keep(
         projectImage(rec, weights.projector, map, config.projection.imageFeatureSource),
       );
@@ -54,7 +57,7 @@ export class VisionSession {
   /** Picture tokens (I, d) of normalised pixels (3, H, W). The tensor is the caller's. */
   async see(pixelValues: Float32Array, signal?: AbortSignal): Promise<Tensor> {
     const runner = this.#runner;
-    runner.write(this.#pixels, pixelValues);
+    runner.write(this.#pixels, pixelsOf(pixelValues));
     await this.#program.run(signal);
     for (const [name, { tensor }] of this.#taps) this.tapped.set(name, await runner.read(tensor));
     const features = runner.zeros("image features", this.#features.shape);
@@ -66,4 +69,16 @@ export class VisionSession {
     this.#program.dispose();
     this.#runner.free(this.#pixels);
   }
+}
+
+/** Planes (3, H, W) as pixels (HW, PIXEL_CHANNELS). */
+function pixelsOf(planes: Float32Array): Float32Array<ArrayBuffer> {
+  const count = planes.length / 3;
+  const pixels = new Float32Array(count * PIXEL_CHANNELS);
+  for (let i = 0; i < count; i++) {
+    pixels[i * PIXEL_CHANNELS] = planes[i]!;
+    pixels[i * PIXEL_CHANNELS + 1] = planes[count + i]!;
+    pixels[i * PIXEL_CHANNELS + 2] = planes[2 * count + i]!;
+  }
+  return pixels;
 }

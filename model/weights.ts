@@ -239,12 +239,16 @@ class Loader {
     };
   }
 
-  /** `weight` and `bias` of a convolution: filters that are (O, C, k, k) in the checkpoint, (O, k, k, C) on the device. */
+  /**
+   * `weight` and `bias` of a convolution: filters that are (O, C, k, k) in the checkpoint, (O, k, k, C) on the device,
+   * there with zeros up to a multiple of four channels.
+   */
   async filters(prefix: string): Promise<Linear> {
     const name = `${prefix}.weight`;
     const [O, C, height, width] = this.#checkpoint.tensor(name).shape as [number, number, number, number];
-    const weight = this.#runner.zeros(name, [O, height, width, C], this.#dtypeOf([name]));
-    await this.#fill(weight, name, (packed) => channelsLast(packed, weight.dtype, C, height * width));
+    const shape = [O, height, width, Math.ceil(C / 4) * 4];
+    const weight = this.#runner.zeros(name, shape, this.#dtypeOf([name]));
+    await this.#fill(weight, name, (packed) => channelsLast(packed, weight, C));
     return { weight, bias: await this.tensor(`${prefix}.bias`) };
   }
 
@@ -317,7 +321,7 @@ class Loader {
 
   /** @param arrange of some rows, packed for the target, as the checkpoint has them: as the device does */
   async #fill(target: Tensor, name: string, arrange?: (packed: TensorData) => TensorData): Promise<void> {
-    const [, ...rest] = target.shape;
+    const [, ...rest] = this.#checkpoint.tensor(name).shape;
     for (const [from, to] of pieces(target.shape)) {
       const packed = await this.#checkpoint.readPacked(name, from, to, target.dtype as PackedDtype);
       this.#runner.write(rows(target, from, to), arrange ? arrange(packed) : packed);
@@ -352,15 +356,18 @@ class Loader {
   }
 }
 
-/** Filters of `taps` places, (O, C, taps), as (O, taps, C): channels, which are read in fours, side by side. */
-function channelsLast(packed: TensorData, dtype: Dtype, channels: number, taps: number): TensorData {
+/** Some filters (O, C, k, k) as a device has them, (O, k, k, padded): channels, which are read in fours, side by side. */
+function channelsLast(packed: TensorData, { dtype, shape }: Tensor, channels: number): TensorData {
+  const [, height = 1, width = 1, padded = 1] = shape;
+  const taps = height * width;
   const filters = dtype === "f16" ? new Uint16Array(packed.buffer) : packed;
-  const turned = filters.slice();
-  const size = channels * taps;
-  for (let first = 0; first < filters.length; first += size) {
+  const count = Math.floor(filters.length / (channels * taps));
+  const turned =
+    dtype === "f16" ? new Uint16Array(count * taps * padded) : new Float32Array(count * taps * padded);
+  for (let o = 0; o < count; o++) {
     for (let c = 0; c < channels; c++) {
       for (let tap = 0; tap < taps; tap++) {
-        turned[first + tap * channels + c] = filters[first + c * taps + tap]!;
+        turned[(o * taps + tap) * padded + c] = filters[(o * channels + c) * taps + tap]!;
       }
     }
   }

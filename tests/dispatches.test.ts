@@ -35,7 +35,12 @@ describe("dispatches of the base model on any device", () => {
 
   it("are at most 210 from pixels to the keys and values of cross-attention", () => {
     const rec = new Recording();
-    const map = visionTower(rec, weights.vision, input([3, SIDE, SIDE]), config.vision);
+    const map = visionTower(
+      rec,
+      weights.vision,
+      { x: input([SIDE * SIDE, 4]), height: SIDE, width: SIDE },
+      config.vision,
+    );
     const image = projectImage(rec, weights.projector, map, config.projection.imageFeatureSource);
     const prompt = input([PROMPT], "u32");
     const encoded = encode(rec, weights.text, image, prompt, input([1], "u32"), config.text);

@@ -130,7 +130,7 @@ describe("shaders for matrix units", () => {
 });
 
 /**
- * The units' types and functions as kernels/matmul/matmul.matrices.wgsl uses them. Left and right are where they
+ * The units' types and functions as kernels/shared/tile.matrices.wgsl uses them. Left and right are where they
  * were loaded from, until they are multiplied; each of 32 lanes has eight sums of a block. A compiler that saw how
  * often the loops go round would take half a minute to unroll them.
  */
@@ -141,7 +141,7 @@ alias Sums = array<f32, 8>;
 var<private> lane_of_block: u32;
 
 fn unseen(count: u32) -> u32 {
-  return count + (params.M >> 31u);
+  return count + (work_left >> 31u);
 }
 
 fn multiply_add(left: Left, right: Right, before: Sums) -> Sums {

@@ -54,7 +54,7 @@ fn main(
       }
       workgroupBarrier();
     }
-    // Tokens move up as they are used, for the compiler's sake (see matmul.tile.wgsl).
+    // Tokens move up as they are used, for the compiler's sake (see tile.lanes.wgsl).
     let count = min(end - first, ROWS);
     for (var quarter = 0u; quarter * 4u < count; quarter++) {
       let query = vec4f(sums[0].x, sums[1].x, sums[2].x, sums[3].x);

@@ -10,18 +10,18 @@ interface Case extends ConvGeometry {
 }
 
 /** The two kinds of patch embedding in released models. */
-const first = { kernel: 7, stride: 4, padding: 3, layout: "planes" } as const;
-const later = { kernel: 3, stride: 2, padding: 1, layout: "tokens" } as const;
+const first = { kernel: 7, stride: 4, padding: 3 } as const;
+const later = { kernel: 3, stride: 2, padding: 1 } as const;
 
 const cases: readonly Case[] = [
-  { name: "stage 1 of base, an eighth", ...first, height: 96, width: 768, C: 3, O: 128 },
+  { name: "stage 1 of base, an eighth", ...first, height: 96, width: 768, C: 4, O: 128 },
   { name: "stage 2 of base, an eighth", ...later, height: 24, width: 192, C: 128, O: 256, norm: true },
   { name: "stage 4 of base, a quarter", ...later, height: 12, width: 48, C: 512, O: 1024, norm: true },
   { name: "ragged picture", ...first, height: 13, width: 30, C: 4, O: 5 },
-  { name: "ragged map", ...later, height: 7, width: 9, C: 38, O: 70 },
+  { name: "ragged map", ...later, height: 7, width: 9, C: 36, O: 70 },
   { name: "ragged map, normalised", ...later, height: 7, width: 9, C: 36, O: 71, norm: true },
-  { name: "patches that overlap fully", ...later, stride: 1, height: 5, width: 13, C: 18, O: 66 },
-  { name: "wide padding, even filter", ...later, kernel: 4, padding: 3, height: 4, width: 3, C: 2, O: 3 },
+  { name: "patches that overlap fully", ...later, stride: 1, height: 5, width: 13, C: 20, O: 66 },
+  { name: "wide padding, even filter", ...later, kernel: 4, padding: 3, height: 4, width: 3, C: 4, O: 3 },
   { name: "one pixel, one output", ...later, height: 1, width: 1, C: 4, O: 1 },
 ];
 
@@ -30,12 +30,12 @@ const outSide = (side: number, { kernel, stride, padding }: Case) =>
 
 export default kernelCases(conv2dKernel, {
   cases,
-  inputs: ({ height, width, kernel, layout, C, O, norm }, random) => {
+  inputs: ({ height, width, kernel, C, O, norm }, random) => {
     const weight = random.normal(O, kernel, kernel, C);
     // Of such a size that outputs are about 1, as in a trained model.
     const scale = (C * kernel * kernel) ** -0.5;
     return {
-      x: layout === "planes" ? random.normal(C, height, width) : random.normal(height * width, C),
+      x: random.normal(height * width, C),
       weight: { ...weight, data: weight.data.map((value) => value * scale) },
       bias: random.normal(O),
       ...(norm && { normWeight: random.normal(C), normBias: random.normal(C) }),

@@ -18,7 +18,6 @@ struct Params {
 override KERNEL: u32 = 1;
 override STRIDE: u32 = 1;
 override PADDING: u32 = 0;
-override PLANES: u32 = 0;
 override HAS_NORM: u32 = 0;
 
 @group(0) @binding(0) var<storage, read> normed: array<vec4f>;
@@ -31,28 +30,7 @@ override HAS_NORM: u32 = 0;
 
 const LANES = 64u;
 const SHARE = LANES / ROWS;
-const OUTSIDE = 0xffffffffu;
-override TAPS: u32 = KERNEL * KERNEL;
 var<workgroup> statistics_of_taps: array<vec2f, ROWS * TAPS>;
-
-// The pixel that a tap reads of an output's patch; a negative place wraps around.
-fn source(pixel: u32, tap: u32) -> u32 {
-  let corner = vec2u(pixel % params.out_width, pixel / params.out_width) * STRIDE - PADDING;
-  let place = corner + vec2u(tap % KERNEL, tap / KERNEL);
-  return select(OUTSIDE, place.y * params.width + place.x, place.x < params.width && place.y < params.height);
-}
-
-// Four channels of a pixel, normalised.
-fn four_of_map(pixel: u32, of_pixel: vec2f, vector: u32) -> vec4f {
-  if (pixel == OUTSIDE) {
-    return vec4f(0.0);
-  }
-  let four = normed[pixel * (params.channels / 4u) + vector];
-  if (HAS_NORM == 0u) {
-    return four;
-  }
-  return (four - of_pixel.x) * of_pixel.y * norm_weight[vector] + norm_bias[vector];
-}
 
 fn store(pixel: u32, output: u32, sum: f32) {
   if (output < params.outputs) {
@@ -78,13 +56,14 @@ fn main(
 
   let vectors = params.channels / 4u;
   let last_output = params.outputs - 1u;
-  let upper_pixel = min(first_pixel + subgroup_lane % 8u, last_pixel);
-  let lower_pixel = min(first_pixel + 8u + subgroup_lane % 8u, last_pixel);
+  let upper_corner = corner(min(first_pixel + subgroup_lane % 8u, last_pixel));
+  let lower_corner = corner(min(first_pixel + 8u + subgroup_lane % 8u, last_pixel));
   let are_many = last_pixel - first_pixel >= FEW;
   if (HAS_NORM == 1u) {
+    let own_corner = corner(min(first_pixel + lane / SHARE, last_pixel));
     // All before the first sum, since barriers drive sums out of the registers.
     for (var tap = 0u; tap < TAPS; tap++) {
-      let pixel = source(min(first_pixel + lane / SHARE, last_pixel), tap);
+      let pixel = source(own_corner, tap);
       find_statistics_from(select(pixel, 0u, pixel == OUTSIDE) * vectors, vectors, SHARE, lane);
       if (lane < ROWS) {
         statistics_of_taps[tap * ROWS + lane] = statistics[lane];
@@ -93,8 +72,8 @@ fn main(
     workgroupBarrier();
   }
   for (var tap = 0u; tap < TAPS; tap++) {
-    let upper = source(upper_pixel, tap);
-    let lower = source(lower_pixel, tap);
+    let upper = source(upper_corner, tap);
+    let lower = source(lower_corner, tap);
     let upper_statistics = statistics_of_taps[tap * ROWS + subgroup_lane % 8u];
     let lower_statistics = statistics_of_taps[tap * ROWS + 8u + subgroup_lane % 8u];
     let left = (min(output, last_output) * TAPS + tap) * vectors;

@@ -1,13 +1,23 @@
 import { Florence2Error } from "../../core/errors.ts";
-import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
+import { defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
-import { elementsOf, expectShape, type Tensor } from "../../core/tensor.ts";
+import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
+import { tilesOf, tileVariants } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { conv2dTwin } from "./conv2d.twin.ts";
 
-/** Pixels and outputs of a workgroup, as in the shader. */
-const TILE = 64;
+const includes = [
+  new URL("../shared/grid.wgsl", import.meta.url),
+  new URL("../shared/row_statistics.wgsl", import.meta.url),
+  new URL("./conv2d.map.wgsl", import.meta.url),
+];
+
+interface Size {
+  readonly out_height: number;
+  readonly out_width: number;
+  readonly outputs: number;
+}
 
 export const conv2dKernel = defineKernel({
   name: "conv2d",
@@ -20,28 +30,22 @@ export const conv2dKernel = defineKernel({
     channels: "u32",
     outputs: "u32",
   },
-  constants: { KERNEL: "u32", STRIDE: "u32", PADDING: "u32", PLANES: "u32", HAS_NORM: "u32" },
+  constants: { KERNEL: "u32", STRIDE: "u32", PADDING: "u32", HAS_NORM: "u32" },
   variants: [
     {
+      // As with matrix products.
       label: "subgroups",
       source: new URL("./conv2d.subgroups.wgsl", import.meta.url),
-      includes: [
-        new URL("../shared/grid.wgsl", import.meta.url),
-        new URL("../shared/sixteen_rows.wgsl", import.meta.url),
-        new URL("../shared/row_statistics.wgsl", import.meta.url),
-      ],
+      includes: [...includes, new URL("../shared/sixteen_rows.wgsl", import.meta.url)],
       needs: ["software", "subgroups"],
-      when: ({ channels }, { PLANES }) => PLANES === 0 && channels % 4 === 0,
       groups: ({ out_height, out_width, outputs }) =>
-        linearGroups(ceilDiv(out_height * out_width, 16) * ceilDiv(outputs, 128)),
+        linearGroups(tilesOf(out_height * out_width, 16, outputs, 128)),
     },
-    {
-      label: "portable",
-      source: new URL("./conv2d.wgsl", import.meta.url),
-      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
-      groups: ({ out_height, out_width, outputs }) =>
-        linearGroups(ceilDiv(out_height * out_width, TILE) * ceilDiv(outputs, TILE)),
-    },
+    ...tileVariants({
+      source: new URL("./conv2d.tile.wgsl", import.meta.url),
+      includes,
+      productOf: ({ out_height, out_width, outputs }: Size) => ({ M: out_height * out_width, N: outputs }),
+    }),
   ],
   twin: conv2dTwin,
 });
@@ -52,32 +56,30 @@ export interface ConvGeometry {
   readonly kernel: number;
   readonly stride: number;
   readonly padding: number;
-  /** How x lies in memory: (HW, C), or (C, H, W) as a picture comes. */
-  readonly layout: "tokens" | "planes";
 }
 
 /**
- * A convolution with square filters (O, k, k, C), bias (O), and zeros around the map; as in PyTorch,
- * filters are not flipped. Tokens may be read through their layer norm, before the zeros come. Gives tokens
+ * A convolution of tokens x (HW, C) with square filters (O, k, k, C), bias (O), and zeros around the map; as in
+ * PyTorch, filters are not flipped. Tokens may be read through their layer norm, before the zeros come. Gives tokens
  * (outH outW, O), with outH = floor((H + 2 padding - k) / stride) + 1: DaViT's patch embedding, `convs.*.proj`.
  */
 export function conv2d(
   rec: Recording,
   x: Tensor | Normed,
   { weight, bias }: { readonly weight: Tensor; readonly bias: Tensor },
-  { height, width, kernel, stride, padding, layout }: ConvGeometry,
+  { height, width, kernel, stride, padding }: ConvGeometry,
 ): Tensor {
   const [O = 0, , , C = 0] = weight.shape;
   expectShape(weight, [O, kernel, kernel, C], "conv2d weight");
-  if (elementsOf(weight.shape) % 4 !== 0) {
-    throw new Florence2Error(
-      "shape_mismatch",
-      `conv2d: weight [${weight.shape}], expected a multiple of four elements`,
-    );
-  }
   expectShape(bias, [O], "conv2d bias");
   const { rows: source, norm } = unwrap(x);
-  expectShape(source, layout === "planes" ? [C, height, width] : [height * width, C], "conv2d x");
+  expectShape(source, [height * width, C], "conv2d x");
+  if (C % 4 !== 0) {
+    throw new Florence2Error(
+      "shape_mismatch",
+      `conv2d: x [${source.shape}], expected a multiple of four columns`,
+    );
+  }
   if (norm) expectNormed({ rows: source, norm }, "conv2d x");
   const outHeight = Math.floor((height + 2 * padding - kernel) / stride) + 1;
   const outWidth = Math.floor((width + 2 * padding - kernel) / stride) + 1;
@@ -101,13 +103,7 @@ export function conv2d(
       out,
     },
     { height, width, out_height: outHeight, out_width: outWidth, channels: C, outputs: O },
-    {
-      KERNEL: kernel,
-      STRIDE: stride,
-      PADDING: padding,
-      PLANES: layout === "planes" ? 1 : 0,
-      HAS_NORM: norm ? 1 : 0,
-    },
+    { KERNEL: kernel, STRIDE: stride, PADDING: padding, HAS_NORM: norm ? 1 : 0 },
   );
   return out;
 }

@@ -23,21 +23,17 @@ interface Constants {
   readonly KERNEL: number;
   readonly STRIDE: number;
   readonly PADDING: number;
-  readonly PLANES: number;
   readonly HAS_NORM: number;
 }
 
 export function conv2dTwin(
   { normed, norm_weight, norm_bias, weight, bias, out }: Arrays,
   { height, width, out_height, out_width, channels, outputs }: Params,
-  { KERNEL, STRIDE, PADDING, PLANES, HAS_NORM }: Constants,
+  { KERNEL, STRIDE, PADDING, HAS_NORM }: Constants,
 ): void {
   const x = HAS_NORM ? normalizeRows(normed, norm_weight, norm_bias) : normed;
   const taps = KERNEL * KERNEL;
   const filters = weight.values(0, outputs * channels * taps);
-  // From one channel to the next, and from one pixel to the next.
-  const channelStep = PLANES ? height * width : 1;
-  const pixelStep = PLANES ? 1 : channels;
   for (let outH = 0; outH < out_height; outH++) {
     for (let outW = 0; outW < out_width; outW++) {
       const top = outH * STRIDE - PADDING;
@@ -48,9 +44,9 @@ export function conv2dTwin(
           if (top + i < 0 || top + i >= height) continue;
           for (let j = 0; j < KERNEL; j++) {
             if (left + j < 0 || left + j >= width) continue;
-            const pixel = ((top + i) * width + left + j) * pixelStep;
+            const pixel = ((top + i) * width + left + j) * channels;
             const tap = (o * taps + i * KERNEL + j) * channels;
-            for (let c = 0; c < channels; c++) sum += x[pixel + c * channelStep]! * filters[tap + c]!;
+            for (let c = 0; c < channels; c++) sum += x[pixel + c]! * filters[tap + c]!;
           }
         }
         out[(outH * out_width + outW) * outputs + o] = sum;

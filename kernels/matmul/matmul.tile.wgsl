@@ -3,7 +3,7 @@
 //
 // One workgroup of LANES invocations per TILE x TILE outputs. The sum runs over slabs of products that pass through
 // workgroup memory, four to a vector; lane SLAB r + q brings vector q of rows r, r + LANES/SLAB, ... of x and of
-// weight. Who adds up which products is said in matmul.lanes.wgsl and matmul.matrices.wgsl.
+// weight. Who adds up which products is said in tile.lanes.wgsl and tile.matrices.wgsl.
 
 struct Params {
   M: u32,

@@ -1,15 +1,14 @@
 import { Florence2Error } from "../../core/errors.ts";
-import { ceilDiv, defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
+import { defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
+import { ENOUGH_WORKGROUPS, tilesOf, tileVariants } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { matmulTwin, NORM } from "./matmul.twin.ts";
 
 /** Up to this many rows of x, a tile would be mostly empty. */
 const FEW_ROWS = 16;
-/** One for each multiprocessor of a large GPU. */
-const ENOUGH_WORKGROUPS = 128;
 
 const includes = [
   new URL("../shared/grid.wgsl", import.meta.url),
@@ -22,12 +21,8 @@ interface Size {
   readonly M: number;
   readonly N: number;
 }
-type Suits = (size: Size) => boolean;
 
-const workgroups = (M: number, rows: number, N: number, columns: number) =>
-  ceilDiv(M, rows) * ceilDiv(N, columns);
-
-const byRows = (columns: number, suits: Suits) => ({
+const byRows = (columns: number, suits: (size: Size) => boolean) => ({
   label: `rows ${columns}`,
   source: new URL("./matmul.rows.wgsl", import.meta.url),
   includes,
@@ -35,25 +30,7 @@ const byRows = (columns: number, suits: Suits) => ({
   // Each four rows read all weights anew.
   when: ({ M }: Size) => M <= 4 * FEW_ROWS,
   suits,
-  groups: ({ M, N }: Size) => linearGroups(workgroups(M, 4, N, columns)),
-});
-
-const byTile = (side: number, suits?: Suits) => ({
-  label: `tile ${side}`,
-  source: new URL("./matmul.tile.wgsl", import.meta.url),
-  includes: [...includes, new URL("./matmul.lanes.wgsl", import.meta.url)],
-  tile: { TILE: side },
-  suits,
-  groups: ({ M, N }: Size) => linearGroups(workgroups(M, side, N, side)),
-});
-
-const byMatrices = (side: number, suits: Suits) => ({
-  ...byTile(side, suits),
-  label: `matrices ${side}`,
-  includes: [...includes, new URL("./matmul.matrices.wgsl", import.meta.url)],
-  needs: ["matrices"] as const,
-  // Weights that half precision holds, or nearly so.
-  weights: ["f16", "q8", "q4"] as const,
+  groups: ({ M, N }: Size) => linearGroups(tilesOf(M, 4, N, columns)),
 });
 
 export const matmulKernel = defineKernel({
@@ -79,8 +56,7 @@ export const matmulKernel = defineKernel({
     outColumn: "u32",
   },
   constants: { HAS_BIAS: "u32", HAS_RESIDUAL: "u32", HAS_GELU: "u32", NORM: "u32" },
-  // By device and shape, what is good where nothing was tuned. Real GPUs could not be measured: there, a tile is
-  // as large as leaves enough workgroups for a large one.
+  // By device and shape, what is good where nothing was tuned.
   variants: [
     {
       // Where workgroup memory costs as much as any other: on lavapipe twice as fast as tiles, or as rows for the
@@ -90,14 +66,15 @@ export const matmulKernel = defineKernel({
       source: new URL("./matmul.subgroups.wgsl", import.meta.url),
       includes: [...includes, new URL("../shared/sixteen_rows.wgsl", import.meta.url)],
       needs: ["software", "subgroups"],
-      groups: ({ M, N }) => linearGroups(workgroups(M, 16, N, 64)),
+      groups: ({ M, N }) => linearGroups(tilesOf(M, 16, N, 64)),
     },
-    byRows(8, ({ M, N }) => M <= FEW_ROWS && workgroups(M, 4, N, 8) >= ENOUGH_WORKGROUPS),
+    byRows(8, ({ M, N }) => M <= FEW_ROWS && tilesOf(M, 4, N, 8) >= ENOUGH_WORKGROUPS),
     byRows(4, ({ M }) => M <= FEW_ROWS),
-    byMatrices(128, ({ M, N }) => workgroups(M, 128, N, 128) >= ENOUGH_WORKGROUPS),
-    byMatrices(64, ({ M }) => M > FEW_ROWS),
-    byTile(64, ({ M, N }) => workgroups(M, 64, N, 64) >= ENOUGH_WORKGROUPS),
-    byTile(32),
+    ...tileVariants({
+      source: new URL("./matmul.tile.wgsl", import.meta.url),
+      includes,
+      productOf: ({ M, N }: Size) => ({ M, N }),
+    }),
   ],
   tunedBy: ["M", "N", "K"],
   twin: matmulTwin,
