@@ -1,9 +1,10 @@
 // partials[chunk, g, c, d] = sum over the tokens t of a chunk of q[t, g, c] * k[t, g, d], where q and k are the first
 // two thirds of weight x[t] + bias, each (G, D), and x[t] is the layer norm of normed[t]
 //
-// One workgroup per chunk and 64 channels; queries and keys are made 16 tokens at a time and never leave it. Every
-// lane reads the weights of its channel itself; the tokens pass through workgroup memory in slabs of 16 vectors, of
-// which lane s of a subgroup reads tokens s % 8 and 8 + s % 8 and tells them to the others.
+// One workgroup per chunk and as many whole groups as have 64 channels, lane l for the l-th of them. Queries and keys
+// are made 16 tokens at a time and never leave it: every lane reads the weights of its channel itself; the tokens pass
+// through workgroup memory in slabs of 16 vectors, of which lane s of a subgroup reads tokens s % 8 and 8 + s % 8 and
+// tells them to the others.
 
 struct Params {
   tokens: u32,
@@ -20,6 +21,69 @@ override D: u32 = 4;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
+
+const LANES = 64u;
+// Tokens that are projected at a time, and vectors of theirs.
+const ROWS = 16u;
+const SLAB = 16u;
+const MAX_WIDTH = 32u;
+override CHANNELS: u32 = LANES / D * D;
+
+var<workgroup> slab: array<vec4f, ROWS * SLAB>;
+// Of the tokens just projected, four to a vector: by vector and lane.
+var<workgroup> keys: array<vec4f, ROWS / 4u * LANES>;
+// Of the lane's channel with the channels of its group.
+var<private> scores: array<f32, MAX_WIDTH>;
+
+fn channel_count() -> u32 {
+  return params.groups * D;
+}
+
+fn workgroups_per_chunk() -> u32 {
+  return (channel_count() + CHANNELS - 1u) / CHANNELS;
+}
+
+// The lane's channel; lanes without one repeat the last.
+fn channel_of(number: u32, lane: u32) -> u32 {
+  return min(number % workgroups_per_chunk() * CHANNELS + min(lane, CHANNELS - 1u), channel_count() - 1u);
+}
+
+// Brings vectors start, ... of the tokens from `first` on into the slab.
+fn stage(first: u32, start: u32, lane: u32) {
+  let vectors = channel_count() / 4u;
+  for (var i = lane; i < ROWS * SLAB; i += LANES) {
+    let row = i / SLAB;
+    let vector = min(start + i % SLAB, vectors - 1u);
+    let four = normed[min(first + row, params.tokens - 1u) * vectors + vector];
+    slab[i] = normalized(four, statistics[row], vector);
+  }
+  workgroupBarrier();
+}
+
+// Adds the products of four tokens. `quarter` says which of the tokens just projected they are, `count` how many
+// of them there are at all; queries and keys of the lane's channel still lack their biases.
+fn add_scores(quarter: u32, count: u32, channel: u32, query: vec4f, key: vec4f, lane: u32) {
+  let there = vec4u(0u, 1u, 2u, 3u) + quarter * 4u < vec4u(count);
+  let queries = select(vec4f(0.0), query + bias[channel], there);
+  keys[quarter * LANES + lane] = key + bias[channel_count() + channel];
+  workgroupBarrier();
+  let first = quarter * LANES + lane / D * D;
+  for (var d = 0u; d < D; d++) {
+    // Lanes without a channel stay within the tile.
+    scores[d] += dot(queries, keys[min(first + d, ROWS / 4u * LANES - 1u)]);
+  }
+}
+
+fn store_scores(number: u32, lane: u32) {
+  let channel = number % workgroups_per_chunk() * CHANNELS + lane;
+  if (lane >= CHANNELS || channel >= channel_count()) {
+    return;
+  }
+  let row = number / workgroups_per_chunk() * channel_count() + channel;
+  for (var d = 0u; d < D; d++) {
+    partials[row * D + d] = scores[d];
+  }
+}
 
 @compute @workgroup_size(LANES)
 fn main(

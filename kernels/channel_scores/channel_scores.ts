@@ -6,15 +6,13 @@ import { expectNormed, type Normed } from "../shared/norm.ts";
 import { weights } from "../shared/weights.ts";
 import { channelScoresTwin } from "./channel_scores.twin.ts";
 
-/** Tokens that a workgroup projects at a time, and its channels at most: as in the shader. */
-const TOKENS = 16;
-const CHANNELS = 64;
 const MAX_GROUP_WIDTH = 32;
+/** Tokens that a workgroup of tiles projects at a time, and as many columns: half of them queries, half keys. */
+const TILE = 64;
 
 const includes = [
   new URL("../shared/grid.wgsl", import.meta.url),
   new URL("../shared/row_statistics.wgsl", import.meta.url),
-  new URL("./channel_scores.tokens.wgsl", import.meta.url),
 ];
 
 interface Size {
@@ -23,8 +21,19 @@ interface Size {
   readonly groups: number;
 }
 
-const groups = ({ tokens, chunk, groups }: Size, { D }: { readonly D: number }) =>
-  linearGroups(ceilDiv(tokens, chunk) * ceilDiv(groups, Math.floor(CHANNELS / D)));
+/** Workgroups for chunks of tokens, and as many whole groups as have so many channels. */
+const workgroupsOf =
+  (channels: number) =>
+  ({ tokens, chunk, groups }: Size, { D }: { readonly D: number }) =>
+    linearGroups(ceilDiv(tokens, chunk) * ceilDiv(groups, Math.floor(channels / D)));
+
+const byTile = {
+  label: "tile",
+  source: new URL("./channel_scores.tile.wgsl", import.meta.url),
+  includes: [...includes, new URL("../shared/tile.lanes.wgsl", import.meta.url)],
+  tile: { TILE },
+  groups: workgroupsOf(TILE / 2),
+};
 
 export const channelScoresKernel = defineKernel({
   name: "channel_scores",
@@ -45,20 +54,27 @@ export const channelScoresKernel = defineKernel({
       source: new URL("./channel_scores.subgroups.wgsl", import.meta.url),
       includes,
       needs: ["software", "subgroups"],
-      groups,
+      groups: workgroupsOf(64),
     },
-    { label: "slab", source: new URL("./channel_scores.slab.wgsl", import.meta.url), includes, groups },
+    {
+      ...byTile,
+      label: "matrices",
+      includes: [...includes, new URL("../shared/tile.matrices.wgsl", import.meta.url)],
+      needs: ["matrices"],
+      weights: ["f16", "q8", "q4"],
+    },
+    byTile,
   ],
   twin: channelScoresTwin,
 });
 
-/** Workgroups of a call: enough for a large GPU, and few enough partial sums for whoever adds them up. */
-const WORKGROUPS = 128;
+/** Workgroups of tiles: enough for a large GPU, and few enough partial sums for whoever adds them up. */
+const WORKGROUPS = 256;
 
 /** Tokens whose products one workgroup sums. */
 function chunkOf(tokens: number, channels: number): number {
-  const chunks = ceilDiv(WORKGROUPS * CHANNELS, channels);
-  return ceilDiv(ceilDiv(tokens, chunks), TOKENS) * TOKENS;
+  const chunks = ceilDiv(WORKGROUPS * (TILE / 2), channels);
+  return ceilDiv(ceilDiv(tokens, chunks), TILE) * TILE;
 }
 
 /**

@@ -20,8 +20,8 @@ fn four_of_map(pixel: u32, of_pixel: vec2f, vector: u32) -> vec4f {
     return vec4f(0.0);
   }
   let four = normed[pixel * (params.channels / 4u) + vector];
-  if (HAS_NORM == 0u) {
-    return four;
+  if (HAS_NORM == 1u) {
+    return normalized(four, of_pixel, vector);
   }
-  return (four - of_pixel.x) * of_pixel.y * norm_weight[vector] + norm_bias[vector];
+  return four;
 }

@@ -89,5 +89,7 @@ fn main(
       workgroupBarrier();
     }
   }
-  store_sums(&sums, first_pixel, first_output, lane);
+  for (var turn = 0u; turn < TURNS; turn++) {
+    store_turn(turn, &sums, first_pixel, first_output, lane);
+  }
 }

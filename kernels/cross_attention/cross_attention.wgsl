@@ -40,7 +40,7 @@ fn value(token: u32, quad: u32) -> vec4f {
 fn make_query(row: u32, head: u32, lane: u32) {
   find_statistics(row, row, VECTORS, LANES, lane);
   for (var v = lane; v < VECTORS; v += LANES) {
-    x[v] = (normed[row * VECTORS + v] - statistics[0].x) * statistics[0].y * norm_weight[v] + norm_bias[v];
+    x[v] = normalized(normed[row * VECTORS + v], statistics[0], v);
   }
   workgroupBarrier();
   for (var first = 0u; first < D; first += LANES / 4u) {

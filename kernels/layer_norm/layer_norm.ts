@@ -6,7 +6,7 @@ import { layerNormTwin } from "./layer_norm.twin.ts";
 
 export const layerNormKernel = defineKernel({
   name: "layer_norm",
-  bindings: { normed: read, weight: read, bias: read, out: write },
+  bindings: { normed: read, norm_weight: read, norm_bias: read, out: write },
   params: { rows: "u32", vectors: "u32" },
   constants: {},
   variants: [
@@ -30,10 +30,9 @@ export const layerNormKernel = defineKernel({
 export function layerNorm(rec: Recording, { rows, norm }: Normed): Tensor {
   expectNormed({ rows, norm }, "layer_norm");
   const out = rec.temp(rows.shape);
-  const { weight, bias } = norm;
   rec.dispatch(
     layerNormKernel,
-    { normed: rows, weight, bias, out },
+    { normed: rows, norm_weight: norm.weight, norm_bias: norm.bias, out },
     { rows: rowsOf(rows), vectors: columnsOf(rows) / 4 },
     {},
   );

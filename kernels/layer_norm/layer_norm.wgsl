@@ -1,4 +1,5 @@
-// out[r, c] = (normed[r, c] - mean(normed[r])) / sqrt(variance(normed[r]) + EPSILON) * weight[c] + bias[c]
+// out[r, c] = (normed[r, c] - mean(normed[r])) / sqrt(variance(normed[r]) + EPSILON) * norm_weight[c]
+//   + norm_bias[c]
 //
 // One workgroup per 4 rows, 16 lanes to each (see row_statistics.wgsl), four columns at a time.
 
@@ -8,8 +9,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> normed: array<vec4f>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
-@group(0) @binding(2) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(1) var<storage, read> norm_weight: array<vec4f>;
+@group(0) @binding(2) var<storage, read> norm_bias: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
 @group(1) @binding(0) var<uniform> params: Params;
 
@@ -32,10 +33,8 @@ fn main(
   if (first_row + row >= params.rows) {
     return;
   }
-  let mean = statistics[row].x;
-  let scale = statistics[row].y;
   let start = (first_row + row) * params.vectors;
   for (var v = lane % SHARE; v < params.vectors; v += SHARE) {
-    out[start + v] = (normed[start + v] - mean) * scale * weight[v] + bias[v];
+    out[start + v] = normalized(normed[start + v], statistics[row], v);
   }
 }

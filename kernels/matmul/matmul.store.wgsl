@@ -13,11 +13,6 @@ fn prepare_norm(first_row: u32, share: u32, lane: u32) {
   }
 }
 
-// Columns 4 * vector, ... of a row with these statistics.
-fn normalized(four: vec4f, of_row: vec2f, vector: u32) -> vec4f {
-  return (four - of_row.x) * of_row.y * norm_weight[vector] + norm_bias[vector];
-}
-
 // Out is one or several blocks of outRows x outColumns: columns beyond those of a block go on in the next.
 fn place(row: u32, column: u32) -> u32 {
   let c = params.outColumn + column;

@@ -73,5 +73,7 @@ fn main(
     add_slab(&sums, lane);
     workgroupBarrier();
   }
-  store_sums(&sums, first_row, first_column, lane);
+  for (var turn = 0u; turn < TURNS; turn++) {
+    store_turn(turn, &sums, first_row, first_column, lane);
+  }
 }

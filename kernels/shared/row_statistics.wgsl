@@ -1,6 +1,6 @@
 // Layer norm inside of other kernels: mean and 1 / standard deviation of neighbouring rows of `normed`, which the
-// kernel that includes this binds as vectors of four. Of its LANES invocations `share`, a power of two, look at
-// each row; LANES / share rows are at most ROWS.
+// kernel that includes this binds as vectors of four, beside norm_weight and norm_bias. Of its LANES invocations
+// `share`, a power of two, look at each row; LANES / share rows are at most ROWS.
 
 const EPSILON = 1e-5;
 var<workgroup> statistics: array<vec2f, ROWS>;
@@ -48,4 +48,9 @@ fn find_statistics_from(start: u32, vectors: u32, share: u32, lane: u32) {
   let variance = sum_over_row(dot(own_squares, vec4f(1.0)), share, lane) / elements;
   statistics[lane / share] = vec2f(mean, inverseSqrt(variance + EPSILON));
   workgroupBarrier();
+}
+
+// Columns 4 * vector, ... of a row with these statistics.
+fn normalized(four: vec4f, of_row: vec2f, vector: u32) -> vec4f {
+  return (four - of_row.x) * of_row.y * norm_weight[vector] + norm_bias[vector];
 }

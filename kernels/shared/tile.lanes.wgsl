@@ -37,17 +37,25 @@ fn add_slab(sums: ptr<function, OwnSums>, lane: u32) {
   }
 }
 
+// Sums are stored in turns, of so many rows.
+const TURNS = 8u;
+const TURN_ROWS = V;
+
+// The place of a row of the tile among those of its turn.
+fn row_of_turn(row: u32) -> u32 {
+  return row % V;
+}
+
 // Rows move up as they are stored: without an index that varies, all stay in registers, and compilers
 // that do not unroll this are quick about it.
-fn store_sums(sums: ptr<function, OwnSums>, first_row: u32, first_column: u32, lane: u32) {
+fn store_turn(turn: u32, sums: ptr<function, OwnSums>, first_row: u32, first_column: u32, lane: u32) {
+  let row = first_row + turn * V + lane / U;
   let column = first_column + lane % U;
-  for (var row = first_row + lane / U; row < first_row + TILE; row += V) {
-    store(first_row, row, column, sums[0].x);
-    store(first_row, row, column + U, sums[0].y);
-    store(first_row, row, column + 2u * U, sums[0].z);
-    store(first_row, row, column + 3u * U, sums[0].w);
-    for (var i = 1u; i < 8u; i++) {
-      sums[i - 1u] = sums[i];
-    }
+  store(first_row, row, column, sums[0].x);
+  store(first_row, row, column + U, sums[0].y);
+  store(first_row, row, column + 2u * U, sums[0].z);
+  store(first_row, row, column + 3u * U, sums[0].w);
+  for (var i = 1u; i < TURNS; i++) {
+    sums[i - 1u] = sums[i];
   }
 }

@@ -64,20 +64,27 @@ fn add_slab(sums: ptr<function, OwnSums>, lane: u32) {
   }
 }
 
+// Sums are stored in turns, of so many rows: a row of blocks of each subgroup.
+const TURNS = BLOCKS_DOWN;
+const TURN_ROWS = 2u * SIDE;
+
+// The place of a row of the tile among those of its turn.
+fn row_of_turn(row: u32) -> u32 {
+  return row / (TILE / 2u) * SIDE + row % SIDE;
+}
+
 @diagnostic(off, chromium.subgroup_matrix_uniformity)
-fn store_sums(sums: ptr<function, OwnSums>, first_row: u32, first_column: u32, lane: u32) {
+fn store_turn(turn: u32, sums: ptr<function, OwnSums>, first_row: u32, first_column: u32, lane: u32) {
   let corner = corner_of_subgroup(lane);
   let block = lane / SUBGROUP * SIDE * SIDE;
-  for (var i = 0u; i < BLOCKS_DOWN; i++) {
-    for (var j = 0u; j < BLOCKS_ACROSS; j++) {
-      subgroupMatrixStore<row_major>(&blocks, block, sums[i * BLOCKS_ACROSS + j], SIDE);
-      workgroupBarrier();
-      let row = first_row + corner.x + i * SIDE;
-      let column = first_column + corner.y + j * SIDE;
-      for (var e = lane % SUBGROUP; e < SIDE * SIDE; e += SUBGROUP) {
-        store(first_row, row + e / SIDE, column + e % SIDE, blocks[block + e]);
-      }
-      workgroupBarrier();
+  for (var j = 0u; j < BLOCKS_ACROSS; j++) {
+    subgroupMatrixStore<row_major>(&blocks, block, sums[turn * BLOCKS_ACROSS + j], SIDE);
+    workgroupBarrier();
+    let row = first_row + corner.x + turn * SIDE;
+    let column = first_column + corner.y + j * SIDE;
+    for (var e = lane % SUBGROUP; e < SIDE * SIDE; e += SUBGROUP) {
+      store(first_row, row + e / SIDE, column + e % SIDE, blocks[block + e]);
     }
+    workgroupBarrier();
   }
 }
