@@ -1,9 +1,10 @@
 import { CpuRunner } from "./cpu_runner.ts";
 import { Florence2Error } from "./errors.ts";
-import { GpuRunner, type GpuRunnerOptions } from "./gpu_runner.ts";
+import { GpuRunner } from "./gpu_runner.ts";
 import type { Feature } from "./kernel.ts";
-import { hasMatrixUnits, understandsMatrixUnits } from "./matrix_units.ts";
+import { hasMatrixUnits } from "./matrix_units.ts";
 import { webgpu } from "./platform.ts";
+import { understoodFeatures } from "./probes.ts";
 import type { Runner } from "./runner.ts";
 
 /** Where to compute: `auto` takes a GPU if there is one, else the CPU; a `GPUDevice` is used and left alive. */
@@ -51,8 +52,8 @@ export async function openRunner(
 ): Promise<Runner> {
   if (device === "cpu") return new CpuRunner();
   if (typeof device === "object" && device !== null) {
-    const features = featuresOf(device, device.adapterInfo);
-    return runnerOn(device, features, { name: "a device of the caller", owned: false, ...options });
+    const features = await understoodFeatures(device, featuresOf(device, device.adapterInfo));
+    return new GpuRunner(device, { features, name: "a device of the caller", owned: false, ...options });
   }
   if (device !== "auto" && device !== "gpu") {
     throw new Florence2Error(
@@ -95,15 +96,16 @@ async function openGpu(options: DeviceOptions): Promise<GpuRunner> {
       );
     }
   }
-  const features = featuresOf(adapter, adapter.info);
+  const found = featuresOf(adapter, adapter.info);
   const device = await adapter.requestDevice({
     label: "florence2-webgpu",
-    requiredFeatures: [...features].flatMap((name) => (name === "software" ? [] : FEATURE_NAMES[name])),
+    requiredFeatures: [...found].flatMap((name) => (name === "software" ? [] : FEATURE_NAMES[name])),
     requiredLimits: Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]])),
   });
   const { vendor, architecture, description } = adapter.info;
   const name = description || [vendor, architecture].filter(Boolean).join(" ") || "a WebGPU adapter";
-  return runnerOn(device, features, { name, owned: true, adapter, ...options });
+  const features = await understoodFeatures(device, found);
+  return new GpuRunner(device, { features, name, owned: true, adapter, ...options });
 }
 
 function featuresOf({ features: found, limits }: GPUAdapter | GPUDevice, info: GPUAdapterInfo): Set<Feature> {
@@ -112,17 +114,8 @@ function featuresOf({ features: found, limits }: GPUAdapter | GPUDevice, info: G
   );
   const features = new Set<Feature>(names);
   if (!(info.subgroupMinSize >= 8)) features.delete("subgroups");
-  if (!features.has("f16") || !hasMatrixUnits(info, limits)) features.delete("matrices");
+  const canFeedUnits = features.has("f16") && features.has("subgroups");
+  if (!canFeedUnits || !hasMatrixUnits(info, limits)) features.delete("matrices");
   if (info.isFallbackAdapter) features.add("software");
   return features;
-}
-
-/** A runner on a device that has these features, less what it has and our shaders cannot use. */
-async function runnerOn(
-  device: GPUDevice,
-  features: Set<Feature>,
-  options: Omit<GpuRunnerOptions, "features">,
-): Promise<GpuRunner> {
-  if (features.has("matrices") && !(await understandsMatrixUnits(device))) features.delete("matrices");
-  return new GpuRunner(device, { features, ...options });
 }

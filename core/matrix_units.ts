@@ -1,5 +1,3 @@
-import { readShippedText } from "./platform.ts";
-
 /** What Dawn tells of matrix units, experimental still: products of M x K and K x N. */
 export interface MatrixUnits {
   readonly subgroupMatrixConfigs?: readonly {
@@ -23,12 +21,4 @@ export function hasMatrixUnits(
       componentType === "f16" && resultComponentType === "f32" && M === 16 && N === 16 && K === 16,
   );
   return has32Lanes && has32KiB && hasUnits;
-}
-
-/** Whether the compiler of a device that has them also takes our way of writing. */
-export async function understandsMatrixUnits(device: GPUDevice): Promise<boolean> {
-  const code = await readShippedText(new URL("./matrix_units.wgsl", import.meta.url));
-  device.pushErrorScope("validation");
-  device.createShaderModule({ label: "matrix units", code });
-  return (await device.popErrorScope()) === null;
 }

@@ -16,7 +16,7 @@ const COMPUTE_STAGE = 4; // GPUShaderStage.COMPUTE, which Node has no global for
 const ENABLES: Partial<Record<Feature, readonly string[]>> = {
   f16: ["f16"],
   subgroups: ["subgroups"],
-  matrices: ["f16", "chromium_experimental_subgroup_matrix"],
+  matrices: ["f16", "subgroups", "chromium_experimental_subgroup_matrix"],
 };
 
 /**

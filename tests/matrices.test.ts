@@ -7,8 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { create } from "webgpu";
 import type { GpuRunner } from "../core/gpu_runner.ts";
 import type { Feature, Variant } from "../core/kernel.ts";
-import { hasMatrixUnits, understandsMatrixUnits } from "../core/matrix_units.ts";
+import { hasMatrixUnits } from "../core/matrix_units.ts";
 import { shaderText } from "../core/pipelines.ts";
+import { understoodFeatures } from "../core/probes.ts";
 import { type Dispatch, PORTABLE_PROFILE, Recording } from "../core/recording.ts";
 import { newTensor } from "../core/tensor.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
@@ -99,9 +100,10 @@ describe("shaders for matrix units", () => {
   };
 
   it("are taken by some compilers and not by others", async () => {
-    expect(await understandsMatrixUnits(device)).toBe(true);
+    const features = new Set<Feature>(["subgroups", "matrices", "software"]);
+    expect(await understoodFeatures(device, features)).toEqual(features);
     const without = await (await instance.requestAdapter())!.requestDevice();
-    expect(await understandsMatrixUnits(without)).toBe(false);
+    expect([...(await understoodFeatures(without, features))]).toEqual(["software"]);
     without.destroy();
   });
 
@@ -166,7 +168,7 @@ fn store_block(offset: u32, sums: Sums, stride: u32) {
 }
 `;
 
-/** The same shader for devices without units, but with f16. */
+/** The same shader for devices without units, but with f16 and subgroups. */
 function spelledOut(variant: Variant): Variant {
   const replaced = (url: URL) => {
     const text = readFileSync(url, "utf8")
@@ -183,7 +185,7 @@ function spelledOut(variant: Variant): Variant {
   const includes = variant.includes!.map((url) =>
     url.href.endsWith(".matrices.wgsl") ? replaced(url) : url,
   );
-  return { ...variant, needs: ["f16"], includes };
+  return { ...variant, needs: ["f16", "subgroups"], includes };
 }
 
 /** The same, but its calls are handed to a variant whose units are spelled out. */
@@ -200,7 +202,8 @@ function spelledOutSuite(suite: AnyKernelCases, variant: Variant): AnyKernelCase
   };
 }
 
-const missing = gpuMissing ?? (profile.features.has("f16") ? undefined : "the GPU has no f16");
+const needed = (["f16", "subgroups"] as const).find((feature) => !profile.features.has(feature));
+const missing = gpuMissing ?? (needed && `the GPU has no ${needed}`);
 /** What is spelled out is slow. */
 const MOST_OPERATIONS = 5e6;
 /** Of short sums of weights in f16: no accuracy is lost. */

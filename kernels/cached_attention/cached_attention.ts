@@ -2,6 +2,7 @@ import { Florence2Error } from "../../core/errors.ts";
 import { defineKernel, linearGroups, read, readU32, update, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
+import { overLanes } from "../shared/over_lanes.ts";
 import { cachedAttentionTwin } from "./cached_attention.twin.ts";
 
 export const cachedAttentionKernel = defineKernel({
@@ -9,17 +10,14 @@ export const cachedAttentionKernel = defineKernel({
   bindings: { qkv: read, ancestry: readU32, position: readU32, keys: update, values: update, out: write },
   params: { rows: "u32", steps: "u32" },
   constants: { D: "u32", H: "u32" },
-  variants: [
-    {
-      label: "portable",
-      source: new URL("./cached_attention.wgsl", import.meta.url),
-      includes: [
-        new URL("../shared/grid.wgsl", import.meta.url),
-        new URL("../shared/query_attention.wgsl", import.meta.url),
-      ],
-      groups: ({ rows }, { H }) => linearGroups(rows * H),
-    },
-  ],
+  variants: overLanes({
+    source: new URL("./cached_attention.wgsl", import.meta.url),
+    includes: [
+      new URL("../shared/grid.wgsl", import.meta.url),
+      new URL("../shared/query_attention.wgsl", import.meta.url),
+    ],
+    groups: ({ rows }: { readonly rows: number }, { H }: { readonly H: number }) => linearGroups(rows * H),
+  }),
   twin: cachedAttentionTwin,
 });
 

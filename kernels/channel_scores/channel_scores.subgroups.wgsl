@@ -86,12 +86,8 @@ fn store_scores(number: u32, lane: u32) {
 }
 
 @compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-  @builtin(subgroup_invocation_id) subgroup_lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
+  let lane = lane_of(at);
   let number = linear_workgroup(group, groups);
   let begin = number / workgroups_per_chunk() * params.chunk;
   if (begin >= params.tokens) {
@@ -102,11 +98,11 @@ fn main(
   let channel = channel_of(number, lane);
   let query_row = channel * vectors;
   let key_row = (channel_count() + channel) * vectors;
-  let upper_row = subgroup_lane % 8u * SLAB;
+  let upper_row = at.place % 8u * SLAB;
   let lower_row = upper_row + 8u * SLAB;
 
   for (var first = begin; first < end; first += ROWS) {
-    find_statistics(first, params.tokens - 1u, vectors, LANES / ROWS, lane);
+    find_statistics(first, params.tokens - 1u, vectors, LANES / ROWS, at);
     // Said aloud: not every driver clears a variable again in each turn of a loop.
     var sums = array<vec2f, ROWS>();
     for (var start = 0u; start < vectors; start += SLAB) {

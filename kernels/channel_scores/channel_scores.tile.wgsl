@@ -46,11 +46,8 @@ fn store(first_row: u32, token: u32, column: u32, product: f32) {
 }
 
 @compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
+  let lane = lane_of(at);
   let per_chunk = (channel_count() + CHANNELS - 1u) / CHANNELS;
   let number = linear_workgroup(group, groups);
   let chunk = number / per_chunk;
@@ -68,7 +65,7 @@ fn main(
   let d = c / D * D + lane % QUADS * 4u;
   var scores: array<vec4f, 2>;
   for (var first = begin; first < min(begin + params.chunk, params.tokens); first += TILE) {
-    find_statistics(first, params.tokens - 1u, vectors, LANES / ROWS, lane);
+    find_statistics(first, params.tokens - 1u, vectors, LANES / ROWS, at);
     // Said aloud: not every driver clears a variable again in each turn of a loop.
     var sums = OwnSums();
     for (var start = 0u; start < vectors; start += SLAB) {

@@ -3,6 +3,7 @@ import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/ker
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
+import { OVER_LANES, OVER_SUBGROUPS } from "../shared/over_lanes.ts";
 import { weights } from "../shared/weights.ts";
 import { channelScoresTwin } from "./channel_scores.twin.ts";
 
@@ -30,7 +31,7 @@ const workgroupsOf =
 const byTile = {
   label: "tile",
   source: new URL("./channel_scores.tile.wgsl", import.meta.url),
-  includes: [...includes, new URL("../shared/tile.lanes.wgsl", import.meta.url)],
+  includes: [...includes, OVER_LANES, new URL("../shared/tile.lanes.wgsl", import.meta.url)],
   tile: { TILE },
   groups: workgroupsOf(TILE / 2),
 };
@@ -52,14 +53,14 @@ export const channelScoresKernel = defineKernel({
       // As with matrix products.
       label: "subgroups",
       source: new URL("./channel_scores.subgroups.wgsl", import.meta.url),
-      includes,
+      includes: [...includes, OVER_SUBGROUPS],
       needs: ["software", "subgroups"],
       groups: workgroupsOf(64),
     },
     {
       ...byTile,
       label: "matrices",
-      includes: [...includes, new URL("../shared/tile.matrices.wgsl", import.meta.url)],
+      includes: [...includes, OVER_SUBGROUPS, new URL("../shared/tile.matrices.wgsl", import.meta.url)],
       needs: ["matrices"],
       weights: ["f16", "q8", "q4"],
     },

@@ -39,12 +39,8 @@ fn store(pixel: u32, output: u32, sum: f32) {
 }
 
 @compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-  @builtin(subgroup_invocation_id) subgroup_lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
+  let lane = lane_of(at);
   let output_tiles = (params.outputs + 2u * LANES - 1u) / (2u * LANES);
   let number = linear_workgroup(group, groups);
   let first_pixel = number / output_tiles * ROWS;
@@ -56,15 +52,15 @@ fn main(
 
   let vectors = params.channels / 4u;
   let last_output = params.outputs - 1u;
-  let upper_corner = corner(min(first_pixel + subgroup_lane % 8u, last_pixel));
-  let lower_corner = corner(min(first_pixel + 8u + subgroup_lane % 8u, last_pixel));
+  let upper_corner = corner(min(first_pixel + at.place % 8u, last_pixel));
+  let lower_corner = corner(min(first_pixel + 8u + at.place % 8u, last_pixel));
   let are_many = last_pixel - first_pixel >= FEW;
   if (HAS_NORM == 1u) {
     let own_corner = corner(min(first_pixel + lane / SHARE, last_pixel));
     // All before the first sum, since barriers drive sums out of the registers.
     for (var tap = 0u; tap < TAPS; tap++) {
       let pixel = source(own_corner, tap);
-      find_statistics_from(select(pixel, 0u, pixel == OUTSIDE) * vectors, vectors, SHARE, lane);
+      find_statistics_from(select(pixel, 0u, pixel == OUTSIDE) * vectors, vectors, SHARE, at);
       if (lane < ROWS) {
         statistics_of_taps[tap * ROWS + lane] = statistics[lane];
       }
@@ -74,8 +70,8 @@ fn main(
   for (var tap = 0u; tap < TAPS; tap++) {
     let upper = source(upper_corner, tap);
     let lower = source(lower_corner, tap);
-    let upper_statistics = statistics_of_taps[tap * ROWS + subgroup_lane % 8u];
-    let lower_statistics = statistics_of_taps[tap * ROWS + 8u + subgroup_lane % 8u];
+    let upper_statistics = statistics_of_taps[tap * ROWS + at.place % 8u];
+    let lower_statistics = statistics_of_taps[tap * ROWS + 8u + at.place % 8u];
     let left = (min(output, last_output) * TAPS + tap) * vectors;
     let right = (min(output + LANES, last_output) * TAPS + tap) * vectors;
     for (var k = 0u; k < vectors; k++) {

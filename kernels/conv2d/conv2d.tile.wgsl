@@ -40,11 +40,8 @@ fn store(first_row: u32, pixel: u32, output: u32, sum: f32) {
 }
 
 @compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
+  let lane = lane_of(at);
   let output_tiles = (params.outputs + TILE - 1u) / TILE;
   let number = linear_workgroup(group, groups);
   let first_pixel = number / output_tiles * TILE;
@@ -69,7 +66,7 @@ fn main(
   for (var tap = 0u; tap < TAPS; tap += taps_at_once) {
     if (HAS_NORM == 1u) {
       let pixel = source(own_corner, tap);
-      find_statistics_from(select(pixel, 0u, pixel == OUTSIDE) * vectors, vectors, SHARE, lane);
+      find_statistics_from(select(pixel, 0u, pixel == OUTSIDE) * vectors, vectors, SHARE, at);
     }
     for (var start = 0u; start < taps_at_once * vectors; start += SLAB) {
       let vector = start + q;

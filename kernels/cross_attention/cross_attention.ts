@@ -3,6 +3,7 @@ import { defineKernel, linearGroups, read, readU32, write } from "../../core/ker
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
+import { OVER_LANES } from "../shared/over_lanes.ts";
 import { weights } from "../shared/weights.ts";
 import { crossAttentionTwin } from "./cross_attention.twin.ts";
 
@@ -28,6 +29,7 @@ export const crossAttentionKernel = defineKernel({
         new URL("../shared/grid.wgsl", import.meta.url),
         new URL("../shared/row_statistics.wgsl", import.meta.url),
         new URL("../shared/query_attention.wgsl", import.meta.url),
+        OVER_LANES,
       ],
       groups: ({ rows }, { H }) => linearGroups(rows * H),
     },

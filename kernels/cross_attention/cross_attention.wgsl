@@ -37,8 +37,9 @@ fn value(token: u32, quad: u32) -> vec4f {
   return keysValues[values + token * 2u * VECTORS + quad];
 }
 
-fn make_query(row: u32, head: u32, lane: u32) {
-  find_statistics(row, row, VECTORS, LANES, lane);
+fn make_query(row: u32, head: u32, at: Lane) {
+  let lane = lane_of(at);
+  find_statistics(row, row, VECTORS, LANES, at);
   for (var v = lane; v < VECTORS; v += LANES) {
     x[v] = normalized(normed[row * VECTORS + v], statistics[0], v);
   }
@@ -50,7 +51,7 @@ fn make_query(row: u32, head: u32, lane: u32) {
     for (var v = lane % 4u; v < VECTORS; v += 4u) {
       product += dot(x[v], four_of_query_weight(column * VECTORS + v));
     }
-    let all = sum_over_row(product, 4u, lane);
+    let all = sum_over(product, 4u, at);
     if (channel < D && lane % 4u == 0u) {
       query[channel] = (all + query_bias[column]) * inverseSqrt(f32(D));
     }
@@ -59,18 +60,15 @@ fn make_query(row: u32, head: u32, lane: u32) {
 }
 
 @compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
+  let lane = lane_of(at);
   let index = linear_workgroup(group, groups);
   if (index >= params.rows * H) {
     return;
   }
   let row = index / H;
   let head = index % H;
-  make_query(row, head, lane);
+  make_query(row, head, at);
 
   let picture = row / params.rowsPerPicture;
   let length = lengths[picture];
@@ -85,9 +83,9 @@ fn main(
         score += dot(vec4f(query[c], query[c + 1u], query[c + 2u], query[c + 3u]), keysValues[key + quad]);
       }
     }
-    attend(first, min(LANES, length - first), score, lane);
+    attend(first, min(LANES, length - first), score, at);
   }
-  let mean = attended(lane);
+  let mean = attended(at);
   if (lane < QUADS) {
     out[index * QUADS + lane] = mean;
   }

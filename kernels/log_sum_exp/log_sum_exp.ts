@@ -1,6 +1,7 @@
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
+import { overLanes } from "../shared/over_lanes.ts";
 import { SLICE } from "../shared/vocabulary.ts";
 import { logSumExpTwin } from "./log_sum_exp.twin.ts";
 
@@ -9,17 +10,15 @@ export const logSumExpKernel = defineKernel({
   bindings: { scores: read, sums: write },
   params: { rows: "u32", columns: "u32" },
   constants: {},
-  variants: [
-    {
-      label: "portable",
-      source: new URL("./log_sum_exp.wgsl", import.meta.url),
-      includes: [
-        new URL("../shared/grid.wgsl", import.meta.url),
-        new URL("../shared/vocabulary.wgsl", import.meta.url),
-      ],
-      groups: ({ rows, columns }) => linearGroups(rows * ceilDiv(columns, SLICE)),
-    },
-  ],
+  variants: overLanes({
+    source: new URL("./log_sum_exp.wgsl", import.meta.url),
+    includes: [
+      new URL("../shared/grid.wgsl", import.meta.url),
+      new URL("../shared/vocabulary.wgsl", import.meta.url),
+    ],
+    groups: ({ rows, columns }: Readonly<Record<"rows" | "columns", number>>) =>
+      linearGroups(rows * ceilDiv(columns, SLICE)),
+  }),
   twin: logSumExpTwin,
 });
 

@@ -13,16 +13,10 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 const LANES = 64u;
-var<workgroup> largest: array<f32, LANES>;
-var<workgroup> sum: array<f32, LANES>;
-var<workgroup> broken: array<u32, LANES>;
 
 @compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
+  let lane = lane_of(at);
   let slices = (params.columns + SLICE - 1u) / SLICE;
   let number = linear_workgroup(group, groups);
   let row = number / slices;
@@ -43,37 +37,22 @@ fn main(
       own_broken = min(own_broken, column);
     }
   }
-  largest[lane] = own_largest;
-  broken[lane] = own_broken;
-  workgroupBarrier();
-  for (var width = LANES / 2u; width > 0u; width /= 2u) {
-    if (lane < width) {
-      largest[lane] = max(largest[lane], largest[lane + width]);
-      broken[lane] = min(broken[lane], broken[lane + width]);
-    }
-    workgroupBarrier();
-  }
+  let largest = max_over_lanes(own_largest, at);
+  let broken = u32(-max_over_lanes(-f32(own_broken), at));
 
   var own_sum = 0.0;
   for (var column = first + lane; column < end; column += LANES) {
-    own_sum += exp(scores[start + column] - largest[0]);
+    own_sum += exp(scores[start + column] - largest);
   }
-  sum[lane] = own_sum;
-  workgroupBarrier();
-  for (var width = LANES / 2u; width > 0u; width /= 2u) {
-    if (lane < width) {
-      sum[lane] += sum[lane + width];
-    }
-    workgroupBarrier();
-  }
+  let sum = sum_over_lanes(own_sum, at);
 
   if (lane == 0u) {
     var column = -1.0;
     var score = 0.0;
-    if (broken[0] < params.columns) {
-      column = f32(broken[0]);
-      score = scores[start + broken[0]];
+    if (broken < params.columns) {
+      column = f32(broken);
+      score = scores[start + broken];
     }
-    sums[number] = vec4f(largest[0], sum[0], column, score);
+    sums[number] = vec4f(largest, sum, column, score);
   }
 }

@@ -36,12 +36,8 @@ const PITCH = ROWS * COLUMNS + 1u;
 var<workgroup> partial: array<f32, LANES * PITCH>;
 
 @compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-) {
-  let lane = local.x;
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
+  let lane = lane_of(at);
   let column_tiles = (params.N + COLUMNS - 1u) / COLUMNS;
   let number = linear_workgroup(group, groups);
   let first_row = number / column_tiles * ROWS;
@@ -50,7 +46,7 @@ fn main(
     return;
   }
   let rows = min(params.M - first_row, ROWS);
-  prepare_norm(first_row, select(LANES / ROWS, LANES / rows, rows < 3u), lane);
+  prepare_norm(first_row, select(LANES / ROWS, LANES / rows, rows < 3u), at);
 
   let vectors = params.K / 4u;
   var sums: array<array<f32, COLUMNS>, ROWS>;

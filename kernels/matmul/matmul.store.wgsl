@@ -4,12 +4,12 @@ const NORM_OF_X = 1u;
 const NORM_OF_RESIDUAL = 2u;
 
 // Looks at the rows from first_row on with `share` lanes each.
-fn prepare_norm(first_row: u32, share: u32, lane: u32) {
+fn prepare_norm(first_row: u32, share: u32, at: Lane) {
   if (NORM == NORM_OF_X) {
-    find_statistics(first_row, params.M - 1u, params.K / 4u, share, lane);
+    find_statistics(first_row, params.M - 1u, params.K / 4u, share, at);
   }
   if (NORM == NORM_OF_RESIDUAL) {
-    find_statistics(first_row, params.M - 1u, params.N / 4u, share, lane);
+    find_statistics(first_row, params.M - 1u, params.N / 4u, share, at);
   }
 }
 

@@ -32,29 +32,25 @@ override NORM: u32 = 0;
 const LANES = 32u;
 
 @compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(subgroup_invocation_id) subgroup_lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
+  let lane = lane_of(at);
   let column_tiles = (params.N + 2u * LANES - 1u) / (2u * LANES);
   let number = linear_workgroup(group, groups);
   let first_row = number / column_tiles * ROWS;
-  let column = number % column_tiles * 2u * LANES + local.x;
+  let column = number % column_tiles * 2u * LANES + lane;
   if (first_row >= params.M) {
     return;
   }
 
-  prepare_norm(first_row, LANES / ROWS, local.x);
+  prepare_norm(first_row, LANES / ROWS, at);
 
   let vectors = params.K / 4u;
   let last_row = params.M - 1u;
   let last_column = params.N - 1u;
-  let upper_row = min(first_row + subgroup_lane % 8u, last_row) * vectors;
-  let lower_row = min(first_row + 8u + subgroup_lane % 8u, last_row) * vectors;
-  let upper_statistics = statistics[subgroup_lane % 8u];
-  let lower_statistics = statistics[8u + subgroup_lane % 8u];
+  let upper_row = min(first_row + at.place % 8u, last_row) * vectors;
+  let lower_row = min(first_row + 8u + at.place % 8u, last_row) * vectors;
+  let upper_statistics = statistics[at.place % 8u];
+  let lower_statistics = statistics[8u + at.place % 8u];
   let left_column = min(column, last_column) * vectors;
   let right_column = min(column + LANES, last_column) * vectors;
   let are_many = params.M - first_row > FEW;

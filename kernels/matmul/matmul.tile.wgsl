@@ -33,11 +33,8 @@ override NORM: u32 = 0;
 const ROWS = TILE;
 
 @compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
+  let lane = lane_of(at);
   let column_tiles = (params.N + TILE - 1u) / TILE;
   let number = linear_workgroup(group, groups);
   let first_row = number / column_tiles * TILE;
@@ -46,7 +43,7 @@ fn main(
     return;
   }
 
-  prepare_norm(first_row, LANES / ROWS, lane);
+  prepare_norm(first_row, LANES / ROWS, at);
 
   let vectors = params.K / 4u;
   let r = lane / SLAB;

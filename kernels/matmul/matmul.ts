@@ -3,6 +3,7 @@ import { defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
+import { OVER_SUBGROUPS, overLanes } from "../shared/over_lanes.ts";
 import { ENOUGH_WORKGROUPS, tilesOf, tileVariants } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { matmulTwin, NORM } from "./matmul.twin.ts";
@@ -22,16 +23,19 @@ interface Size {
   readonly N: number;
 }
 
-const byRows = (columns: number, suits: (size: Size) => boolean) => ({
-  label: `rows ${columns}`,
-  source: new URL("./matmul.rows.wgsl", import.meta.url),
-  includes,
-  tile: { COLUMNS: columns },
-  // Each four rows read all weights anew.
-  when: ({ M }: Size) => M <= 4 * FEW_ROWS,
-  suits,
-  groups: ({ M, N }: Size) => linearGroups(tilesOf(M, 4, N, columns)),
-});
+const byRows = (columns: number, suits: (size: Size) => boolean) =>
+  overLanes(
+    {
+      source: new URL("./matmul.rows.wgsl", import.meta.url),
+      includes,
+      tile: { COLUMNS: columns },
+      // Each four rows read all weights anew.
+      when: ({ M }: Size) => M <= 4 * FEW_ROWS,
+      suits,
+      groups: ({ M, N }: Size) => linearGroups(tilesOf(M, 4, N, columns)),
+    },
+    [`rows ${columns} subgroups`, `rows ${columns}`],
+  );
 
 export const matmulKernel = defineKernel({
   name: "matmul",
@@ -64,12 +68,12 @@ export const matmulKernel = defineKernel({
       // and as much slower with few.
       label: "subgroups",
       source: new URL("./matmul.subgroups.wgsl", import.meta.url),
-      includes: [...includes, new URL("../shared/sixteen_rows.wgsl", import.meta.url)],
+      includes: [...includes, OVER_SUBGROUPS, new URL("../shared/sixteen_rows.wgsl", import.meta.url)],
       needs: ["software", "subgroups"],
       groups: ({ M, N }) => linearGroups(tilesOf(M, 16, N, 64)),
     },
-    byRows(8, ({ M, N }) => M <= FEW_ROWS && tilesOf(M, 4, N, 8) >= ENOUGH_WORKGROUPS),
-    byRows(4, ({ M }) => M <= FEW_ROWS),
+    ...byRows(8, ({ M, N }) => M <= FEW_ROWS && tilesOf(M, 4, N, 8) >= ENOUGH_WORKGROUPS),
+    ...byRows(4, ({ M }) => M <= FEW_ROWS),
     ...tileVariants({
       source: new URL("./matmul.tile.wgsl", import.meta.url),
       includes,

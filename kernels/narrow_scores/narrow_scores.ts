@@ -1,6 +1,7 @@
 import { defineKernel, linearGroups, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, rowsOf, type Tensor } from "../../core/tensor.ts";
+import { OVER_LANES } from "../shared/over_lanes.ts";
 import { narrowScoresTwin } from "./narrow_scores.twin.ts";
 
 export const narrowScoresKernel = defineKernel({
@@ -22,6 +23,7 @@ export const narrowScoresKernel = defineKernel({
       includes: [
         new URL("../shared/grid.wgsl", import.meta.url),
         new URL("../shared/vocabulary.wgsl", import.meta.url),
+        OVER_LANES,
       ],
       groups: ({ rows }) => linearGroups(rows),
     },

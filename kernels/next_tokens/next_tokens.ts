@@ -43,7 +43,9 @@ export const nextTokensKernel = defineKernel({
       label: "portable",
       source: new URL("./next_tokens.wgsl", import.meta.url),
       includes: [
-        ...["grid", "vocabulary", "of_lanes", "log_normalizer", "search_trace"].map(include),
+        ...["grid", "vocabulary", "over_lanes", "best_of_lanes", "log_normalizer", "search_trace"].map(
+          include,
+        ),
         new URL("./gumbel.wgsl", import.meta.url),
       ],
       groups: ({ rows, columns }) => linearGroups(rows * ceilDiv(columns, SLICE)),

@@ -8,24 +8,16 @@ override SLICES: u32 = LANES / QUADS;
 const NOTHING = -1e30;
 
 var<workgroup> weights: array<f32, LANES>;
-var<workgroup> over_lanes: array<f32, LANES>;
 var<workgroup> sums: array<vec4f, LANES>;
 var<private> highest = NOTHING;
 var<private> total = 0.0;
 var<private> sum = vec4f(0.0);
 
 // Takes in keys first to first + count - 1, the lane's own with its score.
-fn attend(first: u32, count: u32, score: f32, lane: u32) {
-  over_lanes[lane] = select(NOTHING, score, lane < count);
-  workgroupBarrier();
-  for (var width = LANES / 2u; width > 0u; width /= 2u) {
-    if (lane < width) {
-      over_lanes[lane] = max(over_lanes[lane], over_lanes[lane + width]);
-    }
-    workgroupBarrier();
-  }
+fn attend(first: u32, count: u32, score: f32, at: Lane) {
+  let lane = lane_of(at);
   let before = highest;
-  highest = max(before, over_lanes[0]);
+  highest = max(before, max_over_lanes(select(NOTHING, score, lane < count), at));
   let weight = select(0.0, exp(score - highest), lane < count);
   weights[lane] = weight;
   workgroupBarrier();
@@ -38,25 +30,19 @@ fn attend(first: u32, count: u32, score: f32, lane: u32) {
       sum += weights[key] * value(first + key, lane % QUADS);
     }
   }
-  workgroupBarrier();
 }
 
 // The weighted mean of the values: its quad number `lane`, for the first QUADS lanes.
-fn attended(lane: u32) -> vec4f {
-  over_lanes[lane] = total;
+fn attended(at: Lane) -> vec4f {
+  let lane = lane_of(at);
   sums[lane] = sum;
-  workgroupBarrier();
-  for (var width = LANES / 2u; width > 0u; width /= 2u) {
-    if (lane < width) {
-      over_lanes[lane] += over_lanes[lane + width];
-    }
-    workgroupBarrier();
-  }
+  // Has barriers enough for the sums as well.
+  let whole = sum_over_lanes(total, at);
   var all = vec4f(0.0);
   if (lane < QUADS) {
     for (var slice = 0u; slice < SLICES; slice++) {
       all += sums[slice * QUADS + lane];
     }
   }
-  return all / over_lanes[0];
+  return all / whole;
 }

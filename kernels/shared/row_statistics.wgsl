@@ -1,33 +1,19 @@
 // Layer norm inside of other kernels: mean and 1 / standard deviation of neighbouring rows of `normed`, which the
 // kernel that includes this binds as vectors of four, beside norm_weight and norm_bias. Of its LANES invocations
-// `share`, a power of two, look at each row; LANES / share rows are at most ROWS.
+// `share`, a power of two, look at each row (see over_lanes.wgsl); LANES / share rows are at most ROWS.
 
 const EPSILON = 1e-5;
 var<workgroup> statistics: array<vec2f, ROWS>;
-var<workgroup> lane_sums: array<f32, LANES>;
-
-fn sum_over_row(value: f32, share: u32, lane: u32) -> f32 {
-  lane_sums[lane] = value;
-  workgroupBarrier();
-  for (var width = share / 2u; width > 0u; width /= 2u) {
-    if (lane % share < width) {
-      lane_sums[lane] += lane_sums[lane + width];
-    }
-    workgroupBarrier();
-  }
-  let sum = lane_sums[lane - lane % share];
-  workgroupBarrier();
-  return sum;
-}
 
 // Fills `statistics` for the rows from first_row on; rows behind last_row repeat it.
-fn find_statistics(first_row: u32, last_row: u32, vectors: u32, share: u32, lane: u32) {
-  find_statistics_from(min(first_row + lane / share, last_row) * vectors, vectors, share, lane);
+fn find_statistics(first_row: u32, last_row: u32, vectors: u32, share: u32, at: Lane) {
+  find_statistics_from(min(first_row + lane_of(at) / share, last_row) * vectors, vectors, share, at);
 }
 
 // The same for rows that begin anywhere: each at `start` of the lanes that share it. Each lane takes squares around
 // an element of its own, so that a mean far from zero costs no accuracy, and memory is read once.
-fn find_statistics_from(start: u32, vectors: u32, share: u32, lane: u32) {
+fn find_statistics_from(start: u32, vectors: u32, share: u32, at: Lane) {
+  let lane = lane_of(at);
   let first = min(lane % share, vectors - 1u);
   let pivot = normed[start + first];
   var count = 0.0;
@@ -42,10 +28,10 @@ fn find_statistics_from(start: u32, vectors: u32, share: u32, lane: u32) {
   let shift = sum / max(count, 1.0);
   let own_mean = pivot + shift;
   let elements = f32(vectors * 4u);
-  let mean = sum_over_row(count * dot(own_mean, vec4f(1.0)), share, lane) / elements;
+  let mean = sum_over(count * dot(own_mean, vec4f(1.0)), share, at) / elements;
   let away = own_mean - mean;
   let own_squares = squares - shift * sum + count * away * away;
-  let variance = sum_over_row(dot(own_squares, vec4f(1.0)), share, lane) / elements;
+  let variance = sum_over(dot(own_squares, vec4f(1.0)), share, at) / elements;
   statistics[lane / share] = vec2f(mean, inverseSqrt(variance + EPSILON));
   workgroupBarrier();
 }

@@ -1,4 +1,5 @@
 import { ceilDiv, linearGroups } from "../../core/kernel.ts";
+import { OVER_LANES, OVER_SUBGROUPS } from "./over_lanes.ts";
 
 /** One for each multiprocessor of a large GPU. */
 export const ENOUGH_WORKGROUPS = 128;
@@ -30,14 +31,14 @@ export function tileVariants<Params>({ source, includes, productOf }: Staging<Pa
   const byTile = (side: number) => ({
     label: `tile ${side}`,
     source,
-    includes: [...includes, include("tile.lanes")],
+    includes: [...includes, OVER_LANES, include("tile.lanes")],
     tile: { TILE: side },
     groups: (params: Params) => linearGroups(countOf(params, side)),
   });
   const byMatrices = (side: number) => ({
     ...byTile(side),
     label: `matrices ${side}`,
-    includes: [...includes, include("tile.matrices")],
+    includes: [...includes, OVER_SUBGROUPS, include("tile.matrices")],
     needs: ["matrices"] as const,
     weights: ["f16", "q8", "q4"] as const,
   });

@@ -2,6 +2,7 @@
 // and their spelling has changed before. Nobody runs this.
 
 enable f16;
+enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 
 alias Left = subgroup_matrix_left<f16, 16, 16>;
@@ -11,9 +12,9 @@ var<workgroup> tile: array<vec4<f16>, 64>;
 var<workgroup> block: array<f32, 256>;
 
 @compute @workgroup_size(32)
-fn main() {
+fn main(@builtin(subgroup_id) subgroup: u32) {
   var sums: Sums;
-  let left = subgroupMatrixLoad<Left, row_major>(&tile, 0u, 4u);
+  let left = subgroupMatrixLoad<Left, row_major>(&tile, subgroup, 4u);
   let right = subgroupMatrixLoad<Right, col_major>(&tile, 0u, 4u);
   sums = subgroupMatrixMultiplyAccumulate(left, right, sums);
   subgroupMatrixStore<row_major>(&block, 0u, sums, 16u);
