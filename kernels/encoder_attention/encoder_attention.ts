@@ -26,15 +26,15 @@ export const encoderAttentionKernel = defineKernel({
 
 /**
  * softmax(q·kᵀ / √D)·v of a sequence with itself, both ways: qkv (S, 3d) with q, k and v side by side,
- * heads of D = d / heads columns (at most 128); returns (S, d). BART encoder, transformers `BartAttention`.
+ * heads of D = d / heads columns (a multiple of four, at most 128); returns (S, d). BART encoder, transformers `BartAttention`.
  */
 export function encoderAttention(rec: Recording, qkv: Tensor, heads: number): Tensor {
   const [S, d] = [rowsOf(qkv), columnsOf(qkv) / 3];
   const D = d / heads;
-  if (!Number.isInteger(D) || D > MAX_HEAD_WIDTH) {
+  if (D % 4 !== 0 || D > MAX_HEAD_WIDTH) {
     throw new Florence2Error(
       "shape_mismatch",
-      `encoder_attention: ${d} columns in ${heads} heads, expected at most ${MAX_HEAD_WIDTH} whole columns each`,
+      `encoder_attention: ${d} columns in ${heads} heads, expected a multiple of four up to ${MAX_HEAD_WIDTH} each`,
     );
   }
   const out = rec.temp([S, d]);

@@ -1,7 +1,7 @@
 // out[i, h] = softmax over j of (q[i, h] · k[j, h] / sqrt(D)) · v[j, h]
 //
 // One workgroup of 8 x 8 per head and 32 queries; keys come 32 at a time. Invocation (u, v) scores queries
-// 4v..4v+3 against keys u, u + 8, u + 16, u + 24, and sums columns u, u + 8, ... of the weighted values of the
+// 4v..4v+3 against keys u, u + 8, u + 16, u + 24, and sums vectors u, u + 8, ... of the weighted values of the
 // same queries. Queries and keys pass through workgroup memory in slabs of 16 channels, four to a vector. The
 // softmax of each query is kept up to date on the way: its highest score and its sum, relative to that score.
 
@@ -9,11 +9,11 @@ struct Params {
   tokens: u32,
 }
 
-override D: u32 = 1;
+override D: u32 = 4;
 override H: u32 = 1;
 
-@group(0) @binding(0) var<storage, read> qkv: array<f32>;
-@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> out: array<vec4f>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 const LANES = 64u;
@@ -21,10 +21,11 @@ const TILE = 32u;
 const SLAB = 4u;
 // Four vectors of a row; the fifth keeps lanes off each other's banks.
 const PITCH = 5u;
-override SLABS: u32 = (D + 15u) / 16u;
-// Of an invocation; 16 of them are 128 channels.
-const MAX_COLUMNS = 16u;
-override COLUMNS: u32 = (D + 7u) / 8u;
+override QUADS: u32 = D / 4u;
+override SLABS: u32 = (QUADS + SLAB - 1u) / SLAB;
+// Vectors of an invocation; four of each of eight are 128 channels.
+const MAX_SHARE = 4u;
+override SHARE: u32 = (QUADS + 7u) / 8u;
 // Stands for a score of no key; finite, so that differences stay numbers.
 const NOTHING = -1e30;
 
@@ -34,17 +35,12 @@ var<workgroup> keys: array<vec4f, TILE * PITCH>;
 var<workgroup> weights: array<vec4f, TILE * 8u>;
 var<workgroup> found: array<vec4f, LANES>;
 
-// Four channels of a token, from `channel` of the head whose first is at `start`; zero beyond the last.
-fn four_channels(token: u32, start: u32, channel: u32) -> vec4f {
-  var four = vec4f(0.0);
-  if (token < params.tokens) {
-    for (var i = 0u; i < 4u; i++) {
-      if (channel + i < D) {
-        four[i] = qkv[token * 3u * H * D + start + channel + i];
-      }
-    }
+// Channels 4 * quad, ... of a token, of the head whose first are at `start`; zero beyond the last.
+fn four_channels(token: u32, start: u32, quad: u32) -> vec4f {
+  if (token >= params.tokens || quad >= QUADS) {
+    return vec4f(0.0);
   }
-  return four;
+  return qkv[token * 3u * H * QUADS + start + quad];
 }
 
 @compute @workgroup_size(8, 8)
@@ -60,13 +56,14 @@ fn main(
     return;
   }
   let first_query = number % tiles * TILE;
-  let q_start = number / tiles * D;
-  let k_start = q_start + H * D;
-  let v_start = k_start + H * D;
+  let q_start = number / tiles * QUADS;
+  let k_start = q_start + H * QUADS;
+  let v_start = k_start + H * QUADS;
   let u = local.x;
   let v = local.y;
 
-  var sums: array<vec4f, MAX_COLUMNS>;
+  // Of four queries each.
+  var sums: array<mat4x4f, MAX_SHARE>;
   var highest = vec4f(NOTHING);
   var total = vec4f(0.0);
   for (var first = 0u; first < params.tokens; first += TILE) {
@@ -76,9 +73,9 @@ fn main(
       for (var i = lane; i < TILE * SLAB; i += LANES) {
         let row = i / SLAB;
         let quad = i % SLAB;
-        let channel = (slab * SLAB + quad) * 4u;
-        queries[row * PITCH + quad] = inverseSqrt(f32(D)) * four_channels(first_query + row, q_start, channel);
-        keys[row * PITCH + quad] = four_channels(first + row, k_start, channel);
+        let of_head = slab * SLAB + quad;
+        queries[row * PITCH + quad] = inverseSqrt(f32(D)) * four_channels(first_query + row, q_start, of_head);
+        keys[row * PITCH + quad] = four_channels(first + row, k_start, of_head);
       }
       workgroupBarrier();
       for (var quad = 0u; quad < SLAB; quad++) {
@@ -119,16 +116,21 @@ fn main(
     }
     workgroupBarrier();
 
-    for (var c = 0u; c < COLUMNS; c++) {
-      sums[c] *= correction;
+    for (var s = 0u; s < SHARE; s++) {
+      for (var i = 0u; i < 4u; i++) {
+        sums[s][i] *= correction[i];
+      }
     }
     let count = min(TILE, params.tokens - first);
     for (var key = 0u; key < count; key++) {
       let weight = weights[key * 8u + v];
-      let start = (first + key) * 3u * H * D + v_start;
-      for (var c = 0u; c < COLUMNS; c++) {
-        // Lanes beyond the last channel repeat it.
-        sums[c] += weight * qkv[start + min(u + c * 8u, D - 1u)];
+      let start = (first + key) * 3u * H * QUADS + v_start;
+      for (var s = 0u; s < SHARE; s++) {
+        // Lanes beyond the last vector repeat it.
+        let value = qkv[start + min(u + s * 8u, QUADS - 1u)];
+        for (var i = 0u; i < 4u; i++) {
+          sums[s][i] += weight[i] * value;
+        }
       }
     }
   }
@@ -139,12 +141,12 @@ fn main(
   for (var i = 0u; i < 8u; i++) {
     all += found[v * 8u + i];
   }
-  for (var c = 0u; c < COLUMNS; c++) {
-    let column = u + c * 8u;
+  for (var s = 0u; s < SHARE; s++) {
+    let quad = u + s * 8u;
     for (var i = 0u; i < 4u; i++) {
       let query = first_query + v * 4u + i;
-      if (column < D && query < params.tokens) {
-        out[query * H * D + q_start + column] = sums[c][i] / all[i];
+      if (quad < QUADS && query < params.tokens) {
+        out[query * H * QUADS + q_start + quad] = sums[s][i] / all[i];
       }
     }
   }

@@ -50,11 +50,11 @@ export function windowAttention(
   expectShape(qkv, [height * width, 3 * C], "window_attention qkv");
   expectShape(qkvBias, [3 * C], "window_attention qkvBias");
   expectShape(out, [height * width, C], "window_attention out");
-  if (!Number.isInteger(D) || D > MAX_HEAD_WIDTH || window > MAX_WINDOW) {
+  if (D % 4 !== 0 || D > MAX_HEAD_WIDTH || window > MAX_WINDOW) {
     throw new Florence2Error(
       "shape_mismatch",
       `window_attention: ${heads} heads of ${D} channels in windows of ${window} x ${window} tokens, ` +
-        `expected up to ${MAX_HEAD_WIDTH} channels and ${MAX_WINDOW} x ${MAX_WINDOW}`,
+        `expected a multiple of four up to ${MAX_HEAD_WIDTH} channels, and up to ${MAX_WINDOW} x ${MAX_WINDOW}`,
     );
   }
   rec.dispatch(

@@ -12,18 +12,18 @@ struct Params {
   heads: u32,
 }
 
-override D: u32 = 1;
+override D: u32 = 4;
 override WINDOW: u32 = 1;
 
-@group(0) @binding(0) var<storage, read> qkv: array<f32>;
-@group(0) @binding(1) var<storage, read> qkv_bias: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(1) var<storage, read> qkv_bias: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 override TOKENS: u32 = WINDOW * WINDOW;
 override BLOCKS: u32 = (TOKENS + 3u) / 4u;
 const MAX_QUADS = 16u;
-override QUADS: u32 = (D + 3u) / 4u;
+override QUADS: u32 = D / 4u;
 // At most 6 KiB each.
 override TILE: u32 = 96u / QUADS;
 var<workgroup> keys: array<mat4x4f, TILE * QUADS>;
@@ -31,21 +31,13 @@ var<workgroup> values: array<mat4x4f, TILE * QUADS>;
 
 const LOWEST = -3.0e38;
 
-// Channels 4 * quad, ... of head `head` of q (part 0), k (1) or v (2) at a position; zero behind channel D.
+// Channels 4 * quad, ... of head `head` of q (part 0), k (1) or v (2) at a position.
 fn four_channels(position: vec2u, part: u32, head: u32, quad: u32) -> vec4f {
-  let start = (part * params.heads + head) * D;
-  let row = (position.y * params.width + position.x) * 3u * params.heads * D;
-  let inside = position.x < params.width && position.y < params.height;
-  var four = vec4f(0.0);
-  for (var i = 0u; i < 4u; i++) {
-    let c = quad * 4u + i;
-    if (c < D && inside) {
-      four[i] = qkv[row + start + c];
-    } else if (c < D) {
-      four[i] = qkv_bias[start + c];
-    }
+  let place = (part * params.heads + head) * QUADS + quad;
+  if (position.x < params.width && position.y < params.height) {
+    return qkv[(position.y * params.width + position.x) * 3u * params.heads * QUADS + place];
   }
-  return four;
+  return qkv_bias[place];
 }
 
 fn position_in_window(token: u32) -> vec2u {
@@ -114,8 +106,8 @@ fn main(
   if (position.x >= params.width || position.y >= params.height) {
     return;
   }
-  let row = ((position.y * params.width + position.x) * params.heads + head) * D;
-  for (var c = 0u; c < D; c++) {
-    out[row + c] = sum[c / 4u][c % 4u] / total;
+  let row = ((position.y * params.width + position.x) * params.heads + head) * QUADS;
+  for (var quad = 0u; quad < QUADS; quad++) {
+    out[row + quad] = sum[quad] / total;
   }
 }
