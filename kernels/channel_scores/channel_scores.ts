@@ -3,7 +3,8 @@ import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/ker
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
-import { OVER_LANES, OVER_SUBGROUPS } from "../shared/over_lanes.ts";
+import { OVER_SUBGROUPS } from "../shared/over_lanes.ts";
+import { tileByLanes, tileByMatrices } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { channelScoresTwin } from "./channel_scores.twin.ts";
 
@@ -31,7 +32,7 @@ const workgroupsOf =
 const byTile = {
   label: "tile",
   source: new URL("./channel_scores.tile.wgsl", import.meta.url),
-  includes: [...includes, OVER_LANES, new URL("../shared/tile.lanes.wgsl", import.meta.url)],
+  ...tileByLanes(includes),
   tile: { TILE },
   groups: workgroupsOf(TILE / 2),
 };
@@ -57,13 +58,7 @@ export const channelScoresKernel = defineKernel({
       needs: ["software", "subgroups"],
       groups: workgroupsOf(64),
     },
-    {
-      ...byTile,
-      label: "matrices",
-      includes: [...includes, OVER_SUBGROUPS, new URL("../shared/tile.matrices.wgsl", import.meta.url)],
-      needs: ["matrices"],
-      weights: ["f16", "q8", "q4"],
-    },
+    { ...byTile, label: "matrices", ...tileByMatrices(includes) },
     byTile,
   ],
   twin: channelScoresTwin,

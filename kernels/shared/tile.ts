@@ -18,10 +18,22 @@ const include = (name: string) => new URL(`./${name}.wgsl`, import.meta.url);
 export const tilesOf = (M: number, rows: number, N: number, columns: number) =>
   ceilDiv(M, rows) * ceilDiv(N, columns);
 
+/** The rest of a variant whose tiles are added up by what lanes multiply themselves. */
+export const tileByLanes = (includes: readonly URL[]) => ({
+  includes: [...includes, OVER_LANES, include("tile.lanes")],
+});
+
+/** The rest of a variant whose tiles are added up by matrix units: for weights that have no more than half precision. */
+export const tileByMatrices = (includes: readonly URL[]) => ({
+  includes: [...includes, OVER_SUBGROUPS, include("tile.matrices")],
+  needs: ["matrices"] as const,
+  weights: ["f16", "q8", "q4"] as const,
+});
+
 /**
- * Products of matrices by square tiles that pass through workgroup memory (see matmul.tile.wgsl): by matrix units
- * where there are any, and weights have no more than half precision; else by what lanes multiply themselves. Real
- * GPUs could not be measured: there, a tile is as large as leaves enough workgroups for a large one.
+ * Products of matrices by square tiles that pass through workgroup memory (see matmul.tile.wgsl), by matrix units
+ * where there are any. Real GPUs could not be measured: there, a tile is as large as leaves enough workgroups for a
+ * large one.
  */
 export function tileVariants<Params>({ source, includes, productOf }: Staging<Params>) {
   const countOf = (params: Params, side: number) => {
@@ -31,16 +43,14 @@ export function tileVariants<Params>({ source, includes, productOf }: Staging<Pa
   const byTile = (side: number) => ({
     label: `tile ${side}`,
     source,
-    includes: [...includes, OVER_LANES, include("tile.lanes")],
+    ...tileByLanes(includes),
     tile: { TILE: side },
     groups: (params: Params) => linearGroups(countOf(params, side)),
   });
   const byMatrices = (side: number) => ({
     ...byTile(side),
     label: `matrices ${side}`,
-    includes: [...includes, OVER_SUBGROUPS, include("tile.matrices")],
-    needs: ["matrices"] as const,
-    weights: ["f16", "q8", "q4"] as const,
+    ...tileByMatrices(includes),
   });
   const suits = (side: number) => (params: Params) => countOf(params, side) >= ENOUGH_WORKGROUPS;
   return [
