@@ -7,12 +7,14 @@ import type { GpuRunner } from "../core/gpu_runner.ts";
 import { checkDtype } from "../model/weights.ts";
 import { benchKernels, type KernelRow } from "./kernels.ts";
 import { benchModel, type PhaseRow } from "./model.ts";
+import { type ProfileRow, profileModel } from "./profile.ts";
 import {
   KERNEL_COLUMNS,
   type KernelReport,
   type ModelReport,
   originOf,
   PHASE_COLUMNS,
+  PROFILE_COLUMNS,
   withReports,
   writeReport,
 } from "./report.ts";
@@ -20,11 +22,12 @@ import { folderSubject, generatedSubject } from "./subjects.ts";
 import { tableHead, tableRow } from "./table.ts";
 import { Watch } from "./watch.ts";
 
-const HELP = `npm run bench -- [model] [kernels] [readme] [options]
+const HELP = `npm run bench -- [model] [kernels] [profile] [readme] [options]
 
 Times a model, phase by phase, and every kernel on this machine's GPU; model and kernels unless some are named.
-Results go to the results folder as JSON, by adapter, and a plot of the phases with them. readme puts the tables of
-all results in that folder into README.md.
+Results go to the results folder as JSON, by adapter, and a plot of the phases with them. profile tells where the
+GPU's time in each phase goes, kernel by kernel, and writes nothing. readme puts the tables of all results in that
+folder into README.md.
 
   --model DIR         a checkpoint folder (default: the bundled one)
   --size base|large   a model of this size instead, with generated weights
@@ -41,7 +44,7 @@ are those of one run or, for further tokens, of one token; MiB is the device mem
 comes with those that are submitted together with it.
 `;
 
-const PARTS = ["model", "kernels", "readme"];
+const PARTS = ["model", "kernels", "profile", "readme"];
 const THOROUGH = { effort: { seconds: 1, samples: 5 }, batches: [1, 8] };
 const QUICK = { effort: { seconds: 0, samples: 2 }, batches: [1] };
 
@@ -103,16 +106,34 @@ async function main(args: string[]): Promise<void> {
       write({ part: "kernels", origin, ...(await benchKernels(runner, watch, options)) });
     });
   }
+  if (parts.includes("profile")) {
+    await withGpu(
+      async (runner, watch) => {
+        if (!runner.device.features.has("timestamp-query"))
+          throw new Florence2Error(
+            "gpu_unavailable",
+            `${runner.name} has no timestamp-query: it can't tell how long a kernel takes`,
+          );
+        say(`\n${subject.name} on ${runner.name}\n\n${tableHead(PROFILE_COLUMNS)}`);
+        const onRow = (row: ProfileRow) => say(tableRow(PROFILE_COLUMNS, row));
+        await profileModel(subject, runner, watch, { dtype, filter, onRow });
+      },
+      { eachCall: true },
+    );
+  }
   if (parts.includes("readme")) {
     writeFileSync("README.md", withReports(readFileSync("README.md", "utf8"), results));
     say("README.md has the tables");
   }
 }
 
-async function withGpu(body: (runner: GpuRunner, watch: Watch) => Promise<void>): Promise<void> {
+async function withGpu(
+  body: (runner: GpuRunner, watch: Watch) => Promise<void>,
+  watched?: { readonly eachCall: boolean },
+): Promise<void> {
   const runner = (await openRunner("gpu")) as GpuRunner;
   try {
-    await body(runner, new Watch(runner.device));
+    await body(runner, new Watch(runner.device, watched));
   } finally {
     runner.dispose();
   }

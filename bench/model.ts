@@ -37,7 +37,7 @@ export interface ModelBenchOptions {
   readonly onRow: (row: PhaseRow) => void;
 }
 
-interface Phase extends Work {
+export interface Phase extends Work {
   readonly phase: string;
   readonly batch?: number;
   readonly tokens?: () => number;
@@ -80,12 +80,26 @@ export async function benchModel(
     if (existsSync(weights)) await time(reading(weights, runner));
     await time(loading(subject.folder, dtype, runner));
   }
+  const model = await openPhases(subject, runner, dtype, batches);
+  for await (const phase of model.phases) await time(phase);
+  return { dtype: model.dtype, rows: timed };
+}
+
+/** Loads a model: the phases of its answers, and what its weights are held in. */
+export async function openPhases(
+  subject: Subject,
+  runner: GpuRunner,
+  dtype: WeightsDtype,
+  batches: readonly number[],
+): Promise<{ readonly dtype: Dtype; readonly phases: AsyncIterable<Phase> }> {
   const { config, imageConfig, tokenizer, checkpoint } = await subject.open();
   const weights = await loadWeights(checkpoint, config, runner, { dtype });
   await checkpoint.close();
   const model = new Florence2(config, imageConfig, tokenizer, runner, weights);
-  for await (const phase of phasesOf(model, weights, runner, subject.limits, batches)) await time(phase);
-  return { dtype: weights.text.encoder.layers[0]!.fc1.weight.dtype, rows: timed };
+  return {
+    dtype: weights.text.encoder.layers[0]!.fc1.weight.dtype,
+    phases: phasesOf(model, weights, runner, subject.limits, batches),
+  };
 }
 
 async function* phasesOf(

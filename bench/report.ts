@@ -8,6 +8,7 @@ import type { Measured } from "./measure.ts";
 import type { ModelFindings, PhaseRow } from "./model.ts";
 import { type PeersReport, peersSection } from "./peers/report.ts";
 import { phasePlot } from "./plot.ts";
+import type { ProfileRow } from "./profile.ts";
 import {
   type Column,
   figure,
@@ -73,6 +74,14 @@ export const PHASE_COLUMNS: readonly Column<PhaseRow>[] = [
   figure("read-backs", ({ readbacks }) => threeDigits(readbacks)),
   figure("objects", ({ objects }) => threeDigits(objects)),
   figure("MiB", ({ peakBytes }) => mebibytes(peakBytes)),
+];
+
+export const PROFILE_COLUMNS: readonly Column<ProfileRow>[] = [
+  text("phase", 28, ({ phase }) => phase),
+  text("kernel", 28, ({ kernel }) => kernel),
+  figure("calls", ({ calls }) => String(calls)),
+  figure("GPU ms", ({ gpuMs }) => milliseconds(gpuMs)),
+  figure("share", ({ share }) => percent(share)),
 ];
 
 export function originOf(adapter: string): Origin {

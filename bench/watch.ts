@@ -14,6 +14,13 @@ export interface Activity {
   readonly peakBytes: number;
 }
 
+/** The time of one call, or of a pass of many. */
+export interface PassTime {
+  /** The pipeline's label in a watch of each call, else empty. */
+  readonly pipeline: string;
+  readonly ms: number;
+}
+
 const NOTHING = { dispatches: 0, submits: 0, readbacks: 0, objects: 0 };
 type Counts = typeof NOTHING;
 
@@ -44,7 +51,7 @@ function hostClock(): number {
 
 /**
  * Counts what is done with a device, by standing in for its methods: the library itself has no counters.
- * Every compute pass is given timestamps.
+ * Every compute pass is given timestamps; to watch each call, every call is made a pass.
  */
 export class Watch {
   readonly #device: GPUDevice;
@@ -52,13 +59,14 @@ export class Watch {
     | { readonly set: GPUQuerySet; readonly resolved: GPUBuffer; readonly staging: GPUBuffer }
     | undefined;
   #counts: Counts = { ...NOTHING };
-  #passes = 0;
+  /** Labels of the pipelines of passes of one call; empty for passes of many. */
+  #passes: string[] = [];
   #bytes = 0;
   #peakBytes = 0;
   #startMs = 0;
   #waitedMs = 0;
 
-  constructor(device: GPUDevice) {
+  constructor(device: GPUDevice, { eachCall = false } = {}) {
     this.#device = device;
     if (device.features.has("timestamp-query")) {
       const size = 2 * MAX_PASSES * TIMESTAMP_BYTES;
@@ -73,7 +81,9 @@ export class Watch {
     replace(device, "createCommandEncoder", (create) => (descriptor) => {
       const encoder = create(descriptor);
       replace(encoder, "beginComputePass", (begin) => (options) => {
-        const pass = begin({ ...options, timestampWrites: this.#nextTimestamps() });
+        const beginTimed = (pipeline = "") =>
+          begin({ ...options, timestampWrites: this.#nextTimestamps(pipeline) });
+        const pass = eachCall ? passOfEachCall(beginTimed) : beginTimed();
         this.#count(pass, "dispatchWorkgroups", "dispatches");
         return pass;
       });
@@ -85,7 +95,7 @@ export class Watch {
 
   begin(): void {
     this.#counts = { ...NOTHING };
-    this.#passes = 0;
+    this.#passes = [];
     this.#peakBytes = this.#bytes;
     this.#waitedMs = 0;
     this.#startMs = hostClock();
@@ -95,7 +105,9 @@ export class Watch {
   async end(): Promise<Activity> {
     const hostMs = hostClock() - this.#startMs - this.#waitedMs;
     const [counts, peakBytes] = [this.#counts, this.#peakBytes];
-    return { ...counts, gpuMs: await this.#gpuMs(), hostMs, peakBytes };
+    const times = await this.passTimes();
+    const gpuMs = times === null ? null : times.reduce((sum, { ms }) => sum + ms, 0);
+    return { ...counts, gpuMs, hostMs, peakBytes };
   }
 
   #count<T extends object, K extends keyof T>(object: T, method: K, as: keyof Counts): void {
@@ -131,9 +143,10 @@ export class Watch {
     }
   }
 
-  #nextTimestamps(): GPUComputePassTimestampWrites | undefined {
-    const place = 2 * this.#passes++;
-    if (!this.#queries || this.#passes > MAX_PASSES) return undefined;
+  #nextTimestamps(pipeline: string): GPUComputePassTimestampWrites | undefined {
+    const place = 2 * this.#passes.length;
+    this.#passes.push(pipeline);
+    if (!this.#queries || this.#passes.length > MAX_PASSES) return undefined;
     return {
       querySet: this.#queries.set,
       beginningOfPassWriteIndex: place,
@@ -141,24 +154,50 @@ export class Watch {
     };
   }
 
-  async #gpuMs(): Promise<number | null> {
+  /** The passes since `begin`, in order; null where the device has no clock to ask. What it was given has to be done. */
+  async passTimes(): Promise<PassTime[] | null> {
     if (!this.#queries) return null;
-    if (this.#passes > MAX_PASSES)
-      throw new Error(`${this.#passes} passes were run, at most ${MAX_PASSES} can be timed`);
-    if (this.#passes === 0) return 0;
+    const count = this.#passes.length;
+    if (count > MAX_PASSES) throw new Error(`${count} passes were run, at most ${MAX_PASSES} can be timed`);
+    if (count === 0) return [];
     const { set, resolved, staging } = this.#queries;
-    const bytes = 2 * this.#passes * TIMESTAMP_BYTES;
+    const bytes = 2 * count * TIMESTAMP_BYTES;
     const encoder = this.#device.createCommandEncoder();
-    encoder.resolveQuerySet(set, 0, 2 * this.#passes, resolved, 0);
+    encoder.resolveQuerySet(set, 0, 2 * count, resolved, 0);
     encoder.copyBufferToBuffer(resolved, 0, staging, 0, bytes);
     this.#device.queue.submit([encoder.finish()]);
     await staging.mapAsync(MAP_MODE_READ, 0, bytes);
     const times = new BigInt64Array(staging.getMappedRange(0, bytes).slice(0));
     staging.unmap();
-    let nanoseconds = 0n;
-    for (let pass = 0; pass < times.length; pass += 2) nanoseconds += times[pass + 1]! - times[pass]!;
-    return Number(nanoseconds) / 1e6;
+    return this.#passes.map((pipeline, i) => ({
+      pipeline,
+      ms: Number(times[2 * i + 1]! - times[2 * i]!) / 1e6,
+    }));
   }
+}
+
+/** Stands in for a pass: each of its calls becomes a pass of its own. */
+function passOfEachCall(begin: (pipeline: string) => GPUComputePassEncoder): GPUComputePassEncoder {
+  let pipeline: GPUComputePipeline;
+  const groups = new Map<number, readonly unknown[]>();
+  const standIn: Pick<GPUComputePassEncoder, "setPipeline" | "setBindGroup" | "dispatchWorkgroups" | "end"> =
+    {
+      setPipeline: (next) => {
+        pipeline = next;
+      },
+      setBindGroup: (...group: readonly unknown[]) => {
+        groups.set(group[0] as number, group);
+      },
+      dispatchWorkgroups: (...counts) => {
+        const pass = begin(pipeline.label);
+        pass.setPipeline(pipeline);
+        for (const group of groups.values()) (pass.setBindGroup as Callable)(...(group as never[]));
+        pass.dispatchWorkgroups(...counts);
+        pass.end();
+      },
+      end: () => {},
+    };
+  return standIn as GPUComputePassEncoder;
 }
 
 type Callable = (...args: never[]) => unknown;

@@ -51,12 +51,13 @@ export const channelScoresKernel = defineKernel({
   constants: { D: "u32" },
   variants: [
     {
-      // As with matrix products.
+      // As with matrix products. All models of the paper have groups of 32 channels.
       label: "subgroups",
       source: new URL("./channel_scores.subgroups.wgsl", import.meta.url),
-      includes: [...includes, OVER_SUBGROUPS],
+      includes: [...includes, OVER_SUBGROUPS, new URL("../shared/sixteen_rows.wgsl", import.meta.url)],
       needs: ["software", "subgroups"],
-      groups: workgroupsOf(64),
+      when: (_, { D }) => D === MAX_GROUP_WIDTH,
+      groups: workgroupsOf(2 * MAX_GROUP_WIDTH),
     },
     { ...byTile, label: "matrices", ...tileByMatrices(includes) },
     byTile,

@@ -2,8 +2,8 @@
 //   * x[h * STRIDE + i - PADDING, w * STRIDE + j - PADDING, c], where x is 0 outside of the map and may be the
 // layer norm of what is bound
 //
-// A matrix product of patches and filters, tap after tap. One workgroup of 64 invocations per 16 pixels and 128
-// outputs; lane l computes 16 pixels of outputs l and l + 64 (see sixteen_rows.wgsl). For the norm, four lanes look
+// A matrix product of patches and filters, tap after tap. One workgroup of 32 invocations per 16 pixels and 128
+// outputs; lane l computes 16 pixels of outputs l, l + 32, ... (see sixteen_rows.wgsl). For the norm, two lanes look
 // at the pixel that a tap reads of each patch.
 
 struct Params {
@@ -28,7 +28,8 @@ override HAS_NORM: u32 = 0;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-const LANES = 64u;
+const LANES = 32u;
+const COLUMNS = 4u * LANES;
 const SHARE = LANES / ROWS;
 var<workgroup> statistics_of_taps: array<vec2f, ROWS * TAPS>;
 
@@ -41,17 +42,17 @@ fn store(pixel: u32, output: u32, sum: f32) {
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
   let lane = lane_of(at);
-  let output_tiles = (params.outputs + 2u * LANES - 1u) / (2u * LANES);
+  let output_tiles = (params.outputs + COLUMNS - 1u) / COLUMNS;
   let number = linear_workgroup(group, groups);
   let first_pixel = number / output_tiles * ROWS;
   let last_pixel = params.out_height * params.out_width - 1u;
-  let output = number % output_tiles * 2u * LANES + lane;
+  let outputs = number % output_tiles * COLUMNS + lane + LANES * vec4u(0u, 1u, 2u, 3u);
   if (first_pixel > last_pixel) {
     return;
   }
 
   let vectors = params.channels / 4u;
-  let last_output = params.outputs - 1u;
+  let filters = min(outputs, vec4u(params.outputs - 1u)) * TAPS;
   let upper_corner = corner(min(first_pixel + at.place % 8u, last_pixel));
   let lower_corner = corner(min(first_pixel + 8u + at.place % 8u, last_pixel));
   let are_many = last_pixel - first_pixel >= FEW;
@@ -72,21 +73,27 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let lower = source(lower_corner, tap);
     let upper_statistics = statistics_of_taps[tap * ROWS + at.place % 8u];
     let lower_statistics = statistics_of_taps[tap * ROWS + 8u + at.place % 8u];
-    let left = (min(output, last_output) * TAPS + tap) * vectors;
-    let right = (min(output + LANES, last_output) * TAPS + tap) * vectors;
+    let starts = (filters + tap) * vectors;
     for (var k = 0u; k < vectors; k++) {
+      let weights = mat4x4f(
+        four_of_weight(starts.x + k),
+        four_of_weight(starts.y + k),
+        four_of_weight(starts.z + k),
+        four_of_weight(starts.w + k),
+      );
       add_products(
         four_of_map(upper, upper_statistics, k),
         four_of_map(lower, lower_statistics, k),
-        four_of_weight(left + k),
-        four_of_weight(right + k),
+        weights,
         are_many,
       );
     }
   }
   for (var pixel = first_pixel; pixel <= min(first_pixel + ROWS - 1u, last_pixel); pixel++) {
-    let both = next_sums();
-    store(pixel, output, both.x);
-    store(pixel, output + LANES, both.y);
+    let four = next_sums();
+    store(pixel, outputs.x, four.x);
+    store(pixel, outputs.y, four.y);
+    store(pixel, outputs.z, four.z);
+    store(pixel, outputs.w, four.w);
   }
 }

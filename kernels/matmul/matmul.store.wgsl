@@ -13,14 +13,20 @@ fn prepare_norm(first_row: u32, share: u32, at: Lane) {
   }
 }
 
-// Out is one or several blocks of outRows x outColumns: columns beyond those of a block go on in the next.
-fn place(row: u32, column: u32) -> u32 {
+// Where a column goes, in its first row. Out is one or several blocks of outRows x outColumns: columns beyond those of
+// a block go on in the next.
+fn start_of(column: u32) -> u32 {
   let c = params.outColumn + column;
   let block = c / params.outColumns;
-  return (block * params.outRows + params.outRow + row) * params.outColumns + c % params.outColumns;
+  return (block * params.outRows + params.outRow) * params.outColumns + c % params.outColumns;
 }
 
 fn store(first_row: u32, row: u32, column: u32, product: f32) {
+  store_from(start_of(column), first_row, row, column, product);
+}
+
+// The same for a column that starts there: divisions are slow where lanes are emulated.
+fn store_from(start: u32, first_row: u32, row: u32, column: u32, product: f32) {
   if (row >= params.M || column >= params.N) {
     return;
   }
@@ -31,7 +37,7 @@ fn store(first_row: u32, row: u32, column: u32, product: f32) {
   if (HAS_GELU != 0u) {
     value = gelu(value);
   }
-  let i = place(row, column);
+  let i = start + row * params.outColumns;
   if (NORM == NORM_OF_RESIDUAL) {
     let four = normalized(vec4f(residual[i]), statistics[row - first_row], column / 4u);
     value += four[column % 4u];

@@ -1,8 +1,8 @@
-// out[place(m, n)] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[place(m, n)], where the rows of
+// out[m, n] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[m, n], where the rows of
 // x or those of the residual are normalised as they are read (see matmul.store.wgsl)
 //
-// One workgroup of 32 invocations per 16 x 64 outputs; lane l computes 16 rows of columns l and l + 32 (see
-// sixteen_rows.wgsl) and reads the weights of its columns itself.
+// One workgroup of 32 invocations per 16 x 128 outputs; lane l computes 16 rows of columns l, l + 32, l + 64 and
+// l + 96 (see sixteen_rows.wgsl) and reads the weights of its columns itself.
 
 struct Params {
   M: u32,
@@ -30,14 +30,15 @@ override NORM: u32 = 0;
 @group(1) @binding(0) var<uniform> params: Params;
 
 const LANES = 32u;
+const COLUMNS = 4u * LANES;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
   let lane = lane_of(at);
-  let column_tiles = (params.N + 2u * LANES - 1u) / (2u * LANES);
+  let column_tiles = (params.N + COLUMNS - 1u) / COLUMNS;
   let number = linear_workgroup(group, groups);
   let first_row = number / column_tiles * ROWS;
-  let column = number % column_tiles * 2u * LANES + lane;
+  let columns = number % column_tiles * COLUMNS + lane + LANES * vec4u(0u, 1u, 2u, 3u);
   if (first_row >= params.M) {
     return;
   }
@@ -46,13 +47,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
   let vectors = params.K / 4u;
   let last_row = params.M - 1u;
-  let last_column = params.N - 1u;
   let upper_row = min(first_row + at.place % 8u, last_row) * vectors;
   let lower_row = min(first_row + 8u + at.place % 8u, last_row) * vectors;
   let upper_statistics = statistics[at.place % 8u];
   let lower_statistics = statistics[8u + at.place % 8u];
-  let left_column = min(column, last_column) * vectors;
-  let right_column = min(column + LANES, last_column) * vectors;
+  let starts = min(columns, vec4u(params.N - 1u)) * vectors;
   let are_many = params.M - first_row > FEW;
   for (var k = 0u; k < vectors; k++) {
     var upper = x[upper_row + k];
@@ -61,17 +60,25 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       lower = x[lower_row + k];
     }
     if (NORM == NORM_OF_X) {
-      upper = normalized(upper, upper_statistics, k);
-      lower = normalized(lower, lower_statistics, k);
+      read_norm(k, vectors, at);
+      upper = normalized_together(upper, upper_statistics, k);
+      lower = normalized_together(lower, lower_statistics, k);
     }
-    let left = four_of_weight(left_column + k);
-    let right = four_of_weight(right_column + k);
-    add_products(upper, lower, left, right, are_many);
+    let weights = mat4x4f(
+      four_of_weight(starts.x + k),
+      four_of_weight(starts.y + k),
+      four_of_weight(starts.z + k),
+      four_of_weight(starts.w + k),
+    );
+    add_products(upper, lower, weights, are_many);
   }
 
+  let starts_of_out = vec4u(start_of(columns.x), start_of(columns.y), start_of(columns.z), start_of(columns.w));
   for (var row = first_row; row <= min(first_row + ROWS - 1u, last_row); row++) {
-    let both = next_sums();
-    store(first_row, row, column, both.x);
-    store(first_row, row, column + LANES, both.y);
+    let four = next_sums();
+    store_from(starts_of_out.x, first_row, row, columns.x, four.x);
+    store_from(starts_of_out.y, first_row, row, columns.y, four.y);
+    store_from(starts_of_out.z, first_row, row, columns.z, four.z);
+    store_from(starts_of_out.w, first_row, row, columns.w, four.w);
   }
 }

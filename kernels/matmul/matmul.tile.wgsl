@@ -1,4 +1,4 @@
-// out[place(m, n)] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[place(m, n)], where the rows of
+// out[m, n] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[m, n], where the rows of
 // x or those of the residual are normalised as they are read (see matmul.store.wgsl)
 //
 // One workgroup of LANES invocations per TILE x TILE outputs. The sum runs over slabs of products that pass through

@@ -70,7 +70,7 @@ export const matmulKernel = defineKernel({
       source: new URL("./matmul.subgroups.wgsl", import.meta.url),
       includes: [...includes, OVER_SUBGROUPS, new URL("../shared/sixteen_rows.wgsl", import.meta.url)],
       needs: ["software", "subgroups"],
-      groups: ({ M, N }) => linearGroups(tilesOf(M, 16, N, 64)),
+      groups: ({ M, N }) => linearGroups(tilesOf(M, 16, N, 128)),
     },
     ...byRows(8, ({ M, N }) => M <= FEW_ROWS && tilesOf(M, 4, N, 8) >= ENOUGH_WORKGROUPS),
     ...byRows(4, ({ M }) => M <= FEW_ROWS),

@@ -36,7 +36,12 @@ fn find_statistics_from(start: u32, vectors: u32, share: u32, at: Lane) {
   workgroupBarrier();
 }
 
+// Four columns of a row with these statistics, before the norm's own weights.
+fn standardized(four: vec4f, of_row: vec2f) -> vec4f {
+  return (four - of_row.x) * of_row.y;
+}
+
 // Columns 4 * vector, ... of a row with these statistics.
 fn normalized(four: vec4f, of_row: vec2f, vector: u32) -> vec4f {
-  return (four - of_row.x) * of_row.y * norm_weight[vector] + norm_bias[vector];
+  return standardized(four, of_row) * norm_weight[vector] + norm_bias[vector];
 }
