@@ -104,10 +104,10 @@ export class Watch {
   /** What happened since `begin`. What the device was given has to be done. */
   async end(): Promise<Activity> {
     const hostMs = hostClock() - this.#startMs - this.#waitedMs;
-    const [counts, peakBytes] = [this.#counts, this.#peakBytes];
+    const counts = { ...this.#counts, peakBytes: this.#peakBytes };
     const times = await this.passTimes();
     const gpuMs = times === null ? null : times.reduce((sum, { ms }) => sum + ms, 0);
-    return { ...counts, gpuMs, hostMs, peakBytes };
+    return { ...counts, gpuMs, hostMs };
   }
 
   #count<T extends object, K extends keyof T>(object: T, method: K, as: keyof Counts): void {

@@ -6,7 +6,9 @@ import { copyCases } from "../bench/copy.ts";
 import { measure } from "../bench/measure.ts";
 import type { PhaseRow } from "../bench/model.ts";
 import { multiplyAddCases } from "../bench/multiply_add.ts";
+import { type ProfileRow, profileModel, profileOf } from "../bench/profile.ts";
 import { type ModelReport, withReports, writeReport } from "../bench/report.ts";
+import { folderSubject } from "../bench/subjects.ts";
 import { Watch } from "../bench/watch.ts";
 import type { GpuRunner } from "../core/gpu_runner.ts";
 import { Recording } from "../core/recording.ts";
@@ -60,6 +62,36 @@ describe.skipIf(gpuMissing)("the bench on a GPU", () => {
     expect(measured.peakBytes).toBe(bytes + 4 * 2 ** 20);
     if (gpu.profile.features.has("timestamps")) expect(measured.gpuMs).toBeGreaterThan(0);
     else expect(measured.gpuMs).toBeNull();
+  });
+});
+
+describe.skipIf(gpuMissing)("the profile of a model", () => {
+  it("has every call of a phase, by kernel and variant", async () => {
+    const gpu = await openTestGpu();
+    const rows: ProfileRow[] = [];
+    try {
+      const watch = new Watch(gpu.device, { eachCall: true });
+      const onRow = (row: ProfileRow) => rows.push(row);
+      await profileModel(folderSubject(), gpu, watch, { dtype: "auto", filter: "vision", onRow });
+    } finally {
+      gpu.dispose();
+    }
+    expect(rows.reduce((calls, row) => calls + row.calls, 0)).toBe(92);
+    expect(rows.reduce((share, row) => share + row.share, 0)).toBeCloseTo(1, 9);
+    expect(rows.map(({ gpuMs }) => gpuMs)).toEqual(rows.map(({ gpuMs }) => gpuMs).sort((a, b) => b - a));
+    expect(rows.find(({ kernel }) => kernel.startsWith("window_attention/"))).toMatchObject({ calls: 6 });
+  });
+
+  it("leaves constants out of names", () => {
+    const rows = profileOf("vision", [
+      { pipeline: "matmul/tile 64 TILE=64 weight:f16 NORM=1", ms: 1 },
+      { pipeline: "matmul/tile 64 TILE=64 weight:f32 NORM=0", ms: 2 },
+      { pipeline: "layer_norm/portable", ms: 9 },
+    ]);
+    expect(rows).toEqual([
+      { phase: "vision", kernel: "layer_norm/portable", calls: 1, gpuMs: 9, share: 0.75 },
+      { phase: "vision", kernel: "matmul/tile 64", calls: 2, gpuMs: 3, share: 0.25 },
+    ]);
   });
 });
 

@@ -81,7 +81,11 @@ describe("times beside ours", () => {
     };
     expect(writeReport(folder, report)).toBe(join(folder, "a-fast-one", "nano.peers.json"));
     const tables = withReports("<!-- bench -->\n<!-- /bench -->\n", folder);
-    expect(tables).toMatch(/\| whole caption +\| slower +\| +50 \| +30 \| +80 \| +2\.50 \| +2 \| +3 \|/);
+    expect(tables).toMatch(/\| phase +\| +ours, ms \| +slower \| +faster \|/);
+    expect(tables).toMatch(
+      /\| whole caption +\| +20 \(10 to 40\) \| +2\.50 \(2 to 3\) \| +0\.500 \(0\.250 to 0\.750\) \|/,
+    );
+    expect(tables).toMatch(/\| load +\| +10 \| +3 \| +0\.500 \|/);
     expect(tables).toContain(
       "- slower: slower 1.0; at most 512 MiB in its process, 2 of ours; the first 7 of its tokens are ours",
     );

@@ -107,16 +107,34 @@ export function compare(outcomes: readonly Outcome[]): Pick<PeersReport, "contes
   return { contestants, rows };
 }
 
-const COLUMNS: readonly Column<PeerRow>[] = [
-  text("phase", 18, ({ phase }) => phase),
-  text("", 23, ({ contestant }) => contestant),
-  figure("ms", ({ ms }) => milliseconds(ms)),
-  figure("fastest", ({ fastest }) => milliseconds(fastest)),
-  figure("slowest", ({ slowest }) => milliseconds(slowest)),
-  figure("of ours", ({ ratio }) => threeDigits(ratio)),
-  figure("least", ({ leastRatio }) => threeDigits(leastRatio)),
-  figure("most", ({ mostRatio }) => threeDigits(mostRatio)),
-];
+/** A line for each phase: what ours took, and how many times as long everyone else. */
+function columnsOf(names: readonly string[]): Column<readonly PeerRow[]>[] {
+  const [ours, ...others] = names;
+  const spread = (middle: string, least: string, most: string) =>
+    least === most ? middle : `${middle} (${least} to ${most})`;
+  const cellOf = (name: string, cell: (row: PeerRow) => string) => (rows: readonly PeerRow[]) =>
+    cell(rows.find(({ contestant }) => contestant === name)!);
+  return [
+    text("phase", 18, ([first]) => first!.phase),
+    wideFigure(
+      `${ours}, ms`,
+      cellOf(ours!, ({ ms, fastest, slowest }) =>
+        spread(milliseconds(ms), milliseconds(fastest), milliseconds(slowest)),
+      ),
+    ),
+    ...others.map((name) =>
+      wideFigure(
+        name,
+        cellOf(name, ({ ratio, leastRatio, mostRatio }) =>
+          spread(threeDigits(ratio), threeDigits(leastRatio), threeDigits(mostRatio)),
+        ),
+      ),
+    ),
+  ];
+}
+
+/** Room for a figure with its spread. */
+const wideFigure = <Row>(title: string, cell: (row: Row) => string) => figure(title.padStart(24), cell);
 
 /** The table with what it needs to be read rightly, as Markdown. */
 export function peersSection({
@@ -131,7 +149,7 @@ export function peersSection({
   rows,
 }: PeersReport): string {
   const { adapter, processors, load, runtime, commit, date } = origin;
-  const head = `**${model}** beside its peers, a greedy caption of ${tokens} tokens, ${rounds === 1 ? "one round" : `${rounds} rounds in turn`}: ${adapter}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${commit}, ${date.slice(0, 10)}. Times as multiples of ours in the same round: above 1, ours is faster. Ours holds the weights in ${dtype}, the others in f32 unless they say so; its first token comes with ${firstTokens - 1} more.`;
+  const head = `**${model}** beside its peers, a greedy caption of ${tokens} tokens, ${rounds === 1 ? "one round" : `${rounds} rounds in turn`}: ${adapter}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${commit}, ${date.slice(0, 10)}. Of the others, times as multiples of ours in the same round: above 1, ours is faster. Ours holds the weights in ${dtype}, the others in f32 unless they say so; its first token comes with ${firstTokens - 1} more.`;
   const memory = contestants.map(({ name, version, peakBytes, peakRatio, sameTokens }, i) => {
     const used = `${name}: ${version}; at most ${mebibytes(peakBytes)} MiB in its process`;
     if (i === 0) return `- ${used}`;
@@ -139,6 +157,15 @@ export function peersSection({
     return `- ${used}, ${threeDigits(peakRatio)} of ours; ${same} of its tokens are ours`;
   });
   const missing = absent.map(({ name, reason }) => `- ${name}: could not take part, ${reason}`);
-  const table = [tableHead(COLUMNS), ...rows.map((row) => tableRow(COLUMNS, row))];
+  const columns = columnsOf(contestants.map(({ name }) => name));
+  const table = [
+    tableHead(columns),
+    ...PHASES.map((phase) =>
+      tableRow(
+        columns,
+        rows.filter((row) => row.phase === phase),
+      ),
+    ),
+  ];
   return `${head}\n\n${table.join("\n")}\n\n${[...memory, ...missing].join("\n")}`;
 }

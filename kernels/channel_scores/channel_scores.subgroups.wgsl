@@ -31,11 +31,11 @@ var<workgroup> keys: array<vec4f, QUADS * 2u * LANES>;
 var<private> scores: array<vec4f, 16>;
 
 // Hands on what was projected; tokens that are not there are asked nothing.
-fn hand_on(channels: vec2u, tokens_left: u32, lane: u32) {
+fn hand_on(sums: ptr<function, Sums>, channels: vec2u, tokens_left: u32, lane: u32) {
   let query_bias = vec2f(bias[channels.x], bias[channels.y]);
   let key_bias = vec2f(bias[params.groups * D + channels.x], bias[params.groups * D + channels.y]);
   for (var quad = 0u; quad < QUADS; quad++) {
-    let four = transpose(mat4x4f(next_sums(), next_sums(), next_sums(), next_sums()));
+    let four = transpose(mat4x4f(next_sums(sums), next_sums(sums), next_sums(sums), next_sums(sums)));
     let there = vec4f(vec4u(0u, 1u, 2u, 3u) + quad * 4u < vec4u(tokens_left));
     let i = quad * 2u * LANES + lane;
     queries[i] = (four[0] + query_bias.x) * there;
@@ -93,20 +93,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let upper_statistics = statistics[at.place % 8u];
     let lower_statistics = statistics[8u + at.place % 8u];
     // Said aloud: not every driver clears a variable again in each turn of a loop.
-    sums = array<vec4f, ROWS>();
+    var sums = Sums();
     for (var k = 0u; k < vectors; k++) {
       read_norm(k, vectors, at);
-      let weights = mat4x4f(
+      let weights = transpose(mat4x4f(
         four_of_weight(query_rows.x + k),
         four_of_weight(query_rows.y + k),
         four_of_weight(key_rows.x + k),
         four_of_weight(key_rows.y + k),
-      );
+      ));
       let upper = normalized_together(normed[upper_row + k], upper_statistics, k);
       let lower = normalized_together(normed[lower_row + k], lower_statistics, k);
-      add_products(upper, lower, weights, true);
+      add_products(&sums, upper, lower, weights, true);
     }
-    hand_on(vec2u(own, other), end - first, lane);
+    hand_on(&sums, vec2u(own, other), end - first, lane);
     add_scores(lane, at);
   }
   let row = (chunk * channel_count + own) * D;

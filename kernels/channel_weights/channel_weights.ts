@@ -1,8 +1,15 @@
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
+import { bySixteenRows } from "../shared/sixteen_rows.ts";
+import { tilesOf } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { channelWeightsTwin } from "./channel_weights.twin.ts";
+
+const includes = [
+  new URL("../shared/grid.wgsl", import.meta.url),
+  new URL("./channel_weights.attention.wgsl", import.meta.url),
+];
 
 /** Rows and columns of a workgroup, as in the shader. */
 const TILE = 64;
@@ -22,9 +29,18 @@ export const channelWeightsKernel = defineKernel({
   constants: { D: "u32" },
   variants: [
     {
+      // All models of the paper have groups of 32 channels.
+      ...bySixteenRows(includes),
+      source: new URL("./channel_weights.subgroups.wgsl", import.meta.url),
+      when: (_, { D }) => D === 32,
+      // With fewer columns, many of its lanes have none.
+      suits: ({ groups }) => groups > 8,
+      groups: ({ groups }, { D }) => linearGroups(tilesOf(groups * D, 16, groups * D, 512)),
+    },
+    {
       label: "portable",
       source: new URL("./channel_weights.wgsl", import.meta.url),
-      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
+      includes,
       groups: ({ groups }, { D }) => linearGroups(ceilDiv(groups * D, TILE) ** 2),
     },
   ],

@@ -68,6 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     workgroupBarrier();
   }
+  var sums: Sums;
   for (var tap = 0u; tap < TAPS; tap++) {
     let upper = source(upper_corner, tap);
     let lower = source(lower_corner, tap);
@@ -75,13 +76,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let lower_statistics = statistics_of_taps[tap * ROWS + 8u + at.place % 8u];
     let starts = (filters + tap) * vectors;
     for (var k = 0u; k < vectors; k++) {
-      let weights = mat4x4f(
+      let weights = transpose(mat4x4f(
         four_of_weight(starts.x + k),
         four_of_weight(starts.y + k),
         four_of_weight(starts.z + k),
         four_of_weight(starts.w + k),
-      );
+      ));
       add_products(
+        &sums,
         four_of_map(upper, upper_statistics, k),
         four_of_map(lower, lower_statistics, k),
         weights,
@@ -90,7 +92,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
   }
   for (var pixel = first_pixel; pixel <= min(first_pixel + ROWS - 1u, last_pixel); pixel++) {
-    let four = next_sums();
+    let four = next_sums(&sums);
     store(pixel, outputs.x, four.x);
     store(pixel, outputs.y, four.y);
     store(pixel, outputs.z, four.z);

@@ -3,7 +3,7 @@ import { defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
-import { OVER_SUBGROUPS } from "../shared/over_lanes.ts";
+import { bySixteenRows } from "../shared/sixteen_rows.ts";
 import { tilesOf, tileVariants } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { conv2dTwin } from "./conv2d.twin.ts";
@@ -35,10 +35,8 @@ export const conv2dKernel = defineKernel({
   variants: [
     {
       // As with matrix products.
-      label: "subgroups",
+      ...bySixteenRows(includes),
       source: new URL("./conv2d.subgroups.wgsl", import.meta.url),
-      includes: [...includes, OVER_SUBGROUPS, new URL("../shared/sixteen_rows.wgsl", import.meta.url)],
-      needs: ["software", "subgroups"],
       groups: ({ out_height, out_width, outputs }) =>
         linearGroups(tilesOf(out_height * out_width, 16, outputs, 128)),
     },

@@ -53,6 +53,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let lower_statistics = statistics[8u + at.place % 8u];
   let starts = min(columns, vec4u(params.N - 1u)) * vectors;
   let are_many = params.M - first_row > FEW;
+  var sums: Sums;
   for (var k = 0u; k < vectors; k++) {
     var upper = x[upper_row + k];
     var lower = vec4f(0.0);
@@ -64,18 +65,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       upper = normalized_together(upper, upper_statistics, k);
       lower = normalized_together(lower, lower_statistics, k);
     }
-    let weights = mat4x4f(
+    let weights = transpose(mat4x4f(
       four_of_weight(starts.x + k),
       four_of_weight(starts.y + k),
       four_of_weight(starts.z + k),
       four_of_weight(starts.w + k),
-    );
-    add_products(upper, lower, weights, are_many);
+    ));
+    add_products(&sums, upper, lower, weights, are_many);
   }
 
   let starts_of_out = vec4u(start_of(columns.x), start_of(columns.y), start_of(columns.z), start_of(columns.w));
   for (var row = first_row; row <= min(first_row + ROWS - 1u, last_row); row++) {
-    let four = next_sums();
+    let four = next_sums(&sums);
     store_from(starts_of_out.x, first_row, row, columns.x, four.x);
     store_from(starts_of_out.y, first_row, row, columns.y, four.y);
     store_from(starts_of_out.z, first_row, row, columns.z, four.z);

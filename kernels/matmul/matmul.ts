@@ -3,7 +3,8 @@ import { defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
-import { OVER_SUBGROUPS, overLanes } from "../shared/over_lanes.ts";
+import { overLanes } from "../shared/over_lanes.ts";
+import { bySixteenRows, NORM_OF_SUBGROUPS } from "../shared/sixteen_rows.ts";
 import { ENOUGH_WORKGROUPS, tilesOf, tileVariants } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { matmulTwin, NORM } from "./matmul.twin.ts";
@@ -66,10 +67,8 @@ export const matmulKernel = defineKernel({
       // Where workgroup memory costs as much as any other: on lavapipe twice as fast as tiles, or as rows for the
       // one to three of decoding. One size of groups serves both; 16 lanes would be 5 to 10 % faster with many rows,
       // and as much slower with few.
-      label: "subgroups",
+      ...bySixteenRows([...includes, NORM_OF_SUBGROUPS]),
       source: new URL("./matmul.subgroups.wgsl", import.meta.url),
-      includes: [...includes, OVER_SUBGROUPS, new URL("../shared/sixteen_rows.wgsl", import.meta.url)],
-      needs: ["software", "subgroups"],
       groups: ({ M, N }) => linearGroups(tilesOf(M, 16, N, 128)),
     },
     ...byRows(8, ({ M, N }) => M <= FEW_ROWS && tilesOf(M, 4, N, 8) >= ENOUGH_WORKGROUPS),

@@ -6,55 +6,54 @@ const ROWS = 16u;
 const FEW = 4u;
 
 // Of every row, by column.
-var<private> sums: array<vec4f, ROWS>;
+alias Sums = array<vec4f, ROWS>;
 
-// Adds four products to every sum, of what the lanes have of their upper and lower row and of their four columns.
-fn add_products(upper: vec4f, lower: vec4f, columns: mat4x4f, are_many: bool) {
-  let turned = transpose(columns);
-  sums[0] += turned * subgroupBroadcast(upper, 0u);
-  sums[1] += turned * subgroupBroadcast(upper, 1u);
-  sums[2] += turned * subgroupBroadcast(upper, 2u);
-  sums[3] += turned * subgroupBroadcast(upper, 3u);
+// Adds four products to every sum, of what the lanes have of their upper and lower row, and of four by four factors:
+// for each product, those of the lane's columns.
+fn add_products(sums: ptr<function, Sums>, upper: vec4f, lower: vec4f, factors: mat4x4f, are_many: bool) {
+  sums[0] += factors * subgroupBroadcast(upper, 0u);
+  sums[1] += factors * subgroupBroadcast(upper, 1u);
+  sums[2] += factors * subgroupBroadcast(upper, 2u);
+  sums[3] += factors * subgroupBroadcast(upper, 3u);
   if (are_many) {
-    sums[4] += turned * subgroupBroadcast(upper, 4u);
-    sums[5] += turned * subgroupBroadcast(upper, 5u);
-    sums[6] += turned * subgroupBroadcast(upper, 6u);
-    sums[7] += turned * subgroupBroadcast(upper, 7u);
-    sums[8] += turned * subgroupBroadcast(lower, 0u);
-    sums[9] += turned * subgroupBroadcast(lower, 1u);
-    sums[10] += turned * subgroupBroadcast(lower, 2u);
-    sums[11] += turned * subgroupBroadcast(lower, 3u);
-    sums[12] += turned * subgroupBroadcast(lower, 4u);
-    sums[13] += turned * subgroupBroadcast(lower, 5u);
-    sums[14] += turned * subgroupBroadcast(lower, 6u);
-    sums[15] += turned * subgroupBroadcast(lower, 7u);
+    sums[4] += factors * subgroupBroadcast(upper, 4u);
+    sums[5] += factors * subgroupBroadcast(upper, 5u);
+    sums[6] += factors * subgroupBroadcast(upper, 6u);
+    sums[7] += factors * subgroupBroadcast(upper, 7u);
+    sums[8] += factors * subgroupBroadcast(lower, 0u);
+    sums[9] += factors * subgroupBroadcast(lower, 1u);
+    sums[10] += factors * subgroupBroadcast(lower, 2u);
+    sums[11] += factors * subgroupBroadcast(lower, 3u);
+    sums[12] += factors * subgroupBroadcast(lower, 4u);
+    sums[13] += factors * subgroupBroadcast(lower, 5u);
+    sums[14] += factors * subgroupBroadcast(lower, 6u);
+    sums[15] += factors * subgroupBroadcast(lower, 7u);
   }
 }
 
-// What a norm multiplies with and adds, of eight vectors: since every lane needs the same one, each reads another, and
-// tells it to the others.
-var<private> own_norm_weight: vec4f;
-var<private> own_norm_bias: vec4f;
-
-// Has to be called for each vector, one after the other.
-fn read_norm(vector: u32, vectors: u32, at: Lane) {
-  if (vector % 8u == 0u) {
-    let own = min(vector + at.place % 8u, vectors - 1u);
-    own_norm_weight = norm_weight[own];
-    own_norm_bias = norm_bias[own];
-  }
-}
-
-// The same as normalized(), by what was read.
-fn normalized_together(four: vec4f, of_row: vec2f, vector: u32) -> vec4f {
-  let scale = subgroupShuffle(own_norm_weight, vector % 8u);
-  let shift = subgroupShuffle(own_norm_bias, vector % 8u);
-  return standardized(four, of_row) * scale + shift;
+// Multiplies every row by what the lanes have for their upper and lower row.
+fn scale_rows(sums: ptr<function, Sums>, upper: f32, lower: f32) {
+  sums[0] *= subgroupBroadcast(upper, 0u);
+  sums[1] *= subgroupBroadcast(upper, 1u);
+  sums[2] *= subgroupBroadcast(upper, 2u);
+  sums[3] *= subgroupBroadcast(upper, 3u);
+  sums[4] *= subgroupBroadcast(upper, 4u);
+  sums[5] *= subgroupBroadcast(upper, 5u);
+  sums[6] *= subgroupBroadcast(upper, 6u);
+  sums[7] *= subgroupBroadcast(upper, 7u);
+  sums[8] *= subgroupBroadcast(lower, 0u);
+  sums[9] *= subgroupBroadcast(lower, 1u);
+  sums[10] *= subgroupBroadcast(lower, 2u);
+  sums[11] *= subgroupBroadcast(lower, 3u);
+  sums[12] *= subgroupBroadcast(lower, 4u);
+  sums[13] *= subgroupBroadcast(lower, 5u);
+  sums[14] *= subgroupBroadcast(lower, 6u);
+  sums[15] *= subgroupBroadcast(lower, 7u);
 }
 
 // The sums of the first row; those of the others move up. Without an index that varies, all stay in registers, and
 // compilers that do not unroll this are quick about it.
-fn next_sums() -> vec4f {
+fn next_sums(sums: ptr<function, Sums>) -> vec4f {
   let first = sums[0];
   for (var i = 1u; i < ROWS; i++) {
     sums[i - 1u] = sums[i];

@@ -2,7 +2,23 @@ import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, type Tensor } from "../../core/tensor.ts";
+import { bySixteenQueries } from "../shared/sixteen_rows.ts";
 import { windowAttentionTwin } from "./window_attention.twin.ts";
+
+const includes = [
+  new URL("../shared/grid.wgsl", import.meta.url),
+  new URL("./window_attention.map.wgsl", import.meta.url),
+];
+
+interface Size {
+  readonly height: number;
+  readonly width: number;
+  readonly heads: number;
+}
+
+/** Of all windows. */
+const headsOf = ({ height, width, heads }: Size, window: number) =>
+  ceilDiv(height, window) * ceilDiv(width, window) * heads;
 
 export const windowAttentionKernel = defineKernel({
   name: "window_attention",
@@ -11,11 +27,15 @@ export const windowAttentionKernel = defineKernel({
   constants: { D: "u32", WINDOW: "u32" },
   variants: [
     {
+      ...bySixteenQueries(includes),
+      source: new URL("./window_attention.subgroups.wgsl", import.meta.url),
+      groups: (params, { WINDOW }) => linearGroups(headsOf(params, WINDOW) * ceilDiv(WINDOW ** 2, 16)),
+    },
+    {
       label: "portable",
       source: new URL("./window_attention.wgsl", import.meta.url),
-      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
-      groups: ({ height, width, heads }, { WINDOW }) =>
-        linearGroups(ceilDiv(height, WINDOW) * ceilDiv(width, WINDOW) * heads),
+      includes,
+      groups: (params, { WINDOW }) => linearGroups(headsOf(params, WINDOW)),
     },
   ],
   twin: windowAttentionTwin,

@@ -20,10 +20,8 @@ override WINDOW: u32 = 1;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-override TOKENS: u32 = WINDOW * WINDOW;
 override BLOCKS: u32 = (TOKENS + 3u) / 4u;
 const MAX_QUADS = 16u;
-override QUADS: u32 = D / 4u;
 // At most 6 KiB each.
 override TILE: u32 = 96u / QUADS;
 var<workgroup> keys: array<mat4x4f, TILE * QUADS>;
@@ -31,30 +29,15 @@ var<workgroup> values: array<mat4x4f, TILE * QUADS>;
 
 const LOWEST = -3.0e38;
 
-// Channels 4 * quad, ... of head `head` of q (part 0), k (1) or v (2) at a position.
-fn four_channels(position: vec2u, part: u32, head: u32, quad: u32) -> vec4f {
-  let place = (part * params.heads + head) * QUADS + quad;
-  if (position.x < params.width && position.y < params.height) {
-    return qkv[(position.y * params.width + position.x) * 3u * params.heads * QUADS + place];
-  }
-  return qkv_bias[place];
-}
-
-fn position_in_window(token: u32) -> vec2u {
-  return vec2u(token % WINDOW, token / WINDOW);
-}
-
 @compute @workgroup_size(TOKENS)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let windows_per_row = (params.width + WINDOW - 1u) / WINDOW;
   let number = linear_workgroup(group, groups);
   let head = number % params.heads;
-  let window = number / params.heads;
-  let corner = vec2u(window % windows_per_row, window / windows_per_row) * WINDOW;
+  let corner = corner_of(number / params.heads);
   if (corner.y >= params.height) {
     return;
   }
@@ -63,7 +46,7 @@ fn main(
   var query: array<vec4f, MAX_QUADS>;
   var sum: array<vec4f, MAX_QUADS>;
   for (var quad = 0u; quad < QUADS; quad++) {
-    query[quad] = inverseSqrt(f32(D)) * four_channels(position, 0u, head, quad);
+    query[quad] = inverseSqrt(f32(D)) * four_of_map(position, 0u, head, quad);
   }
   var highest = LOWEST;
   var total = 0.0;
@@ -75,8 +58,8 @@ fn main(
       var value: mat4x4f;
       for (var j = 0u; j < 4u; j++) {
         let source = corner + position_in_window((tile + i / QUADS) * 4u + j);
-        key[j] = four_channels(source, 1u, head, i % QUADS);
-        value[j] = four_channels(source, 2u, head, i % QUADS);
+        key[j] = four_of_map(source, 1u, head, i % QUADS);
+        value[j] = four_of_map(source, 2u, head, i % QUADS);
       }
       keys[i] = key;
       values[i] = value;
@@ -103,10 +86,10 @@ fn main(
     workgroupBarrier();
   }
 
-  if (position.x >= params.width || position.y >= params.height) {
+  if (!is_on_map(position)) {
     return;
   }
-  let row = ((position.y * params.width + position.x) * params.heads + head) * QUADS;
+  let row = row_of_out(position, head);
   for (var quad = 0u; quad < QUADS; quad++) {
     out[row + quad] = sum[quad] / total;
   }

@@ -1,0 +1,23 @@
+import { OVER_SUBGROUPS } from "./over_lanes.ts";
+
+const include = (name: string) => new URL(`./${name}.wgsl`, import.meta.url);
+
+/** Norms that ride on such products, beside the file of their statistics. */
+export const NORM_OF_SUBGROUPS = include("norm_of_subgroups");
+
+/**
+ * The rest of a variant for software devices, where workgroup memory costs as much as any other: a lane adds up 16 rows
+ * by four columns. On lavapipe twice as fast as tiles.
+ */
+export const bySixteenRows = (includes: readonly URL[]) => ({
+  label: "subgroups",
+  includes: [...includes, OVER_SUBGROUPS, include("sixteen_rows")],
+  needs: ["software", "subgroups"] as const,
+});
+
+/** The same for attention, of heads that are as wide as subgroups of eight can share evenly. */
+export const bySixteenQueries = (includes: readonly URL[]) => ({
+  ...bySixteenRows(includes),
+  includes: [...includes, OVER_SUBGROUPS, include("sixteen_rows"), include("sixteen_queries")],
+  when: (_: unknown, { D }: { readonly D: number }) => D % 32 === 0,
+});
