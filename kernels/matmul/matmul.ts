@@ -64,9 +64,7 @@ export const matmulKernel = defineKernel({
   // By device and shape, what is good where nothing was tuned.
   variants: [
     {
-      // Where workgroup memory costs as much as any other: on lavapipe twice as fast as tiles, or as rows for the
-      // one to three of decoding. One size of groups serves both; 16 lanes would be 5 to 10 % faster with many rows,
-      // and as much slower with few.
+      // Many rows, and the few of decoding as well.
       ...bySixteenRows([...includes, NORM_OF_SUBGROUPS]),
       source: new URL("./matmul.subgroups.wgsl", import.meta.url),
       groups: ({ M, N }) => linearGroups(tilesOf(M, 16, N, 128)),
