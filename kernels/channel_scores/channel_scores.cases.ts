@@ -6,6 +6,7 @@ export default kernelCases(channelScoresKernel, {
     { name: "stage 1 of base, a quarter", N: 9216, G: 4, D: 32 },
     { name: "stage 3 of base, a quarter", N: 576, G: 16, D: 32 },
     { name: "stage 4 of large, a row", N: 24, G: 64, D: 32 },
+    { name: "a group without a neighbour, ragged", N: 290, G: 3, D: 32 },
     { name: "ragged", N: 290, G: 3, D: 20 },
     { name: "narrow groups", N: 70, G: 9, D: 4 },
     { name: "one token, one group", N: 1, G: 1, D: 4 },

@@ -5,6 +5,7 @@ export default kernelCases(channelWeightsKernel, {
   cases: [
     { name: "stage 1 of base", chunks: 64, G: 4, D: 32 },
     { name: "stage 3 of base", chunks: 16, G: 16, D: 32 },
+    { name: "a group more than workgroups are wide", chunks: 2, G: 17, D: 32 },
     { name: "ragged", chunks: 7, G: 5, D: 20 },
     { name: "narrow groups", chunks: 3, G: 9, D: 4 },
     { name: "one chunk, one group", chunks: 1, G: 1, D: 4 },

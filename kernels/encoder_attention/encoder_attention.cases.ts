@@ -6,6 +6,7 @@ export default kernelCases(encoderAttentionKernel, {
     { name: "base", S: 587, H: 12, D: 64 },
     { name: "two heads of large", S: 600, H: 2, D: 64 },
     { name: "widest heads", S: 20, H: 1, D: 128 },
+    { name: "a token more than blocks of keys are long", S: 129, H: 3, D: 32 },
     { name: "ragged", S: 67, H: 3, D: 20 },
     { name: "one token", S: 1, H: 1, D: 8 },
   ],

@@ -7,8 +7,8 @@ export const NORM_OF_SUBGROUPS = include("norm_of_subgroups");
 
 /**
  * The rest of a variant for software devices: a lane adds up 16 rows by four columns. Workgroup memory costs as much as
- * any other there, and every element that is read a dozen instructions: on lavapipe products are three times as fast
- * as by tiles. Twice as many rows or half as many columns were no faster.
+ * any other there, and every element that is read a dozen instructions: on lavapipe products are three to four times
+ * as fast as by tiles. Twice as many rows or half as many columns were no faster.
  */
 export const bySixteenRows = (includes: readonly URL[]) => ({
   label: "subgroups",

@@ -7,6 +7,7 @@ export default kernelCases(windowAttentionKernel, {
     { name: "stage 3 of base", height: 48, width: 48, heads: 16, D: 32, window: 12 },
     { name: "stage 4 of large", height: 24, width: 24, heads: 64, D: 32, window: 12 },
     { name: "padded right and below", height: 14, width: 28, heads: 2, D: 32, window: 12 },
+    { name: "odd window", height: 8, width: 15, heads: 3, D: 32, window: 7 },
     { name: "ragged head, odd window", height: 8, width: 15, heads: 3, D: 36, window: 7 },
     { name: "widest head and window", height: 16, width: 17, heads: 1, D: 64, window: 16 },
     { name: "one token, mostly padding", height: 1, width: 1, heads: 2, D: 4, window: 3 },
