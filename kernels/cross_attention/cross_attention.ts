@@ -1,11 +1,25 @@
 import { Florence2Error } from "../../core/errors.ts";
-import { defineKernel, linearGroups, read, readU32, write } from "../../core/kernel.ts";
+import { ceilDiv, defineKernel, linearGroups, read, readU32, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
 import { OVER_LANES } from "../shared/over_lanes.ts";
+import { bySixteenQueries, NORM_OF_SUBGROUPS } from "../shared/sixteen_rows.ts";
 import { weights } from "../shared/weights.ts";
 import { crossAttentionTwin } from "./cross_attention.twin.ts";
+
+const includes = [
+  new URL("../shared/grid.wgsl", import.meta.url),
+  new URL("../shared/row_statistics.wgsl", import.meta.url),
+];
+
+const byLanes = (lanes: number) => ({
+  label: "portable",
+  source: new URL("./cross_attention.wgsl", import.meta.url),
+  includes: [...includes, new URL("../shared/query_attention.wgsl", import.meta.url), OVER_LANES],
+  tile: { LANES: lanes },
+  groups: ({ rows }: { readonly rows: number }, { H }: { readonly H: number }) => linearGroups(rows * H),
+});
 
 export const crossAttentionKernel = defineKernel({
   name: "cross_attention",
@@ -20,27 +34,24 @@ export const crossAttentionKernel = defineKernel({
     out: write,
   },
   params: { rows: "u32", rowsPerPicture: "u32", source: "u32" },
-  constants: { D: "u32", H: "u32", LANES: "u32" },
+  constants: { D: "u32", H: "u32" },
   variants: [
     {
-      label: "portable",
-      source: new URL("./cross_attention.wgsl", import.meta.url),
-      includes: [
-        new URL("../shared/grid.wgsl", import.meta.url),
-        new URL("../shared/row_statistics.wgsl", import.meta.url),
-        new URL("../shared/query_attention.wgsl", import.meta.url),
-        OVER_LANES,
-      ],
-      groups: ({ rows }, { H }) => linearGroups(rows * H),
+      // Statistics of a layer norm need a lane for each of 16 rows.
+      ...bySixteenQueries([...includes, NORM_OF_SUBGROUPS], 64),
+      source: new URL("./cross_attention.subgroups.wgsl", import.meta.url),
+      groups: ({ rows, rowsPerPicture }, { H }) =>
+        linearGroups((rows / rowsPerPicture) * H * ceilDiv(rowsPerPicture, 16)),
     },
+    // Rows of few columns are not worth more lanes.
+    { ...byLanes(64), label: "narrow", when: (_, { D, H }) => D * H <= 256 },
+    byLanes(256),
   ],
   twin: crossAttentionTwin,
 });
 
 /** Each vector of four of a head has a lane of its own. */
 const MAX_HEAD_WIDTH = 1024;
-/** Rows of so few columns are not worth more lanes than these. */
-const [NARROW, NARROW_LANES, LANES] = [256, 64, 256];
 
 /**
  * softmax(q·kᵀ / √D)·v of decoder rows over what the encoder made of their picture and prompt, from the
@@ -95,7 +106,7 @@ export function crossAttention(
       out,
     },
     { rows: R, rowsPerPicture: R / P, source: S },
-    { D, H: heads, LANES: d <= NARROW ? NARROW_LANES : LANES },
+    { D, H: heads },
   );
   return out;
 }

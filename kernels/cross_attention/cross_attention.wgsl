@@ -12,7 +12,6 @@ struct Params {
 
 override D: u32 = 4;
 override H: u32 = 1;
-override LANES: u32 = 64;
 
 @group(0) @binding(0) var<storage, read> normed: array<vec4f>;
 @group(0) @binding(1) var<storage, read> norm_weight: array<vec4f>;

@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     return;
   }
   head = number / tiles;
-  var sums = attend(first_query, params.tokens, at);
+  var sums = attend(first_query, params.tokens, params.tokens, at);
   for (var query = first_query; query < min(first_query + ROWS, params.tokens); query++) {
     out[(query * H + head) * LANES + lane_of(at)] = next_sums(&sums);
   }

@@ -4,7 +4,7 @@
 // 4l..4l+3 of all queries.
 //
 // The kernel that includes this says where they are: four_channels(token, part, quad) gives channels 4 * quad, ... of
-// a token's query (part 0), key (1) or value (2).
+// a query (part 0), key (1) or value (2).
 
 override LANES: u32 = D / 4u;
 // Of a query with keys l, l + LANES, ... by query and l.
@@ -38,22 +38,22 @@ fn four_weights(query: ptr<function, Softmax>, row: u32, i: u32) -> vec4f {
   return weights;
 }
 
-// Attention of the queries from first_query on, of the lane's four channels, by query.
-fn attend(first_query: u32, tokens: u32, at: Lane) -> Sums {
+// Attention of the queries from `first_query` on, of the lane's four channels, by query.
+fn attend(first_query: u32, query_count: u32, key_count: u32, at: Lane) -> Sums {
   let lane = lane_of(at);
-  let last = tokens - 1u;
+  let rows = min(ROWS, query_count - first_query);
+  let are_many = rows > FEW;
   let upper_row = at.place % 8u;
   let lower_row = 8u + upper_row;
-  let upper_query = min(first_query + upper_row, last);
-  let lower_query = min(first_query + lower_row, last);
-  let rows = min(ROWS, tokens - first_query);
+  let upper_query = min(first_query + upper_row, query_count - 1u);
+  let lower_query = min(first_query + lower_row, query_count - 1u);
   let scale = inverseSqrt(f32(D));
   let stride = LANES * vec4u(0u, 1u, 2u, 3u);
   var upper = Softmax(NOTHING, 0.0);
   var lower = Softmax(NOTHING, 0.0);
   var sums: Sums;
-  for (var first = 0u; first < tokens; first += 4u * LANES) {
-    let own = min(first + lane + stride, vec4u(last));
+  for (var first = 0u; first < key_count; first += 4u * LANES) {
+    let own = min(first + lane + stride, vec4u(key_count - 1u));
     var products = Sums();
     for (var quad = 0u; quad < LANES; quad++) {
       let keys = transpose(mat4x4f(
@@ -64,9 +64,9 @@ fn attend(first_query: u32, tokens: u32, at: Lane) -> Sums {
       ));
       let upper_four = scale * four_channels(upper_query, 0u, quad);
       let lower_four = scale * four_channels(lower_query, 0u, quad);
-      add_products(&products, upper_four, lower_four, keys, true);
+      add_products(&products, upper_four, lower_four, keys, are_many);
     }
-    let there = first + lane + stride < vec4u(tokens);
+    let there = first + lane + stride < vec4u(key_count);
     for (var row = 0u; row < rows; row++) {
       scores[row * LANES + lane] = select(vec4f(NOTHING), next_sums(&products), there);
     }
@@ -76,7 +76,7 @@ fn attend(first_query: u32, tokens: u32, at: Lane) -> Sums {
     let lower_correction = follow(&lower, lower_row);
     scale_rows(&sums, upper_correction, lower_correction);
     for (var i = 0u; i < LANES; i++) {
-      let key = min(first + i + stride, vec4u(last));
+      let key = min(first + i + stride, vec4u(key_count - 1u));
       let values = mat4x4f(
         four_channels(key.x, 2u, lane),
         four_channels(key.y, 2u, lane),
@@ -85,7 +85,7 @@ fn attend(first_query: u32, tokens: u32, at: Lane) -> Sums {
       );
       let upper_weights = four_weights(&upper, upper_row, i);
       let lower_weights = four_weights(&lower, lower_row, i);
-      add_products(&sums, upper_weights, lower_weights, values, true);
+      add_products(&sums, upper_weights, lower_weights, values, are_many);
     }
     workgroupBarrier();
   }

@@ -16,9 +16,8 @@ export const bySixteenRows = (includes: readonly URL[]) => ({
   needs: ["software", "subgroups"] as const,
 });
 
-/** The same for attention, of heads that are as wide as subgroups of eight can share evenly. */
-export const bySixteenQueries = (includes: readonly URL[]) => ({
-  ...bySixteenRows(includes),
-  includes: [...includes, OVER_SUBGROUPS, include("sixteen_rows"), include("sixteen_queries")],
-  when: (_: unknown, { D }: { readonly D: number }) => D % 32 === 0,
+/** The same for attention, of heads that so many channels divide evenly, at least as many as subgroups of eight share. */
+export const bySixteenQueries = (includes: readonly URL[], channels = 32) => ({
+  ...bySixteenRows([...includes, include("sixteen_queries")]),
+  when: (_: unknown, { D }: { readonly D: number }) => D % channels === 0,
 });

@@ -36,7 +36,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   corner = begin;
   head = number / tiles % params.heads;
-  var sums = attend(first_query, TOKENS, at);
+  var sums = attend(first_query, TOKENS, TOKENS, at);
   for (var query = first_query; query < min(first_query + ROWS, TOKENS); query++) {
     let position = corner + position_in_window(query);
     let four = next_sums(&sums);
