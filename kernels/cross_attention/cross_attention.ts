@@ -37,9 +37,10 @@ export const crossAttentionKernel = defineKernel({
   constants: { D: "u32", H: "u32" },
   variants: [
     {
-      // Statistics of a layer norm need a lane for each of 16 rows.
-      ...bySixteenQueries([...includes, NORM_OF_SUBGROUPS], 64),
+      ...bySixteenQueries([...includes, NORM_OF_SUBGROUPS]),
       source: new URL("./cross_attention.subgroups.wgsl", import.meta.url),
+      // As all models of the paper have them: a lane for the statistics of each row, and room for queries and scores.
+      when: (_, { D }) => D === 64,
       groups: ({ rows, rowsPerPicture }, { H }) =>
         linearGroups((rows / rowsPerPicture) * H * ceilDiv(rowsPerPicture, 16)),
     },

@@ -16,8 +16,8 @@ export const bySixteenRows = (includes: readonly URL[]) => ({
   needs: ["software", "subgroups"] as const,
 });
 
-/** The same for attention, of heads that so many channels divide evenly, at least as many as subgroups of eight share. */
-export const bySixteenQueries = (includes: readonly URL[], channels = 32) => ({
+/** The same for attention, of heads that subgroups of eight share evenly, and workgroup memory has room for. */
+export const bySixteenQueries = (includes: readonly URL[]) => ({
   ...bySixteenRows([...includes, include("sixteen_queries")]),
-  when: (_: unknown, { D }: { readonly D: number }) => D % channels === 0,
+  when: (_: unknown, { D }: { readonly D: number }) => D % 32 === 0 && D <= 128,
 });
