@@ -83,8 +83,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let own = first_group * D + lane;
   // Without a second group, the first is there twice.
   let other = min(first_group + 1u, params.groups - 1u) * D + lane;
-  let query_rows = vec2u(own, other) * vectors;
-  let key_rows = query_rows + channel_count * vectors;
+  let channels = vec2u(own, other);
+  // Of the weights of queries and keys.
+  let starts = vec4u(channels, channel_count + channels) * vectors;
 
   for (var first = begin; first < end; first += ROWS) {
     find_statistics(first, params.tokens - 1u, vectors, LANES / ROWS, at);
@@ -96,17 +97,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var sums = Sums();
     for (var k = 0u; k < vectors; k++) {
       read_norm(k, vectors, at);
-      let weights = transpose(mat4x4f(
-        four_of_weight(query_rows.x + k),
-        four_of_weight(query_rows.y + k),
-        four_of_weight(key_rows.x + k),
-        four_of_weight(key_rows.y + k),
-      ));
       let upper = normalized_together(normed[upper_row + k], upper_statistics, k);
       let lower = normalized_together(normed[lower_row + k], lower_statistics, k);
-      add_products(&sums, upper, lower, weights, true);
+      add_products(&sums, upper, lower, weights_of_columns(starts, k), true);
     }
-    hand_on(&sums, vec2u(own, other), end - first, lane);
+    hand_on(&sums, channels, end - first, lane);
     add_scores(lane, at);
   }
   let row = (chunk * channel_count + own) * D;

@@ -3,7 +3,7 @@ import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/ker
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
-import { bySixteenRows, NORM_OF_SUBGROUPS } from "../shared/sixteen_rows.ts";
+import { bySixteenRows, NORM_OF_SUBGROUPS, WEIGHTS_OF_COLUMNS } from "../shared/sixteen_rows.ts";
 import { tileByLanes, tileByMatrices } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { channelScoresTwin } from "./channel_scores.twin.ts";
@@ -52,7 +52,7 @@ export const channelScoresKernel = defineKernel({
   variants: [
     {
       // As with matrix products. All models of the paper have groups of 32 channels.
-      ...bySixteenRows([...includes, NORM_OF_SUBGROUPS]),
+      ...bySixteenRows([...includes, NORM_OF_SUBGROUPS, WEIGHTS_OF_COLUMNS]),
       source: new URL("./channel_scores.subgroups.wgsl", import.meta.url),
       when: (_, { D }) => D === MAX_GROUP_WIDTH,
       groups: workgroupsOf(2 * MAX_GROUP_WIDTH),

@@ -1,7 +1,7 @@
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
-import { bySixteenRows } from "../shared/sixteen_rows.ts";
+import { bySixteenRows, SIXTEEN_ROWS } from "../shared/sixteen_rows.ts";
 import { tilesOf } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { channelWeightsTwin } from "./channel_weights.twin.ts";
@@ -35,7 +35,7 @@ export const channelWeightsKernel = defineKernel({
       when: (_, { D }) => D === 32,
       // With fewer columns, many of its lanes have none.
       suits: ({ groups }) => groups > 8,
-      groups: ({ groups }, { D }) => linearGroups(tilesOf(groups * D, 16, groups * D, 512)),
+      groups: ({ groups }, { D }) => linearGroups(tilesOf(groups * D, SIXTEEN_ROWS, groups * D, 512)),
     },
     {
       label: "portable",

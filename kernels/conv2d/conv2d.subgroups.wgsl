@@ -76,17 +76,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let lower_statistics = statistics_of_taps[tap * ROWS + 8u + at.place % 8u];
     let starts = (filters + tap) * vectors;
     for (var k = 0u; k < vectors; k++) {
-      let weights = transpose(mat4x4f(
-        four_of_weight(starts.x + k),
-        four_of_weight(starts.y + k),
-        four_of_weight(starts.z + k),
-        four_of_weight(starts.w + k),
-      ));
       add_products(
         &sums,
         four_of_map(upper, upper_statistics, k),
         four_of_map(lower, lower_statistics, k),
-        weights,
+        weights_of_columns(starts, k),
         are_many,
       );
     }

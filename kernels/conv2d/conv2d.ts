@@ -3,7 +3,7 @@ import { defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
-import { bySixteenRows } from "../shared/sixteen_rows.ts";
+import { bySixteenRows, SIXTEEN_ROWS, WEIGHTS_OF_COLUMNS } from "../shared/sixteen_rows.ts";
 import { tilesOf, tileVariants } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { conv2dTwin } from "./conv2d.twin.ts";
@@ -35,10 +35,10 @@ export const conv2dKernel = defineKernel({
   variants: [
     {
       // As with matrix products.
-      ...bySixteenRows(includes),
+      ...bySixteenRows([...includes, WEIGHTS_OF_COLUMNS]),
       source: new URL("./conv2d.subgroups.wgsl", import.meta.url),
       groups: ({ out_height, out_width, outputs }) =>
-        linearGroups(tilesOf(out_height * out_width, 16, outputs, 128)),
+        linearGroups(tilesOf(out_height * out_width, SIXTEEN_ROWS, outputs, 128)),
     },
     ...tileVariants({
       source: new URL("./conv2d.tile.wgsl", import.meta.url),

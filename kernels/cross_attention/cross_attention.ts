@@ -4,7 +4,7 @@ import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
 import { OVER_LANES } from "../shared/over_lanes.ts";
-import { bySixteenQueries, NORM_OF_SUBGROUPS } from "../shared/sixteen_rows.ts";
+import { bySixteenQueries, NORM_OF_SUBGROUPS, SIXTEEN_ROWS } from "../shared/sixteen_rows.ts";
 import { weights } from "../shared/weights.ts";
 import { crossAttentionTwin } from "./cross_attention.twin.ts";
 
@@ -42,7 +42,7 @@ export const crossAttentionKernel = defineKernel({
       // As all models of the paper have them: a lane for the statistics of each row, and room for queries and scores.
       when: (_, { D }) => D === 64,
       groups: ({ rows, rowsPerPicture }, { H }) =>
-        linearGroups((rows / rowsPerPicture) * H * ceilDiv(rowsPerPicture, 16)),
+        linearGroups((rows / rowsPerPicture) * H * ceilDiv(rowsPerPicture, SIXTEEN_ROWS)),
     },
     // Rows of few columns are not worth more lanes.
     { ...byLanes(64), label: "narrow", when: (_, { D, H }) => D * H <= 256 },

@@ -2,7 +2,7 @@ import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, rowsOf, type Tensor } from "../../core/tensor.ts";
-import { bySixteenQueries } from "../shared/sixteen_rows.ts";
+import { bySixteenQueries, SIXTEEN_ROWS } from "../shared/sixteen_rows.ts";
 import { encoderAttentionTwin } from "./encoder_attention.twin.ts";
 
 const includes = [new URL("../shared/grid.wgsl", import.meta.url)];
@@ -20,7 +20,7 @@ export const encoderAttentionKernel = defineKernel({
     {
       ...bySixteenQueries(includes),
       source: new URL("./encoder_attention.subgroups.wgsl", import.meta.url),
-      groups: ({ tokens }, { H }) => linearGroups(ceilDiv(tokens, 16) * H),
+      groups: ({ tokens }, { H }) => linearGroups(ceilDiv(tokens, SIXTEEN_ROWS) * H),
     },
     {
       label: "portable",

@@ -65,13 +65,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       upper = normalized_together(upper, upper_statistics, k);
       lower = normalized_together(lower, lower_statistics, k);
     }
-    let weights = transpose(mat4x4f(
-      four_of_weight(starts.x + k),
-      four_of_weight(starts.y + k),
-      four_of_weight(starts.z + k),
-      four_of_weight(starts.w + k),
-    ));
-    add_products(&sums, upper, lower, weights, are_many);
+    add_products(&sums, upper, lower, weights_of_columns(starts, k), are_many);
   }
 
   let starts_of_out = vec4u(start_of(columns.x), start_of(columns.y), start_of(columns.z), start_of(columns.w));

@@ -4,7 +4,12 @@ import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
 import { overLanes } from "../shared/over_lanes.ts";
-import { bySixteenRows, NORM_OF_SUBGROUPS } from "../shared/sixteen_rows.ts";
+import {
+  bySixteenRows,
+  NORM_OF_SUBGROUPS,
+  SIXTEEN_ROWS,
+  WEIGHTS_OF_COLUMNS,
+} from "../shared/sixteen_rows.ts";
 import { ENOUGH_WORKGROUPS, tilesOf, tileVariants } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { matmulTwin, NORM } from "./matmul.twin.ts";
@@ -65,9 +70,9 @@ export const matmulKernel = defineKernel({
   variants: [
     {
       // Many rows, and the few of decoding as well.
-      ...bySixteenRows([...includes, NORM_OF_SUBGROUPS]),
+      ...bySixteenRows([...includes, NORM_OF_SUBGROUPS, WEIGHTS_OF_COLUMNS]),
       source: new URL("./matmul.subgroups.wgsl", import.meta.url),
-      groups: ({ M, N }) => linearGroups(tilesOf(M, 16, N, 128)),
+      groups: ({ M, N }) => linearGroups(tilesOf(M, SIXTEEN_ROWS, N, 128)),
     },
     ...byRows(8, ({ M, N }) => M <= FEW_ROWS && tilesOf(M, 4, N, 8) >= ENOUGH_WORKGROUPS),
     ...byRows(4, ({ M }) => M <= FEW_ROWS),

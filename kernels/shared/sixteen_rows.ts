@@ -2,6 +2,11 @@ import { OVER_SUBGROUPS } from "./over_lanes.ts";
 
 const include = (name: string) => new URL(`./${name}.wgsl`, import.meta.url);
 
+/** Of a workgroup, as in the shader. */
+export const SIXTEEN_ROWS = 16;
+
+/** Weights that are read for such products. */
+export const WEIGHTS_OF_COLUMNS = include("weights_of_columns");
 /** Norms that ride on such products, beside the file of their statistics. */
 export const NORM_OF_SUBGROUPS = include("norm_of_subgroups");
 

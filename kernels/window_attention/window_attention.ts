@@ -2,7 +2,7 @@ import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, type Tensor } from "../../core/tensor.ts";
-import { bySixteenQueries } from "../shared/sixteen_rows.ts";
+import { bySixteenQueries, SIXTEEN_ROWS } from "../shared/sixteen_rows.ts";
 import { windowAttentionTwin } from "./window_attention.twin.ts";
 
 const includes = [
@@ -29,7 +29,8 @@ export const windowAttentionKernel = defineKernel({
     {
       ...bySixteenQueries(includes),
       source: new URL("./window_attention.subgroups.wgsl", import.meta.url),
-      groups: (params, { WINDOW }) => linearGroups(headsOf(params, WINDOW) * ceilDiv(WINDOW ** 2, 16)),
+      groups: (params, { WINDOW }) =>
+        linearGroups(headsOf(params, WINDOW) * ceilDiv(WINDOW ** 2, SIXTEEN_ROWS)),
     },
     {
       label: "portable",
