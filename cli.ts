@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { basename, extname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { fail, note, showLoading, showProgress } from "./doctor/terminal.ts";
+import { fail, note, showLoading, showProgress } from "./commands/terminal.ts";
 import { drawOnPicture } from "./draw/index.ts";
 import { marksOf } from "./draw/marks.ts";
 import {
@@ -30,7 +30,6 @@ Answers tasks about a picture; without a task: caption, objects and text. Withou
   --revision NAME        branch, tag or commit of the repository (default: main)
   --device NAME          auto, gpu or cpu (default: auto)
   --dtype NAME           how weights are held: auto (as stored), f32, f16, q8 or q4 (default: auto)
-  --tune                 try which tiles are fastest here, about 2 s once; later runs on this adapter know
   --num-beams N          hypotheses of beam search (default: the model's own, 3)
   --max-new-tokens N     length of the answer at most
   --out FILE             where the annotated picture goes (default: NAME.answer.png here; "none": nowhere)
@@ -61,7 +60,6 @@ async function main(args: string[]): Promise<void> {
       revision: { type: "string" },
       device: { type: "string", default: "auto" },
       dtype: { type: "string", default: "auto" },
-      tune: { type: "boolean", default: false },
       "num-beams": { type: "string" },
       "max-new-tokens": { type: "string" },
       out: { type: "string" },
@@ -91,7 +89,6 @@ async function main(args: string[]): Promise<void> {
     device: values.device as "auto",
     dtype: values.dtype as "auto",
     revision: values.revision,
-    tune: values.tune,
     onProgress: showLoading,
   });
   try {
@@ -169,8 +166,8 @@ function integerOption(name: string, value: string | undefined): number | undefi
 const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(2)} s`;
 
 const COMMANDS: Readonly<Record<string, () => Promise<(args: string[]) => Promise<number>>>> = {
-  doctor: async () => (await import("./doctor/main.ts")).doctor,
-  quantize: async () => (await import("./quantize/main.ts")).quantize,
+  doctor: async () => (await import("./commands/doctor/doctor.ts")).doctor,
+  quantize: async () => (await import("./commands/quantize/quantize.ts")).quantize,
 };
 
 const [command = "", ...rest] = process.argv.slice(2);

@@ -1,11 +1,11 @@
 /** The public surface of `florence2-webgpu`. */
 export type { DeviceOption } from "./core/device.ts";
 export { type ErrorCode, Florence2Error } from "./core/errors.ts";
-export type { Source } from "./core/files.ts";
-export { openSafetensors } from "./core/safetensors.ts";
-export type { TensorFile } from "./core/tensor_file.ts";
-export type { DownloadEvent, HubOptions } from "./hub/index.ts";
-export type { Florence2Config, ImageConfig } from "./model/config.ts";
+export type { Source } from "./files/files.ts";
+export type { DownloadEvent, HubOptions } from "./files/open_model_files.ts";
+export { openSafetensors } from "./files/tensors/safetensors.ts";
+export type { TensorFile } from "./files/tensors/tensor_file.ts";
+export type { Florence2Config, ImageConfig } from "./model/config/config.ts";
 export {
   type BatchItem,
   type EncodedImage,

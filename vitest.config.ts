@@ -7,8 +7,6 @@ export default defineConfig({
     testTimeout: 1_800_000,
     hookTimeout: 1_800_000,
     pool: "forks",
-    // What somebody tuned on this machine is no part of a test.
-    env: { FLORENCE2_CACHE: "/nowhere" },
     maxWorkers: 2,
   },
 });

@@ -1,9 +1,9 @@
 import { readdirSync } from "node:fs";
 import type { Variant } from "../core/kernel.ts";
-import { type KernelCases, uploadInputs } from "../core/kernel_cases.ts";
 import { Recording } from "../core/recording.ts";
 import type { Runner } from "../core/runner.ts";
 import { BYTES_PER_ELEMENT, bytesOf, elementsOf } from "../core/tensor.ts";
+import { type KernelCases, uploadInputs } from "../kernels/shared/kernel_cases.ts";
 import { randomArrays } from "../tests/support/random.ts";
 import { copyCases } from "./copy.ts";
 import { type Effort, type Measured, measure } from "./measure.ts";

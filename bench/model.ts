@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openFile } from "../core/files.ts";
-import type { GpuRunner } from "../core/gpu_runner.ts";
+import type { GpuRunner } from "../core/gpu/gpu_runner.ts";
 import { BYTES_PER_ELEMENT, type Dtype, type Tensor } from "../core/tensor.ts";
-import type { Florence2Config } from "../model/config.ts";
+import { openFile } from "../files/files.ts";
+import type { Florence2Config } from "../model/config/config.ts";
 import { DecodingSession, FIRST_STEPS, type Question, STEPS_PER_SUBMIT } from "../model/decoding_session.ts";
 import { Florence2 } from "../model/florence2.ts";
 import {
@@ -15,7 +15,7 @@ import {
 import { preprocessImage } from "../model/image/preprocess.ts";
 import { resolveTask } from "../model/tasks/index.ts";
 import { VisionSession } from "../model/vision_session.ts";
-import { loadWeights, type Weights, type WeightsDtype } from "../model/weights.ts";
+import { loadWeights, type Weights, type WeightsDtype } from "../model/weights/load_weights.ts";
 import { type Effort, type Measured, measure, type Work } from "./measure.ts";
 import type { Subject } from "./subjects.ts";
 import type { Watch } from "./watch.ts";

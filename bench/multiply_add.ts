@@ -1,5 +1,5 @@
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../core/kernel.ts";
-import { kernelCases } from "../core/kernel_cases.ts";
+import { kernelCases } from "../kernels/shared/kernel_cases.ts";
 
 const LANES = 256;
 /** Each element goes through four chains of multiply-adds. */

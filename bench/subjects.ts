@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { parseConfig, parsePreprocessorConfig } from "../model/config.ts";
+import { parseConfig, parsePreprocessorConfig } from "../model/config/config.ts";
 import type { GenerationOptions } from "../model/generation/options.ts";
-import { type OpenedModel, openModel } from "../model/open_model.ts";
+import { type OpenedModel, openModel } from "../model/loading/open_model.ts";
 import { released } from "../tests/support/configurations.ts";
 import { parityCheckpoint } from "../tests/support/parity_weights.ts";
 import { Tokenizer } from "../tokenizer/index.ts";

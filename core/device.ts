@@ -1,10 +1,10 @@
-import { CpuRunner } from "./cpu_runner.ts";
+import { CpuRunner } from "./cpu/cpu_runner.ts";
 import { Florence2Error } from "./errors.ts";
-import { GpuRunner } from "./gpu_runner.ts";
+import { GpuRunner } from "./gpu/gpu_runner.ts";
+import { hasMatrixUnits } from "./gpu/matrix_units.ts";
+import { understoodFeatures } from "./gpu/probes.ts";
 import type { Feature } from "./kernel.ts";
-import { hasMatrixUnits } from "./matrix_units.ts";
 import { webgpu } from "./platform.ts";
-import { understoodFeatures } from "./probes.ts";
 import type { Runner } from "./runner.ts";
 
 /** Where to compute: `auto` takes a GPU if there is one, else the CPU; a `GPUDevice` is used and left alive. */

@@ -62,3 +62,9 @@ export class Florence2Error extends Error {
     this.details = details;
   }
 }
+
+/** A name or value from a file as an error message may show it: in quotation marks, escaped, cut. */
+export function quote(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length <= 100 ? text : `${text.slice(0, 96)}…${text.endsWith('"') ? '"' : ""}`;
+}

@@ -1,5 +1,5 @@
+import type { PackedDtype, StoredWeights } from "./dtypes/stored_weights.ts";
 import { Florence2Error } from "./errors.ts";
-import type { PackedDtype, StoredWeights } from "./stored_weights.ts";
 import type { Dtype } from "./tensor.ts";
 
 /**
@@ -56,7 +56,7 @@ export interface Variant<P extends Fields = Fields, C extends Fields = Fields> {
   readonly weights?: readonly PackedDtype[];
   /** Calls that it can serve. Default: all. */
   readonly when?: (params: Values<P>, constants: Values<C>) => boolean;
-  /** Calls for which it is taken where nothing was tuned. Default: all. */
+  /** Calls for which it is the preferred one. Default: all. */
   readonly suits?: (params: Values<P>, constants: Values<C>) => boolean;
   /** How many workgroups cover a call. */
   readonly groups: (params: Values<P>, constants: Values<C>) => Groups;
@@ -72,8 +72,6 @@ export interface KernelDefinition<B extends Bindings, P extends Fields, C extend
   readonly constants: C;
   /** The first that can serve a call and suits it is taken; the last can serve all and suits all. */
   readonly variants: readonly Variant<P, C>[];
-  /** The sizes on which it depends which variant is fastest, if that may be tuned (see tuner.ts). */
-  readonly tunedBy?: readonly (keyof P & string)[];
   /** The same result on the CPU, as plainly as it can be said: fallback, and truth for the shaders. */
   readonly twin: (arrays: Arrays<B>, params: Values<P>, constants: Values<C>) => void;
 }
@@ -85,7 +83,6 @@ export interface Kernel {
   readonly params: Fields;
   readonly constants: Fields;
   readonly variants: readonly Variant[];
-  readonly tunedBy?: readonly string[];
   readonly twin: (arrays: Readonly<Record<string, never>>, params: Numbers, constants: Numbers) => void;
 }
 
@@ -124,13 +121,6 @@ export function eligibleVariants(
       (readable === undefined || weights.every((dtype) => readable.some((one) => one === dtype))) &&
       (when?.(params, constants) ?? true),
   );
-}
-
-/** Which calls of a kernel are tuned as one: those of about the same sizes. `undefined` if it is not tuned at all. */
-export function tuningKey({ kernel: { name, tunedBy }, params, weights }: Call): string | undefined {
-  if (!tunedBy) return undefined;
-  const sizes = tunedBy.map((size) => 2 ** Math.ceil(Math.log2(params[size]!)));
-  return [name, sizes.join("x"), ...weights].join(" ");
 }
 
 /** Devices take at most this many workgroups along one dimension. */

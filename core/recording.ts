@@ -7,7 +7,6 @@ import {
   type Kernel,
   type KernelDefinition,
   type Numbers,
-  tuningKey,
   type Values,
   type Variant,
 } from "./kernel.ts";
@@ -30,8 +29,6 @@ export interface DeviceProfile {
   readonly features: ReadonlySet<Feature>;
   /** The largest part of a buffer that one shader binding may see. */
   readonly maxBindingBytes: number;
-  /** The variant that was measured to be fastest, by tuning key (see tuner.ts). */
-  readonly tuned?: ReadonlyMap<string, string>;
   /** The largest band that tensors are cut into. Default: what can be bound; tests make it small. */
   readonly maxBandBytes?: number;
 }
@@ -157,7 +154,6 @@ export class Recording {
     const labelled = (wanted: string | undefined) => eligible.find(({ label }) => label === wanted);
     const variant =
       labelled(this.#options.variants?.[kernel.name]) ??
-      labelled(this.profile.tuned?.get(tuningKey(call) ?? "")) ??
       // The last one suits everything (see defineKernel).
       eligible.find(({ suits }) => suits?.(params, constants) ?? true)!;
     this.dispatches.push({ ...call, variant, tensors: bound, scope: this.#scope });

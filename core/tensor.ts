@@ -1,5 +1,5 @@
+import { BLOCK, type BlockDtype, wordsOfBlock } from "./dtypes/quantization.ts";
 import { Florence2Error } from "./errors.ts";
-import { BLOCK, type BlockDtype, wordsOfBlock } from "./quantization.ts";
 
 /**
  * Element types that live in tensors. Weights may be in half precision, two to a word of four bytes, or in blocks of

@@ -1,5 +1,4 @@
-import type { AnswerOf, TaskToken } from "../model/tasks/index.ts";
-import { type Field, text as textOf, texts } from "./data/fields.ts";
+import { type Field, text as textOf, texts } from "../datasets/fields.ts";
 import {
   readBoxes,
   readLabelledBoxes,
@@ -7,7 +6,8 @@ import {
   readQuads,
   readTextOrAnswers,
   type TrueBoxes,
-} from "./data/truth.ts";
+} from "../datasets/truth.ts";
+import type { AnswerOf, TaskToken } from "../model/tasks/index.ts";
 import { bleu } from "./metrics/bleu.ts";
 import { boxOverlap, type LabelledBoxes, matchBoxes, phrasesFound } from "./metrics/boxes.ts";
 import { ciderD } from "./metrics/cider.ts";

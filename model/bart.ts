@@ -21,7 +21,7 @@ import { crossAttention } from "../kernels/cross_attention/cross_attention.ts";
 import { embedTokens } from "../kernels/embed_tokens/embed_tokens.ts";
 import { encoderAttention } from "../kernels/encoder_attention/encoder_attention.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
-import type { TextConfig } from "./config.ts";
+import type { TextConfig } from "./config/config.ts";
 import {
   type Affine,
   type FeedForward,

@@ -6,11 +6,11 @@
 import type { Recording } from "../core/recording.ts";
 import { BYTES_PER_ELEMENT, columnsOf, rows, rowsOf, type Tensor } from "../core/tensor.ts";
 import { channelScores } from "../kernels/channel_scores/channel_scores.ts";
-import { channelWeights } from "../kernels/channel_weights/channel_weights.ts";
 import { conv2d } from "../kernels/conv2d/conv2d.ts";
 import { depthwiseConv } from "../kernels/depthwise_conv/depthwise_conv.ts";
+import { foldChannelAttention } from "../kernels/fold_channel_attention/fold_channel_attention.ts";
 import { windowAttention } from "../kernels/window_attention/window_attention.ts";
-import type { VisionConfig } from "./config.ts";
+import type { VisionConfig } from "./config/config.ts";
 import { type Affine, type FeedForward, feedForward, type Linear, layerNorm, linear } from "./layers.ts";
 
 /** Tokens (height·width, C) of a picture or a feature map, row by row. */
@@ -103,7 +103,7 @@ function channelBlock(rec: Recording, w: BlockWeights, map: FeatureMap, config: 
   let x = depthwiseConv(rec, map.x, w.conv1, map);
   const normed = { rows: x, norm: w.norm1 };
   const scores = channelScores(rec, normed, w.qkv, config.numGroups[stage]!);
-  x = linear(rec, normed, channelWeights(rec, scores, w, rowsOf(x)), { residual: x });
+  x = linear(rec, normed, foldChannelAttention(rec, scores, w, rowsOf(x)), { residual: x });
   x = depthwiseConv(rec, x, w.conv2, map);
   return { ...map, x: feedForward(rec, { rows: x, norm: w.norm2 }, w, x) };
 }

@@ -3,7 +3,7 @@ import type { Program, Runner } from "../core/runner.ts";
 import { reshape, rows, type Tensor, type TensorData } from "../core/tensor.ts";
 import type { TraceRow } from "../kernels/shared/search_trace.ts";
 import { crossKeysValues, type DecoderState, decodeStep, encode, type TextWeights } from "./bart.ts";
-import type { TextConfig } from "./config.ts";
+import type { TextConfig } from "./config/config.ts";
 import type { GenerationSettings } from "./generation/options.ts";
 import { Search } from "./generation/search.ts";
 

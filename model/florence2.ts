@@ -1,21 +1,20 @@
 import { type DeviceOption, type DeviceOptions, openRunner } from "../core/device.ts";
 import { Florence2Error } from "../core/errors.ts";
-import type { Source } from "../core/files.ts";
-import { GpuRunner } from "../core/gpu_runner.ts";
 import type { RecordingOptions } from "../core/recording.ts";
 import type { Runner } from "../core/runner.ts";
 import type { Tensor, TensorData } from "../core/tensor.ts";
-import type { DownloadEvent, HubOptions } from "../hub/index.ts";
+import type { Source } from "../files/files.ts";
+import type { DownloadEvent, HubOptions } from "../files/open_model_files.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import { countImageTokens, type Florence2Config, type ImageConfig } from "./config.ts";
+import { countImageTokens, type Florence2Config, type ImageConfig } from "./config/config.ts";
 import { DecodingSession, type Question } from "./decoding_session.ts";
 import { generate, stream } from "./generation/generate.ts";
 import { type GenerationOptions, type GenerationSettings, settingsFor } from "./generation/options.ts";
 import type { GeneratedSequence } from "./generation/report.ts";
 import type { ImageInput, LoadImageOptions } from "./image/load.ts";
 import { preprocessImage } from "./image/preprocess.ts";
-import { openModel } from "./open_model.ts";
-import { rehearse } from "./rehearsal.ts";
+import { compileAhead } from "./loading/compile_ahead.ts";
+import { openModel } from "./loading/open_model.ts";
 import {
   type AnswerOf,
   decodeGenerated,
@@ -25,25 +24,16 @@ import {
   resolveTask,
   type Task,
 } from "./tasks/index.ts";
-import { recallTuning, tuneModel } from "./tuning.ts";
 import { VisionSession } from "./vision_session.ts";
-import { checkDtype, loadWeights, type Weights, type WeightsDtype } from "./weights.ts";
+import { checkDtype, loadWeights, type Weights, type WeightsDtype } from "./weights/load_weights.ts";
 
-/** A stage of loading: the files of a hub's repository arrive, tiles are tuned if asked for, weights go to the device, all is ready. */
+/** A stage of loading: the files of a hub's repository arrive, weights go to the device, all is ready. */
 export type ProgressEvent =
   | DownloadEvent
   | {
       readonly status: "load";
       /** Bytes. */
       readonly loaded: number;
-      readonly total: number;
-      /** Percent. */
-      readonly progress: number;
-    }
-  | {
-      readonly status: "tune";
-      /** Shapes of matrix products. */
-      readonly tuned: number;
       readonly total: number;
       /** Percent. */
       readonly progress: number;
@@ -58,11 +48,6 @@ export interface LoadOptions extends Omit<DeviceOptions, "debug">, HubOptions {
    * else as f32, so that nothing is lost. `f16`: half the memory, whatever the files store.
    */
   readonly dtype?: WeightsDtype;
-  /**
-   * Times a few tiles for the largest matrix products, for about two seconds, and keeps the fastest for this and later
-   * models on such an adapter. Default false: what was kept before is used, and else good defaults.
-   */
-  readonly tune?: boolean;
   readonly onProgress?: (event: ProgressEvent) => void;
   /** Ends downloading, and loading at the next tensor, with the signal's reason. */
   readonly signal?: AbortSignal;
@@ -186,22 +171,16 @@ export class Florence2 {
    *   a device that can't be had; nothing is left allocated then
    */
   static async fromPretrained(source: Source, options: LoadOptions = {}): Promise<Florence2> {
-    const { dtype = "auto", device, tune = false, onProgress, onWarning, signal } = options;
+    const { dtype = "auto", device, onProgress, onWarning, signal } = options;
     checkDtype(dtype);
     const { config, imageConfig, tokenizer, checkpoint } = await openModel(source, options);
     try {
       const runner = await openRunner(device, { onWarning });
       try {
         const model = { checkpoint, config, imageConfig, dtype };
-        if (runner instanceof GpuRunner) {
-          await recallTuning(runner);
-          const onTuned = (tuned: number, total: number) =>
-            onProgress?.({ status: "tune", tuned, total, progress: (100 * tuned) / total });
-          if (tune) await tuneModel(runner, model, { onProgress: onTuned, onWarning, signal });
-        }
         // A software device would compile with the processor that reads. What does not compile is told when it is called.
         if (!runner.profile.features.has("software"))
-          rehearse(runner, model, (recording) => runner.compile(recording)).catch(() => {});
+          compileAhead(runner, model, (recording) => runner.compile(recording)).catch(() => {});
         const weights = await loadWeights(checkpoint, config, runner, {
           dtype,
           signal,

@@ -4,9 +4,9 @@
  */
 import type { Recording } from "../core/recording.ts";
 import { columnsOf, rowsOf, type Tensor } from "../core/tensor.ts";
-import { imageTokens } from "../kernels/image_tokens/image_tokens.ts";
+import { addImagePositions } from "../kernels/add_image_positions/add_image_positions.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
-import type { ImageFeatureSource } from "./config.ts";
+import type { ImageFeatureSource } from "./config/config.ts";
 import type { FeatureMap } from "./davit.ts";
 import { type Affine, layerNorm } from "./layers.ts";
 
@@ -38,7 +38,7 @@ export function projectImage(
   const mean = sources.indexOf("spatial_avg_pool");
   for (const [i, source] of sources.entries()) {
     if (source === "spatial_avg_pool") continue;
-    imageTokens(rec, x, w, { height, width, out: tokens, outRow: starts[i]!, meanRow: starts[mean] });
+    addImagePositions(rec, x, w, { height, width, out: tokens, outRow: starts[i]!, meanRow: starts[mean] });
   }
   return rec.tap("projector", layerNorm(rec, { rows: matmul(rec, tokens, w.projection), norm: w.norm }));
 }

@@ -1,10 +1,10 @@
 import { Recording, type RecordingOptions } from "../core/recording.ts";
 import type { Program, Runner } from "../core/runner.ts";
 import type { Tensor, TensorData } from "../core/tensor.ts";
-import type { Florence2Config, ImageConfig } from "./config.ts";
+import type { Florence2Config, ImageConfig } from "./config/config.ts";
 import { visionTower } from "./davit.ts";
 import { projectImage } from "./projector.ts";
-import type { Weights } from "./weights.ts";
+import type { Weights } from "./weights/load_weights.ts";
 
 /** Red, green, blue and a zero: filters read channels in fours. */
 const PIXEL_CHANNELS = 4;

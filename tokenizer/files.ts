@@ -1,4 +1,4 @@
-import { type Files, openFiles, type Source } from "../core/files.ts";
+import { type Files, openFiles, type Source } from "../files/files.ts";
 
 /**
  * The files of a tokenizer, each as text or, for JSON, already parsed. Enough are `tokenizer.json` alone, or

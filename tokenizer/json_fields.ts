@@ -2,7 +2,7 @@
 // file, the field, what was found and what was expected.
 
 import { Florence2Error } from "../core/errors.ts";
-import { parseJson } from "../core/json.ts";
+import { parseJson } from "../files/json.ts";
 
 /** A JSON object of which nothing is known yet. */
 export type Fields = Readonly<Record<string, unknown>>;

@@ -1,5 +1,5 @@
 import { Florence2Error } from "../core/errors.ts";
-import type { Files, Source } from "../core/files.ts";
+import type { Files, Source } from "../files/files.ts";
 import { buildTokenTrie, LOCATION_BINS, splitOnTokens, type TokenTrie } from "./added_tokens.ts";
 import { bytePairEncode } from "./byte_pair_encoding.ts";
 import { tokenBytes } from "./bytes.ts";

@@ -1,7 +1,7 @@
-import { openFiles } from "../../core/files.ts";
-import { type Florence2Config, type ImageConfig, parseConfig } from "../../model/config.ts";
+import { openFiles } from "../../files/files.ts";
+import { type Florence2Config, type ImageConfig, parseConfig } from "../../model/config/config.ts";
 import { type GenerationSettings, generationSettings } from "../../model/generation/options.ts";
-import type { WeightsDtype } from "../../model/weights.ts";
+import type { WeightsDtype } from "../../model/weights/load_weights.ts";
 
 /** What all contestants are asked: a greedy caption of so many tokens. */
 export interface Question {

@@ -1,10 +1,10 @@
 import { openRunner } from "../../core/device.ts";
-import { openFiles } from "../../core/files.ts";
-import { openFlorenceCheckpoint } from "../../model/checkpoint.ts";
+import { openFiles } from "../../files/files.ts";
 import { DecodingSession } from "../../model/decoding_session.ts";
 import { generate } from "../../model/generation/generate.ts";
 import { VisionSession } from "../../model/vision_session.ts";
-import { loadWeights } from "../../model/weights.ts";
+import { openFlorenceCheckpoint } from "../../model/weights/checkpoint.ts";
+import { loadWeights } from "../../model/weights/load_weights.ts";
 import { type Contestant, captionOf, type Question, rulesOf } from "./contestant.ts";
 
 /** This library on the GPU. Its encoder's part includes the keys and values that all decoder steps read. */

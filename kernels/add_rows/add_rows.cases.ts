@@ -1,4 +1,4 @@
-import { kernelCases } from "../../core/kernel_cases.ts";
+import { kernelCases } from "../shared/kernel_cases.ts";
 import { addRows, addRowsKernel } from "./add_rows.ts";
 
 export default kernelCases(addRowsKernel, {

@@ -1,4 +1,4 @@
-import { type InputArray, kernelCases } from "../../core/kernel_cases.ts";
+import { type InputArray, kernelCases } from "../shared/kernel_cases.ts";
 import { cachedAttention, cachedAttentionKernel } from "./cached_attention.ts";
 
 export default kernelCases(cachedAttentionKernel, {

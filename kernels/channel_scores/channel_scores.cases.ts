@@ -1,4 +1,4 @@
-import { kernelCases } from "../../core/kernel_cases.ts";
+import { kernelCases } from "../shared/kernel_cases.ts";
 import { channelScores, channelScoresKernel } from "./channel_scores.ts";
 
 export default kernelCases(channelScoresKernel, {

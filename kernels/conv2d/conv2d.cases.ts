@@ -1,4 +1,4 @@
-import { kernelCases } from "../../core/kernel_cases.ts";
+import { kernelCases } from "../shared/kernel_cases.ts";
 import { type ConvGeometry, conv2d, conv2dKernel } from "./conv2d.ts";
 
 interface Case extends ConvGeometry {

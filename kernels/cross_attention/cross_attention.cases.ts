@@ -1,4 +1,4 @@
-import { kernelCases } from "../../core/kernel_cases.ts";
+import { kernelCases } from "../shared/kernel_cases.ts";
 import { crossAttention, crossAttentionKernel } from "./cross_attention.ts";
 
 export default kernelCases(crossAttentionKernel, {

@@ -1,4 +1,4 @@
-import { kernelCases } from "../../core/kernel_cases.ts";
+import { kernelCases } from "../shared/kernel_cases.ts";
 import { depthwiseConv, depthwiseConvKernel } from "./depthwise_conv.ts";
 
 export default kernelCases(depthwiseConvKernel, {

@@ -1,4 +1,4 @@
-import { kernelCases } from "../../core/kernel_cases.ts";
+import { kernelCases } from "../shared/kernel_cases.ts";
 import { embedTokens, embedTokensKernel } from "./embed_tokens.ts";
 
 export default kernelCases(embedTokensKernel, {

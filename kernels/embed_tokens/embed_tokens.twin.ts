@@ -1,4 +1,4 @@
-import type { StoredWeights } from "../../core/stored_weights.ts";
+import type { StoredWeights } from "../../core/dtypes/stored_weights.ts";
 
 interface Arrays {
   readonly ids: Uint32Array;

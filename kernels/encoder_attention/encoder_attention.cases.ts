@@ -1,4 +1,4 @@
-import { kernelCases } from "../../core/kernel_cases.ts";
+import { kernelCases } from "../shared/kernel_cases.ts";
 import { encoderAttention, encoderAttentionKernel } from "./encoder_attention.ts";
 
 export default kernelCases(encoderAttentionKernel, {

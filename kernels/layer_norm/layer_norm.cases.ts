@@ -1,4 +1,4 @@
-import { kernelCases } from "../../core/kernel_cases.ts";
+import { kernelCases } from "../shared/kernel_cases.ts";
 import { layerNorm, layerNormKernel } from "./layer_norm.ts";
 
 export default kernelCases(layerNormKernel, {

@@ -1,4 +1,4 @@
-import { kernelCases } from "../../core/kernel_cases.ts";
+import { kernelCases } from "../shared/kernel_cases.ts";
 import { SLICE } from "../shared/vocabulary.ts";
 import { logSumExp, logSumExpKernel } from "./log_sum_exp.ts";
 

@@ -1,5 +1,5 @@
-import { type InputArray, kernelCases } from "../../core/kernel_cases.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import { type InputArray, kernelCases } from "../shared/kernel_cases.ts";
 import { matmul, matmulKernel } from "./matmul.ts";
 
 export default kernelCases(matmulKernel, {

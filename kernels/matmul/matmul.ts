@@ -66,7 +66,6 @@ export const matmulKernel = defineKernel({
     outColumn: "u32",
   },
   constants: { HAS_BIAS: "u32", HAS_RESIDUAL: "u32", HAS_GELU: "u32", NORM: "u32" },
-  // By device and shape, what is good where nothing was tuned.
   variants: [
     {
       // Many rows, and the few of decoding as well.
@@ -82,7 +81,6 @@ export const matmulKernel = defineKernel({
       productOf: ({ M, N }: Size) => ({ M, N }),
     }),
   ],
-  tunedBy: ["M", "N", "K"],
   twin: matmulTwin,
 });
 

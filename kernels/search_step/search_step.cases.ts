@@ -1,4 +1,4 @@
-import { kernelCases } from "../../core/kernel_cases.ts";
+import { kernelCases } from "../shared/kernel_cases.ts";
 import { CANDIDATE, EMPTY_ROW, TRACE_ROW, writeTraceRow } from "../shared/search_trace.ts";
 import { LOWEST } from "../shared/vocabulary.ts";
 import { type SearchStepOptions, searchStep, searchStepKernel } from "./search_step.ts";

@@ -75,7 +75,7 @@ export interface SearchStepOptions {
  * 4.50 on, which always computes all beams and pushes what is ruled out down by 1e9; here it is not there
  * at all. Ties go to the lower row, then to the lower token. A search whose logits were not finite is done.
  *
- * @param candidates u32 (R, slices, best, 3) of `nextTokens`: twice as many as beams where there are
+ * @param candidates u32 (R, slices, best, 3) of `rankTokens`: twice as many as beams where there are
  *   several, because as many as beams may end; 64 at most. Their scores are log-probabilities there, and
  *   scores that `sums` make log-probabilities where a search has one row
  * @param sums (R, slices, 4) of `logSumExp`

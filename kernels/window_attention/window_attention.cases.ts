@@ -1,4 +1,4 @@
-import { kernelCases } from "../../core/kernel_cases.ts";
+import { kernelCases } from "../shared/kernel_cases.ts";
 import { windowAttention, windowAttentionKernel } from "./window_attention.ts";
 
 export default kernelCases(windowAttentionKernel, {

@@ -1,5 +1,5 @@
 import { Florence2Error } from "../../core/errors.ts";
-import type { Florence2Config } from "../config.ts";
+import type { Florence2Config } from "../config/config.ts";
 import type { StepReport } from "./report.ts";
 
 /**

@@ -3,8 +3,8 @@ import type { Recording } from "../../core/recording.ts";
 import type { Runner } from "../../core/runner.ts";
 import { elementsOf, expectShape, reshape, rows, type Tensor } from "../../core/tensor.ts";
 import { logSumExp } from "../../kernels/log_sum_exp/log_sum_exp.ts";
-import { narrowScores } from "../../kernels/narrow_scores/narrow_scores.ts";
-import { NO_RULES, nextTokens } from "../../kernels/next_tokens/next_tokens.ts";
+import { NO_RULES, rankTokens } from "../../kernels/rank_tokens/rank_tokens.ts";
+import { samplingFilter } from "../../kernels/sampling_filter/sampling_filter.ts";
 import { type SearchState, searchStep } from "../../kernels/search_step/search_step.ts";
 import { readTraceRow, TRACE_ROW, type TraceRow } from "../../kernels/shared/search_trace.ts";
 import { SLICE } from "../../kernels/shared/vocabulary.ts";
@@ -101,7 +101,7 @@ export class Search {
     };
     // Beams are compared by log-probabilities before the rules, answers without beams by scores after them.
     if (beams) logSumExp(rec, logits, sums);
-    let candidates = nextTokens(rec, logits, sums, state, {
+    let candidates = rankTokens(rec, logits, sums, state, {
       ...next,
       normalize: beams,
       rules: {
@@ -116,9 +116,9 @@ export class Search {
     if (doSample) {
       const { temperature, topK, topP, seed } = this.settings;
       // Beam search needs a second token, so that a beam can go on when its likeliest token is the end.
-      narrowScores(rec, logits, { temperature, topK, topP, least: beams ? 2 : 1 });
+      samplingFilter(rec, logits, { temperature, topK, topP, least: beams ? 2 : 1 });
       const noise = { seed, rowsPerPicture };
-      candidates = nextTokens(rec, logits, sums, state, {
+      candidates = rankTokens(rec, logits, sums, state, {
         ...next,
         normalize: false,
         rules: NO_RULES,

@@ -1,5 +1,5 @@
 import { Florence2Error } from "../../core/errors.ts";
-import { type FileSource, openFile } from "../../core/files.ts";
+import { type FileSource, openFile } from "../../files/files.ts";
 import { checkBytes } from "./limits.ts";
 
 /** Node or Deno, which has files. (Electron pages count as well.) */

@@ -21,7 +21,7 @@ from transformers import Florence2ForConditionalGeneration, LogitsProcessor
 
 ROOT = Path(__file__).resolve().parents[2]
 NANO = ROOT / "checkpoints" / "nano"
-sys.path.insert(0, str(NANO))
+sys.path.insert(0, str(NANO / "training"))
 
 from answers import prompt  # noqa: E402
 

@@ -1,5 +1,5 @@
 /** Configurations of the released models in the key names of Microsoft and of transformers; written here, from their sizes. */
-import type { JsonObject } from "../../core/json.ts";
+import type { JsonObject } from "../../files/json.ts";
 
 export interface Sections extends JsonObject {
   vision_config: JsonObject;

@@ -1,7 +1,7 @@
 import { type Arrays, defineKernel, linearGroups, read, updateU32, write } from "../../core/kernel.ts";
-import { kernelCases } from "../../core/kernel_cases.ts";
 import type { Recording } from "../../core/recording.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import { kernelCases } from "../../kernels/shared/kernel_cases.ts";
 import type { AnyKernelCases } from "./kernel_check.ts";
 
 /** `double` writes out[i] = 2 x[i]: the smallest kernel, and ways of getting it wrong. */

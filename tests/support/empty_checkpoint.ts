@@ -1,12 +1,12 @@
-import { packWeights } from "../../core/stored_weights.ts";
+import { packWeights } from "../../core/dtypes/stored_weights.ts";
 import { elementsOf } from "../../core/tensor.ts";
+import type { Florence2Config } from "../../model/config/config.ts";
 import {
   expectedTensors,
   type FlorenceCheckpoint,
   OUTPUT_HEAD,
   type WeightDtype,
-} from "../../model/checkpoint.ts";
-import type { Florence2Config } from "../../model/config.ts";
+} from "../../model/weights/checkpoint.ts";
 
 /** Weights of the right shapes and no content; the output head is the token table, as in the released files. */
 export function emptyCheckpoint(config: Florence2Config, dtype: WeightDtype = "F32"): FlorenceCheckpoint {

@@ -1,5 +1,5 @@
 import { openRunner } from "../../core/device.ts";
-import type { GpuRunner } from "../../core/gpu_runner.ts";
+import type { GpuRunner } from "../../core/gpu/gpu_runner.ts";
 import { type DeviceProfile, PORTABLE_PROFILE } from "../../core/recording.ts";
 
 const found = await openRunner("gpu").then(

@@ -1,9 +1,9 @@
 import { mkdtemp, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DiskCache } from "../../hub/disk_cache.ts";
-import { type DownloadEvent, Progress } from "../../hub/progress.ts";
-import { type HubOptions, type Patience, repositoryOf } from "../../hub/repository.ts";
+import { DiskCache } from "../../files/hub/disk_cache.ts";
+import { type DownloadEvent, Progress } from "../../files/hub/progress.ts";
+import { type HubOptions, type Patience, repositoryOf } from "../../files/hub/repository.ts";
 import { blobIdOf, type HubServer, isLarge, REPOSITORY, sha256Of } from "./hub_server.ts";
 
 /** Tries as often as in earnest, in a hurry. */

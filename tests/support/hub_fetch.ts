@@ -1,7 +1,7 @@
 /** `hub_fetch.ts FOLDER ADDRESS NAME...`: fetches files as a process of its own, telling how far it is. */
-import { DiskCache } from "../../hub/disk_cache.ts";
-import { Progress } from "../../hub/progress.ts";
-import { repositoryOf } from "../../hub/repository.ts";
+import { DiskCache } from "../../files/hub/disk_cache.ts";
+import { Progress } from "../../files/hub/progress.ts";
+import { repositoryOf } from "../../files/hub/repository.ts";
 
 const [cacheFolder, endpoint, ...names] = process.argv.slice(2) as [string, string, ...string[]];
 const progress = new Progress("florence/tiny", (event) => {

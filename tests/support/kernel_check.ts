@@ -1,9 +1,9 @@
-import { CpuRunner } from "../../core/cpu_runner.ts";
-import { type KernelCases, type RandomArrays, uploadInputs } from "../../core/kernel_cases.ts";
-import { BLOCK, isBlockDtype } from "../../core/quantization.ts";
+import { CpuRunner } from "../../core/cpu/cpu_runner.ts";
+import { BLOCK, isBlockDtype } from "../../core/dtypes/quantization.ts";
 import { type DeviceProfile, Recording } from "../../core/recording.ts";
 import type { Runner } from "../../core/runner.ts";
 import { columnsOf, elementsOf, newTensor, type TensorData } from "../../core/tensor.ts";
+import { type KernelCases, type RandomArrays, uploadInputs } from "../../kernels/shared/kernel_cases.ts";
 import { weights } from "../../kernels/shared/weights.ts";
 import { compare } from "./close.ts";
 import { randomArrays } from "./random.ts";

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import type { JsonValue } from "../../core/json.ts";
 import type { Runner } from "../../core/runner.ts";
-import { openSafetensors } from "../../core/safetensors.ts";
-import type { FlorenceCheckpoint } from "../../model/checkpoint.ts";
-import { type Florence2Config, type ImageConfig, parseConfig } from "../../model/config.ts";
+import type { JsonValue } from "../../files/json.ts";
+import { openSafetensors } from "../../files/tensors/safetensors.ts";
+import { type Florence2Config, type ImageConfig, parseConfig } from "../../model/config/config.ts";
 import { Florence2 } from "../../model/florence2.ts";
-import { loadWeights, type Weights, type WeightsDtype } from "../../model/weights.ts";
+import type { FlorenceCheckpoint } from "../../model/weights/checkpoint.ts";
+import { loadWeights, type Weights, type WeightsDtype } from "../../model/weights/load_weights.ts";
 import { Tokenizer } from "../../tokenizer/index.ts";
 import { parityCheckpoint, parityTensor } from "./parity_weights.ts";
 

@@ -2,7 +2,8 @@
  * The weights of tests/reference/weights.py, whose docstring defines them, computed here bit for bit: each
  * number is a function of its tensor's name and its place in it, so nothing has to be stored or shipped.
  */
-import { packWeights } from "../../core/stored_weights.ts";
+import { packWeights } from "../../core/dtypes/stored_weights.ts";
+import type { Florence2Config } from "../../model/config/config.ts";
 import {
   expectedTensors,
   type FlorenceCheckpoint,
@@ -11,8 +12,7 @@ import {
   type Shape,
   TEMPORAL_POSITIONS,
   temporalPositions,
-} from "../../model/checkpoint.ts";
-import type { Florence2Config } from "../../model/config.ts";
+} from "../../model/weights/checkpoint.ts";
 
 const GOLDEN = 0x9e3779b9;
 

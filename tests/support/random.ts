@@ -1,5 +1,5 @@
-import type { RandomArrays } from "../../core/kernel_cases.ts";
 import { elementsOf } from "../../core/tensor.ts";
+import type { RandomArrays } from "../../kernels/shared/kernel_cases.ts";
 
 /** The 32-bit finaliser of murmur3: spreads a counter over all bits. */
 export function mix(value: number): number {

@@ -1,4 +1,4 @@
-import { CpuRunner } from "../../core/cpu_runner.ts";
+import { CpuRunner } from "../../core/cpu/cpu_runner.ts";
 import { Recording } from "../../core/recording.ts";
 import type { Program, Runner } from "../../core/runner.ts";
 import type { Tensor } from "../../core/tensor.ts";

@@ -10,7 +10,7 @@ export interface Served {
 
 /** The command `npm run serve`, once it serves. */
 export async function serve(): Promise<Served> {
-  const script = fileURLToPath(new URL("../../setup/serve.mjs", import.meta.url));
+  const script = fileURLToPath(new URL("../../scripts/serve.mjs", import.meta.url));
   const server: ChildProcess = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
   let said = "";
   const page = await new Promise<string>((resolve, reject) => {

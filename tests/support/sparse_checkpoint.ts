@@ -1,6 +1,6 @@
 /** Checkpoints of any size that hold nothing but a header: every value is zero. */
 import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
-import type { Files, RangedFile } from "../../core/files.ts";
+import type { Files, RangedFile } from "../../files/files.ts";
 import { pickleBytes, pickledTensor, pickledText, zipEnd, zipEntry } from "./pytorch_bytes.ts";
 import { withHeader } from "./safetensors_bytes.ts";
 

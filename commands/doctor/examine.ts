@@ -1,0 +1,225 @@
+import { readFile } from "node:fs/promises";
+import { arch, platform, release } from "node:os";
+import { CpuRunner } from "../../core/cpu/cpu_runner.ts";
+import { openRunner, REQUIRED_LIMITS, WANTED_LIMITS } from "../../core/device.ts";
+import { type ErrorCode, Florence2Error } from "../../core/errors.ts";
+import { GpuRunner } from "../../core/gpu/gpu_runner.ts";
+import type { Feature } from "../../core/kernel.ts";
+import type { Runner } from "../../core/runner.ts";
+import {
+  type CachedRepository,
+  cachedRepositories,
+  damagedFiles,
+} from "../../files/hub/cached_repositories.ts";
+import { hubEnvironment } from "../../files/hub/environment.ts";
+import type { OpenModelOptions } from "../../files/open_model_files.ts";
+import { Florence2 } from "../../model/florence2.ts";
+import type { RawImage } from "../../model/image/pixels.ts";
+import { openModel } from "../../model/loading/open_model.ts";
+import { SHARED_EMBEDDING } from "../../model/weights/checkpoint.ts";
+import { loadWeights } from "../../model/weights/load_weights.ts";
+import { CheckedRunner, type KernelCheck } from "./checked_runner.ts";
+
+/** Something that is not as it should be. With a problem the library is wrong or useless here; with a remark slow. */
+export interface Finding {
+  readonly kind: "problem" | "remark";
+  readonly what: string;
+  readonly remedy: string;
+}
+
+export interface DeviceReport {
+  readonly name: string;
+  readonly features: readonly Feature[];
+  /** `needed` is the least that will do. */
+  readonly limits: readonly { readonly name: string; readonly found: number; readonly needed?: number }[];
+}
+
+export interface ModelReport {
+  readonly source: string;
+  readonly layout: string;
+  /** How the file holds the weights, and how the device does. */
+  readonly storedAs: string;
+  readonly heldAs: string;
+  /** Device memory at most, in bytes. */
+  readonly peakBytes: number;
+  /** The shaders that served; none where the CPU computes. */
+  readonly kernels: readonly KernelCheck[];
+}
+
+export interface Examination {
+  readonly version: string;
+  readonly runtime: string;
+  /** Undefined where there is no GPU. */
+  readonly device?: DeviceReport;
+  readonly cache: {
+    readonly folder: string;
+    readonly isOffline: boolean;
+    readonly repositories: readonly CachedRepository[];
+  };
+  /** Undefined where it could not be loaded or run. */
+  readonly model?: ModelReport;
+  readonly findings: readonly Finding[];
+}
+
+/** Beside the folder of this file in a checkout, one level further up from the compiled one. */
+const home = new URL(import.meta.url.includes("/dist/") ? "../../../" : "../../", import.meta.url);
+
+/** Looks at everything that the library stands on here; what fails becomes a finding. */
+export async function examine(source: string, options: OpenModelOptions = {}): Promise<Examination> {
+  const findings: Finding[] = [];
+  const runner = await openRunner("gpu").catch((error: unknown) => {
+    findings.push(problem(error));
+    return new CpuRunner();
+  });
+  try {
+    const device = runner instanceof GpuRunner ? describe(runner) : undefined;
+    if (device?.features.includes("software")) findings.push(SOFTWARE);
+    const environment = await hubEnvironment();
+    const repositories = await cachedRepositories(environment.cacheFolder);
+    if (repositories.some(({ id }) => id === source)) {
+      const damaged = await damagedFiles(environment.cacheFolder, source);
+      findings.push(...damaged.map(damagedDownload));
+    }
+    const examined = await examineModel(source, runner, options);
+    return {
+      version: JSON.parse(await readFile(new URL("package.json", home), "utf8")).version,
+      runtime: runtime(),
+      device,
+      cache: { folder: environment.cacheFolder, isOffline: environment.isOffline, repositories },
+      model: examined.model,
+      findings: [...findings, ...examined.findings],
+    };
+  } finally {
+    runner.dispose();
+  }
+}
+
+/** Loads a model, has it look at a made-up picture, and compares what a GPU computes with the kernels' twins. */
+export async function examineModel(
+  source: string,
+  runner: Runner,
+  options: OpenModelOptions = {},
+): Promise<{ model?: ModelReport; findings: Finding[] }> {
+  const checked = new CheckedRunner(runner);
+  try {
+    const { config, imageConfig, tokenizer, checkpoint } = await openModel(source, options);
+    try {
+      const weights = await loadWeights(checkpoint, config, checked);
+      const findings = checked.damaged.map(damagedWeights);
+      // Twins take their time: a picture that is one window of tokens in the last stage.
+      const side = config.vision.patchStride.reduce(
+        (pixels, stride) => pixels * stride,
+        config.vision.windowSize,
+      );
+      const width = Math.min(side, imageConfig.width);
+      const height = Math.min(side, imageConfig.height);
+      const user = runner.kind === "gpu" ? checked : runner;
+      const model = new Florence2(config, { ...imageConfig, width, height }, tokenizer, user, weights);
+      if (findings.length === 0)
+        await model.run(madeUpPicture(width, height), "<CAPTION>", { maxNewTokens: 4 });
+      const { kernels } = checked;
+      for (const { name, fault } of kernels)
+        if (fault !== undefined) findings.push(wrongNumbers(name, fault));
+      return {
+        model: {
+          source,
+          layout: checkpoint.layout,
+          storedAs: checkpoint.tensor(SHARED_EMBEDDING).dtype,
+          heldAs: weights.text.embeddings.dtype,
+          peakBytes: runner.memory.peakBytes,
+          kernels,
+        },
+        findings,
+      };
+    } finally {
+      await checkpoint.close();
+    }
+  } catch (error) {
+    return { findings: [problem(error)] };
+  }
+}
+
+function describe({ name, profile, device: { limits } }: GpuRunner): DeviceReport {
+  const needed: Readonly<Record<string, number>> = REQUIRED_LIMITS;
+  const names = new Set([...Object.keys(REQUIRED_LIMITS), ...WANTED_LIMITS]);
+  return {
+    name,
+    features: [...profile.features],
+    limits: [...names].map((limit) => ({
+      name: limit,
+      found: limits[limit as (typeof WANTED_LIMITS)[number]],
+      needed: needed[limit],
+    })),
+  };
+}
+
+function runtime(): string {
+  const { bun, deno, node } = process.versions;
+  const name = deno ? `Deno ${deno}` : bun ? `Bun ${bun}` : `Node ${node}`;
+  return `${name} on ${platform()} ${release()} ${arch()}`;
+}
+
+/** Noise, the same every time: edges and colours of every kind. */
+function madeUpPicture(width: number, height: number): RawImage {
+  const value = (i: number) => (Math.imul(i, 0x9e3779b1) >>> 8) % 256;
+  return {
+    data: Uint8Array.from({ length: 3 * width * height }, (_, i) => value(i)),
+    width,
+    height,
+    channels: 3,
+  };
+}
+
+/* What is wrong, and how to mend it. */
+
+const SOFTWARE: Finding = {
+  kind: "remark",
+  what: "The adapter is software: answers are right, and many times slower than on a GPU.",
+  remedy: "If this machine has a GPU, install its driver; in a container, hand the GPU to it.",
+};
+
+const DOWNLOAD_AGAIN = "The file is damaged or incomplete: download it again.";
+const ONE_ORIGIN = "Take all files of the model from one repository and revision.";
+const REPORT_BUG =
+  'Update the driver of the GPU; if that does not help, report this with the output of florence2 doctor --json. { device: "cpu" } works meanwhile.';
+
+/** Where the message of an error alone does not say it. */
+const REMEDIES: Partial<Record<ErrorCode, string>> = {
+  dependency_missing: "Run npm install webgpu in your project; it is skipped by npm install --omit=optional.",
+  gpu_unavailable:
+    "Install a driver with Vulkan, Metal or Direct3D 12 (in a container, hand the GPU to it). Until then the CPU serves, slowly.",
+  gpu_lost: "Close other programs that use the GPU, and update its driver.",
+  gpu_out_of_memory: "Close other programs that use the GPU, or take a smaller model.",
+  gpu_invalid: REPORT_BUG,
+  shape_mismatch: REPORT_BUG,
+  file_not_found:
+    "A model is a folder with config.json, model.safetensors (or pytorch_model.bin), tokenizer.json (or vocab.json and merges.txt): put the missing file there, or give the id of a repository.",
+  file_unreadable: DOWNLOAD_AGAIN,
+  safetensors_invalid: DOWNLOAD_AGAIN,
+  pytorch_invalid: DOWNLOAD_AGAIN,
+  checkpoint_mismatch: ONE_ORIGIN,
+  config_invalid: ONE_ORIGIN,
+  tokenizer_invalid: ONE_ORIGIN,
+  non_finite:
+    "The weights are damaged or were trained badly: download them again, or take another checkpoint.",
+};
+
+function problem(error: unknown): Finding {
+  if (!(error instanceof Florence2Error)) throw error;
+  return { kind: "problem", what: error.message, remedy: REMEDIES[error.code] ?? "" };
+}
+
+function damagedDownload(path: string): Finding {
+  const what = `${path} is not what was downloaded: its checksum is not its name.`;
+  return { kind: "problem", what, remedy: "Delete it; the next start downloads it again." };
+}
+
+function damagedWeights(name: string): Finding {
+  const what = `The weights ${name} have values that are NaN or infinite.`;
+  return { kind: "problem", what, remedy: REMEDIES.non_finite! };
+}
+
+function wrongNumbers(kernel: string, fault: string): Finding {
+  const what = `The shader ${kernel} computes wrong numbers on this device, first in ${fault}.`;
+  return { kind: "problem", what, remedy: REPORT_BUG };
+}

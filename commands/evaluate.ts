@@ -1,0 +1,149 @@
+/** `npm run eval`: runs a checkpoint over a data set and says how good its answers are. */
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { Florence2Error } from "../core/errors.ts";
+import { openDataSet } from "../datasets/data_set.ts";
+import { compare, comparisonTable } from "../eval/comparison.ts";
+import { type Origin, PredictionFile } from "../eval/predictions.ts";
+import { ProgressBar } from "../eval/progress.ts";
+import { figuresTable, writeReport } from "../eval/report.ts";
+import { answerAll, judgeAll } from "../eval/run.ts";
+import { Florence2 } from "../model/florence2.ts";
+
+const HELP = `npm run eval -- [options]
+
+Runs a checkpoint over a data set and prints how good its answers are; a report with plots goes to the output
+folder. A run that was stopped goes on where it was.
+
+  --model DIR         a checkpoint folder (default: the bundled one)
+  --data FILE         plain JSONL, or COCO's captions_*.json, instances_*.json or Karpathy's dataset_coco.json
+                      (default: the held-out pictures of the bundled checkpoint)
+  --images DIR        where the pictures are (default: beside FILE)
+  --task TASK         only this task; of COCO's captions, the task to ask (default: <CAPTION>)
+  --limit N           only the first N pictures
+  --batch N           pictures seen at a time (default: 8)
+  --dtype NAME        how matrices are held: auto, f32, f16 (default: auto, as the file has them)
+  --device NAME       auto, gpu or cpu (default: auto)
+  --num-beams N       hypotheses of beam search (default: the model's own)
+  --max-new-tokens N  length of an answer at most (default: the model's own)
+  --compare FILE      predictions of another run, such as one by transformers or of another dtype: tells how many
+                      answers are the same, token for token, and lists the others
+  --output DIR        where predictions and report go (default: out/eval/MODEL/FILE)
+  --help
+`;
+
+/** Beside the folder of this file in a checkout, one level further up from the compiled one. */
+const home = new URL(import.meta.url.includes("/dist/") ? "../../" : "../", import.meta.url);
+const BUNDLED_MODEL = fileURLToPath(new URL("checkpoints/nano", home));
+const BUNDLED_DATA = fileURLToPath(new URL("checkpoints/nano/heldout/truth.jsonl", home));
+
+async function main(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      model: { type: "string", default: BUNDLED_MODEL },
+      data: { type: "string", default: BUNDLED_DATA },
+      images: { type: "string" },
+      task: { type: "string" },
+      limit: { type: "string" },
+      batch: { type: "string", default: "8" },
+      dtype: { type: "string", default: "auto" },
+      device: { type: "string", default: "auto" },
+      "num-beams": { type: "string" },
+      "max-new-tokens": { type: "string" },
+      compare: { type: "string" },
+      output: { type: "string" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const batch = positiveInteger("batch", values.batch)!;
+  const numBeams = positiveInteger("num-beams", values["num-beams"]);
+  const maxNewTokens = positiveInteger("max-new-tokens", values["max-new-tokens"]);
+  const limit = positiveInteger("limit", values.limit);
+  const dataSet = await openDataSet(values.data, { images: values.images, task: values.task, limit });
+  const folder = values.output ?? join("out", "eval", basename(resolve(values.model)), dataSet.name);
+  const origin: Origin = {
+    model: basename(resolve(values.model)),
+    "model files": existsSync(values.model) ? fingerprint(modelFiles(values.model)) : null,
+    data: basename(values.data),
+    "data file": fingerprint([values.data]),
+    dtype: values.dtype,
+    "beams of search": numBeams ?? null,
+    "new tokens at most": maxNewTokens ?? null,
+  };
+  const others = values.compare === undefined ? undefined : otherPredictions(values.compare);
+  const predictions = new PredictionFile(join(folder, "predictions.jsonl"), origin);
+  const model = await Florence2.fromPretrained(values.model, {
+    dtype: values.dtype as "auto",
+    device: values.device as "auto",
+  });
+  try {
+    process.stderr.write(`${origin.model} on ${model.device.name}, ${dataSet.pictures.length} pictures\n`);
+    const bar = new ProgressBar();
+    await answerAll(model, dataSet, predictions, {
+      batch,
+      numBeams,
+      maxNewTokens,
+      onProgress: (done, total) => bar.show(done, total),
+    });
+  } finally {
+    model.dispose();
+  }
+  const findings = judgeAll(dataSet, predictions);
+  process.stdout.write(`${figuresTable(findings)}\n`);
+  const comparison =
+    others && `Beside ${values.compare}:\n\n${comparisonTable(compare(dataSet, predictions, others))}`;
+  if (comparison) process.stdout.write(`\n${comparison}\n`);
+  const pictures = dataSet.pictures.length;
+  const report = writeReport(
+    folder,
+    findings,
+    { ...origin, pictures, device: model.device.name },
+    comparison,
+  );
+  process.stderr.write(`Report: ${report}\n`);
+}
+
+function otherPredictions(path: string): PredictionFile {
+  if (existsSync(path)) return new PredictionFile(path, {});
+  throw new Florence2Error("file_not_found", `${path}, which --compare names, is not there.`, { path });
+}
+
+/** Weights and configuration; other files may stand beside them and change. */
+function modelFiles(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => /\.(json|txt|safetensors|bin)$/.test(name))
+    .map((name) => join(folder, name));
+}
+
+/** Of the names, sizes and dates of files: to read their content would take long. */
+function fingerprint(paths: readonly string[]): string {
+  const hash = createHash("sha256");
+  for (const path of paths) {
+    const { size, mtimeMs } = statSync(path);
+    hash.update(`${basename(path)} ${size} ${mtimeMs}\n`);
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+function positiveInteger(name: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^[1-9]\d*$/.test(value)) return Number(value);
+  const message = `--${name} is ${value}, expected a whole number of at least 1`;
+  throw new Florence2Error("option_invalid", message, { [name]: value });
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  const known = error instanceof Florence2Error || (error instanceof TypeError && "code" in error);
+  process.stderr.write(`${known ? (error as Error).message : ((error as Error).stack ?? error)}\n`);
+  process.exitCode = 1;
+}

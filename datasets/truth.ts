@@ -1,0 +1,77 @@
+/** The forms of truth, and how each is read from a plain JSONL file. Coordinates are pixels of the picture. */
+
+import type { LabelledBoxes } from "../eval/metrics/boxes.ts";
+import { type Field, invalidField, items, member, numbers, text, texts } from "./fields.ts";
+
+/** Boxes are left, top, right, bottom. */
+export interface TrueBoxes extends LabelledBoxes {
+  /** COCO's areas of the outlines, one for each box. */
+  readonly areas?: readonly number[];
+  /** Which boxes stand for a crowd (COCO). */
+  readonly crowds?: readonly boolean[];
+}
+
+export interface TrueQuads {
+  /** x and y of four corners. */
+  readonly quads: readonly (readonly number[])[];
+  /** The text of each. */
+  readonly labels: readonly string[];
+}
+
+export interface TruePolygons {
+  /** Instances of outlines, each x, y, x, y, ... */
+  readonly polygons: readonly (readonly (readonly number[])[])[];
+}
+
+/** `{ boxes, labels }` */
+export function readLabelledBoxes(field: Field): TrueBoxes {
+  const { boxes } = readBoxes(field);
+  return { boxes, labels: labelsOf(field, boxes.length) };
+}
+
+/** `{ boxes }`; every label is empty. */
+export function readBoxes(field: Field): TrueBoxes {
+  const expected = "four numbers x1, y1, x2, y2 with x1 <= x2 and y1 <= y2";
+  const boxes = items(member(field, "boxes"), "a list of boxes").map((box) =>
+    numbers(
+      box,
+      expected,
+      ({ length, 0: x1, 1: y1, 2: x2, 3: y2 }) => length === 4 && x1! <= x2! && y1! <= y2!,
+    ),
+  );
+  return { boxes, labels: boxes.map(() => "") };
+}
+
+/** `{ quads, labels }` */
+export function readQuads(field: Field): TrueQuads {
+  const quads = items(member(field, "quads"), "a list of quads").map((quad) =>
+    numbers(quad, "eight numbers, x and y of four corners", ({ length }) => length === 8),
+  );
+  return { quads, labels: labelsOf(field, quads.length) };
+}
+
+/** `{ polygons }` */
+export function readPolygons(field: Field): TruePolygons {
+  const polygons = items(member(field, "polygons"), "a list of instances").map((instance) =>
+    items(instance, "a list of outlines").map((outline) =>
+      numbers(
+        outline,
+        "an even number of numbers, at least six",
+        ({ length }) => length >= 6 && length % 2 === 0,
+      ),
+    ),
+  );
+  return { polygons };
+}
+
+/** One text or several; a list of texts for a question that several people answered. */
+export function readTextOrAnswers(field: Field): string | readonly string[] {
+  return typeof field.value === "string" ? field.value : texts(field);
+}
+
+function labelsOf(field: Field, count: number): string[] {
+  const labels = member(field, "labels");
+  const found = items(labels, "a list of labels").map(text);
+  if (found.length !== count) throw invalidField(labels, `${count} labels, as many as there are shapes`);
+  return found;
+}

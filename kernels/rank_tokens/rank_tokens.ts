@@ -1,0 +1,148 @@
+import { ceilDiv, defineKernel, linearGroups, read, readU32, update, writeU32 } from "../../core/kernel.ts";
+import type { Recording } from "../../core/recording.ts";
+import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
+import { CANDIDATE, TRACE_ROW } from "../shared/search_trace.ts";
+import { SLICE } from "../shared/vocabulary.ts";
+import { rankTokensTwin } from "./rank_tokens.twin.ts";
+
+const include = (name: string) => new URL(`../shared/${name}.wgsl`, import.meta.url);
+
+export const rankTokensKernel = defineKernel({
+  name: "rank_tokens",
+  bindings: {
+    scores: update,
+    sums: read,
+    trace: readU32,
+    ancestry: readU32,
+    position: readU32,
+    candidates: writeU32,
+  },
+  params: {
+    rows: "u32",
+    columns: "u32",
+    width: "u32",
+    rowsPerPicture: "u32",
+    capacity: "u32",
+    best: "u32",
+    normalize: "u32",
+    startToken: "u32",
+    endToken: "u32",
+    ngram: "u32",
+    penalty: "f32",
+    minimum: "u32",
+    maximum: "u32",
+    forcedFirst: "u32",
+    forcedLast: "u32",
+    noise: "u32",
+    seedLow: "u32",
+    seedHigh: "u32",
+  },
+  constants: {},
+  variants: [
+    {
+      label: "portable",
+      source: new URL("./rank_tokens.wgsl", import.meta.url),
+      includes: [
+        ...["grid", "vocabulary", "over_lanes", "best_of_lanes", "log_normalizer", "search_trace"].map(
+          include,
+        ),
+        new URL("./gumbel.wgsl", import.meta.url),
+      ],
+      groups: ({ rows, columns }) => linearGroups(rows * ceilDiv(columns, SLICE)),
+    },
+  ],
+  twin: rankTokensTwin,
+});
+
+/** How tokens of one search are chosen; the meanings are those of `transformers.GenerationConfig`. */
+export interface TokenRules {
+  /** No run of this many tokens occurs twice; 0 for no such rule. */
+  readonly ngram: number;
+  /** Divides positive and multiplies negative scores of tokens already in the answer. */
+  readonly penalty: number;
+  /** New tokens before the end token may come, and the most there can be. */
+  readonly minimum: number;
+  readonly maximum: number;
+  readonly forcedFirst: number | null;
+  readonly forcedLast: number | null;
+}
+
+export interface RankTokensOptions {
+  /** How many candidates are wanted of each slice. */
+  readonly best: number;
+  /** Rows that compete with each other; where there are several, by what a token adds to their beam's sum. */
+  readonly width: number;
+  readonly startToken: number;
+  readonly endToken: number;
+  /** Whether scores are made log-probabilities first. */
+  readonly normalize: boolean;
+  readonly rules: TokenRules;
+  /** Adds Gumbel noise to what candidates are ranked by, which draws them; numbered by row of a picture. */
+  readonly noise?: { readonly seed: number; readonly rowsPerPicture: number };
+}
+
+/** Where a search stands; see `SearchState`. */
+export interface SearchSoFar {
+  readonly trace: Tensor;
+  readonly ancestry: Tensor;
+  readonly position: Tensor;
+}
+
+/** For scores that went through the rules before. */
+export const NO_RULES: TokenRules = {
+  ngram: 0,
+  penalty: 1,
+  minimum: 0,
+  maximum: 0,
+  forcedFirst: null,
+  forcedLast: null,
+};
+
+const NO_TOKEN = 0xffff_ffff;
+
+/**
+ * Scores what may come next: log-softmax (if asked for), then the rules of generation in the order of
+ * `transformers.GenerationMixin._get_logits_processor`; and ranks it, equal keys by row and then by token.
+ *
+ * @param scores (R, V), replaced by the scores after the rules; `LOWEST` for what is banned
+ * @param sums (R, slices, 4) of `logSumExp`; read only to normalise
+ * @returns u32 (R, slices, best, 3): of each slice the best candidates in descending order
+ */
+export function rankTokens(
+  rec: Recording,
+  scores: Tensor,
+  sums: Tensor,
+  { trace, ancestry, position }: SearchSoFar,
+  options: RankTokensOptions,
+): Tensor {
+  const { best, width, startToken, endToken, normalize, rules, noise } = options;
+  const [rows, columns] = [rowsOf(scores), columnsOf(scores)];
+  const slices = ceilDiv(columns, SLICE);
+  const [, capacity = 0] = ancestry.shape;
+  expectShape(sums, [rows, slices, 4], "rank_tokens sums");
+  expectShape(ancestry, [rows, capacity], "rank_tokens ancestry");
+  expectShape(trace, [capacity, rows, TRACE_ROW], "rank_tokens trace");
+  const candidates = rec.temp([rows, slices, best, CANDIDATE], "u32");
+  const params = {
+    rows,
+    columns,
+    width,
+    capacity,
+    best,
+    startToken,
+    endToken,
+    normalize: normalize ? 1 : 0,
+    ngram: rules.ngram,
+    penalty: rules.penalty,
+    minimum: rules.minimum,
+    maximum: rules.maximum,
+    forcedFirst: rules.forcedFirst ?? NO_TOKEN,
+    forcedLast: rules.forcedLast ?? NO_TOKEN,
+    noise: noise ? 1 : 0,
+    rowsPerPicture: noise?.rowsPerPicture ?? 1,
+    seedLow: (noise?.seed ?? 0) % 2 ** 32,
+    seedHigh: Math.floor((noise?.seed ?? 0) / 2 ** 32),
+  };
+  rec.dispatch(rankTokensKernel, { scores, sums, trace, ancestry, position, candidates }, params, {});
+  return candidates;
+}

@@ -1,0 +1,64 @@
+import { defineKernel, linearGroups, update } from "../../core/kernel.ts";
+import type { Recording } from "../../core/recording.ts";
+import { columnsOf, rowsOf, type Tensor } from "../../core/tensor.ts";
+import { OVER_LANES } from "../shared/over_lanes.ts";
+import { samplingFilterTwin } from "./sampling_filter.twin.ts";
+
+export const samplingFilterKernel = defineKernel({
+  name: "sampling_filter",
+  bindings: { scores: update },
+  params: {
+    rows: "u32",
+    columns: "u32",
+    temperature: "f32",
+    topK: "u32",
+    droppable: "f32",
+    least: "u32",
+  },
+  constants: {},
+  variants: [
+    {
+      label: "portable",
+      source: new URL("./sampling_filter.wgsl", import.meta.url),
+      includes: [
+        new URL("../shared/grid.wgsl", import.meta.url),
+        new URL("../shared/vocabulary.wgsl", import.meta.url),
+        OVER_LANES,
+      ],
+      groups: ({ rows }) => linearGroups(rows),
+    },
+  ],
+  twin: samplingFilterTwin,
+});
+
+export interface Sampling {
+  /** Divides the scores. */
+  readonly temperature: number;
+  /** Keeps so many of the highest, and what equals the lowest of them; 0 for all. */
+  readonly topK: number;
+  /** Keeps the likeliest that together have this probability; 1 for all. */
+  readonly topP: number;
+  /** How many stay whatever `topK` and `topP` say. */
+  readonly least: number;
+}
+
+/**
+ * Narrows scores (R, V), in place, to what sampling draws from; `LOWEST` for what is dropped. The order and
+ * the keep rules are those of `transformers.generation.logits_process`.
+ */
+export function samplingFilter(
+  rec: Recording,
+  scores: Tensor,
+  { temperature, topK, topP, least }: Sampling,
+): void {
+  const columns = columnsOf(scores);
+  const params = {
+    rows: rowsOf(scores),
+    columns,
+    temperature,
+    topK: topK > 0 ? Math.min(Math.max(topK, least), columns) : 0,
+    droppable: 1 - topP,
+    least,
+  };
+  rec.dispatch(samplingFilterKernel, { scores }, params, {});
+}

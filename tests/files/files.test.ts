@@ -1,0 +1,286 @@
+import { execFileSync } from "node:child_process";
+import {
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { isRelativeName, openFile, openFiles } from "../../files/files.ts";
+import { florenceError } from "../support/errors.ts";
+
+const DATA = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "files-test-"));
+  mkdirSync(join(folder, "inner"));
+  writeFileSync(join(folder, "data.bin"), DATA);
+  writeFileSync(join(folder, "inner", "a b%.json"), '\ufeff{"constructor":1}');
+  symlinkSync("data.bin", join(folder, "link.bin"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe("files of a folder", () => {
+  it("are found by path and by URL, below folders and through links", async () => {
+    for (const source of [folder, `${folder}/`, pathToFileURL(folder), String(pathToFileURL(folder))]) {
+      const files = openFiles(source);
+      expect(await files.has("data.bin")).toBe(true);
+      expect(await files.has("other.bin")).toBe(false);
+      expect(await files.text("inner/a b%.json")).toBe('{"constructor":1}');
+      expect(await files.json("inner/a b%.json")).toEqual({ constructor: 1 });
+      const file = await files.open("link.bin");
+      expect(file.size).toBe(1000);
+      expect(await file.read(250, 253)).toEqual(Uint8Array.of(250, 0, 1));
+      expect(await file.read(0, 1000)).toEqual(DATA);
+      await file.close();
+    }
+  });
+
+  it("are missing, or no files at all", async () => {
+    const files = openFiles(folder);
+    await expect(files.open("other.bin")).rejects.toEqual(florenceError("file_not_found", "other.bin"));
+    await expect(files.open("data.bin/x")).rejects.toEqual(florenceError("file_not_found", "data.bin/x"));
+    await expect(files.open("inner")).rejects.toEqual(florenceError("file_unreadable", "not a regular file"));
+    await expect(openFile("/dev/zero")).rejects.toEqual(florenceError("file_unreadable", "/dev/zero"));
+    await expect(openFile("a\0b")).rejects.toEqual(florenceError("file_unreadable"));
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    await expect(openFile(pipe)).rejects.toEqual(florenceError("file_unreadable", "not a regular file"));
+  });
+
+  it("are refused outside of the folder, under every spelling", async () => {
+    const bad = [
+      "../x",
+      "a/../../x",
+      "/etc/passwd",
+      "..",
+      ".",
+      "",
+      "a//b",
+      "a/./b",
+      "..\\x",
+      "C:\\x",
+      "C:x",
+      "a\0",
+      "a/",
+    ];
+    for (const name of bad) {
+      expect(isRelativeName(name), name).toBe(false);
+      for (const source of [folder, pathToFileURL(folder), { [name]: DATA }]) {
+        await expect(openFiles(source).open(name)).rejects.toEqual(
+          florenceError("file_unreadable", "inside"),
+        );
+      }
+    }
+    expect(isRelativeName("model-00001-of-00002.safetensors")).toBe(true);
+    await expect(openFiles(folder).has("%2e%2e/x")).resolves.toBe(false);
+    await expect(openFiles(pathToFileURL(folder)).has("%2e%2e/data.bin")).resolves.toBe(false);
+  });
+
+  it("are found out when they shrink or change while they are read", async () => {
+    const path = join(folder, "changing.bin");
+    writeFileSync(path, DATA);
+    utimesSync(path, 1, 1);
+    const file = await openFile(path);
+    expect(await file.read(0, 10)).toHaveLength(10);
+    truncateSync(path, 500);
+    utimesSync(path, 1, 1);
+    const error = florenceError("file_unreadable", "1000 bytes before, 500 now");
+    await expect(file.read(0, 10)).rejects.toEqual(error);
+    await file.close();
+    writeFileSync(path, DATA);
+    const same = await openFile(path);
+    utimesSync(path, 2, 2);
+    await expect(same.read(0, 10)).rejects.toEqual(florenceError("file_unreadable", "changed"));
+    await same.close();
+  });
+});
+
+describe("files in memory", () => {
+  it("are Blobs, arrays and buffers, in a Map or an object", async () => {
+    const contents = { blob: new Blob([DATA]), array: DATA.subarray(0), buffer: DATA.slice().buffer };
+    for (const source of [contents, new Map(Object.entries(contents))]) {
+      const files = openFiles(source);
+      for (const name of Object.keys(contents)) {
+        const file = await files.open(name);
+        expect(file.size, name).toBe(1000);
+        expect(await file.read(990, 1000), name).toEqual(DATA.slice(990));
+      }
+      expect(await files.has("constructor")).toBe(false);
+      await expect(files.text("toString")).rejects.toEqual(florenceError("file_not_found", "toString"));
+    }
+  });
+
+  it("are found out when they are transferred away or are of another type", async () => {
+    const bytes = DATA.slice();
+    const file = await openFile(bytes);
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    await expect(file.read(0, 10)).rejects.toEqual(
+      florenceError("file_unreadable", "0 bytes at 0 instead of 10"),
+    );
+    await expect(openFile(bytes.buffer)).rejects.toEqual(florenceError("file_unreadable", "transferred"));
+    const wrong = { "config.json": "{}" as unknown as Blob };
+    await expect(openFiles(wrong).open("config.json")).rejects.toEqual(
+      florenceError("file_unreadable", "neither"),
+    );
+    const short = Object.assign(new Blob([DATA]), { slice: () => new Blob([]) });
+    await expect((await openFile(short)).read(0, 10)).rejects.toEqual(
+      florenceError("file_unreadable", "ended"),
+    );
+  });
+
+  it("are no text, or no JSON", async () => {
+    const files = openFiles({
+      binary: Uint8Array.of(0xff),
+      half: new Blob(['{"a":\n  1,,}']),
+      page: new Blob(["<!DOCTYPE html>"]),
+      empty: new Blob([]),
+    });
+    await expect(files.text("binary")).rejects.toEqual(florenceError("file_unreadable", "not UTF-8"));
+    await expect(files.json("half")).rejects.toEqual(
+      florenceError("config_invalid", "half", "line 2, column 5"),
+    );
+    await expect(files.json("page", "tokenizer_invalid")).rejects.toEqual(
+      florenceError("tokenizer_invalid", "<"),
+    );
+    await expect(files.json("empty")).rejects.toEqual(florenceError("config_invalid", "the end"));
+    const huge = Object.defineProperty(new Blob([]), "size", { value: 2 ** 30 });
+    await expect(openFiles({ huge }).text("huge")).rejects.toEqual(
+      florenceError("file_unreadable", "1073741824"),
+    );
+  });
+
+  it("cannot be read outside of their bounds", async () => {
+    const file = await openFile(DATA);
+    for (const [start, end] of [
+      [-1, 1],
+      [5, 4],
+      [0, 1001],
+      [Number.NaN, 1],
+    ] as const) {
+      await expect(file.read(start, end)).rejects.toEqual(florenceError("file_unreadable", "1000 bytes"));
+    }
+  });
+});
+
+describe("reading", () => {
+  it("stops at the abort signal with its reason", async () => {
+    const stop = new AbortController();
+    const inMemory = await openFile(DATA, { signal: stop.signal });
+    const onDisk = await openFile(join(folder, "data.bin"), { signal: stop.signal });
+    stop.abort(new Error("enough"));
+    await expect(inMemory.read(0, 1)).rejects.toThrow("enough");
+    await expect(onDisk.read(0, 1)).rejects.toThrow("enough");
+    await expect(openFile(join(folder, "data.bin"), { signal: stop.signal })).rejects.toThrow("enough");
+    await onDisk.close();
+  });
+});
+
+describe("files of a server", () => {
+  let base: string;
+  let requests: string[] = [];
+  const server = createServer((request, response) => {
+    requests.push(`${request.url} ${request.headers.range}`);
+    answer(request, response);
+  });
+  beforeAll(async () => {
+    await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+    base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  afterAll(() => server.close());
+
+  /** What goes wrong is the first part of the path. */
+  function answer(request: IncomingMessage, response: ServerResponse): void {
+    const [, fault, name] = new URL(request.url ?? "", base).pathname.split("/");
+    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "") ?? [];
+    // Some servers take an end of 0 for none.
+    const last = fault === "endless" && to === "0" ? Infinity : Number(to);
+    const [start, end] = [Number(from), Math.min(last + 1, DATA.length)];
+    if (name !== "data.bin" && name !== "a%20b%25.json") return void response.writeHead(404).end();
+    if (fault === "broken") return void response.writeHead(503).end("<html>");
+    if (fault === "whole") return void response.writeHead(200).end(DATA);
+    if (fault === "empty") return void response.writeHead(416, { "content-range": "bytes */0" }).end();
+    if (fault === "silent") return void response.writeHead(206).end(DATA.subarray(start, end));
+    const first = end === 2;
+    const headers: Record<string, string> = { "content-range": `bytes ${start}-${end - 1}/${DATA.length}` };
+    headers.etag = fault === "changed" && !first ? '"2"' : '"1"';
+    if (fault === "other" && !first) headers["content-range"] = `bytes 0-${end - 1}/${DATA.length}`;
+    response.writeHead(206, headers);
+    if (fault === "cut" && !first)
+      return void response.write(DATA.subarray(start, end - 5), () => response.destroy());
+    if (fault === "short" && !first) return void response.end(DATA.subarray(start, end - 5));
+    if (fault === "surplus" && !first) return void response.end(DATA);
+    if (fault === "slow" && !first) return void response.write(DATA.subarray(start, start + 1));
+    response.end(DATA.subarray(start, end));
+  }
+
+  it("are read in ranges, by URL and by string, and nothing else is fetched", async () => {
+    requests = [];
+    const file = await openFiles(new URL(`${base}/good`)).open("data.bin");
+    expect(file.size).toBe(1000);
+    expect(file.name).toBe(`${base}/good/data.bin`);
+    expect(await file.read(100, 200)).toEqual(DATA.slice(100, 200));
+    expect(await file.read(7, 7)).toHaveLength(0);
+    expect(requests).toEqual(["/good/data.bin bytes=0-1", "/good/data.bin bytes=100-199"]);
+    expect(await (await openFile(`${base}/good/data.bin`)).read(999, 1000)).toEqual(DATA.slice(999));
+    expect((await openFile(`${base}/endless/data.bin`)).size).toBe(1000);
+    expect(await openFiles(`${base}/good/`).has("a b%.json")).toBe(true);
+    expect(await openFiles(`${base}/good/`).has("other.bin")).toBe(false);
+  });
+
+  it("are kept whole if the server knows no ranges, and fetched once", async () => {
+    requests = [];
+    const file = await openFile(`${base}/whole/data.bin`);
+    expect(await file.read(100, 200)).toEqual(DATA.slice(100, 200));
+    expect(await file.read(0, 1000)).toEqual(DATA);
+    expect(requests).toHaveLength(1);
+  });
+
+  it("may be empty", async () => {
+    expect((await openFile(`${base}/empty/data.bin`)).size).toBe(0);
+  });
+
+  it("are missing or refused", async () => {
+    const opened = (fault: string, name = "data.bin") => openFile(`${base}/${fault}/${name}?token=secret`);
+    await expect(opened("good", "x")).rejects.toEqual(
+      florenceError("file_not_found", /x does not exist in the server/),
+    );
+    await expect(opened("broken")).rejects.toEqual(
+      florenceError("file_unreadable", "status 503", /^(?!.*secret)/),
+    );
+    await expect(opened("silent")).rejects.toEqual(florenceError("file_unreadable", "Content-Range"));
+    await expect(openFile("http://127.0.0.1:1/x")).rejects.toEqual(
+      florenceError("file_unreadable", "fetched"),
+    );
+    await expect(openFile("http://")).rejects.toEqual(florenceError("file_unreadable", "URL"));
+  });
+
+  it.each([
+    ["changed", "changed"],
+    ["other", "changed"],
+    ["cut", "broke off"],
+    ["short", "instead of 100"],
+    ["surplus", "broke off"],
+  ])("are found out when an answer is wrong: %s", async (fault, message) => {
+    const file = await openFile(`${base}/${fault}/data.bin`);
+    await expect(file.read(100, 200)).rejects.toEqual(florenceError("file_unreadable", message));
+  });
+
+  it("stop at the abort signal in the middle of an answer", async () => {
+    const stop = new AbortController();
+    const file = await openFile(`${base}/slow/data.bin`, { signal: stop.signal });
+    const read = file.read(100, 200);
+    setTimeout(() => stop.abort(new Error("enough")), 50);
+    await expect(read).rejects.toThrow("enough");
+    server.closeAllConnections();
+  });
+});

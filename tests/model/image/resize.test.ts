@@ -1,0 +1,54 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { resizeBicubic } from "../../../model/image/resize.ts";
+
+interface ResizeCase {
+  seed: number;
+  width: number;
+  height: number;
+  newWidth: number;
+  newHeight: number;
+  sha256: string;
+}
+
+const fixtures = new URL("../../fixtures/pictures/pictures.json", import.meta.url);
+const cases: ResizeCase[] = JSON.parse(readFileSync(fixtures, "utf8")).resize;
+
+/** The generator of tests/reference/pictures.py. */
+function randomBytes(seed: number, count: number): Uint8Array {
+  let state = seed;
+  return Uint8Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state >>> 24;
+  });
+}
+
+describe("resizeBicubic", () => {
+  it.each(cases)("$width x $height to $newWidth x $newHeight is Pillow's, bit for bit", (fixture) => {
+    const { seed, width, height, newWidth, newHeight } = fixture;
+    const rgb = randomBytes(seed, width * height * 3);
+    const resized = resizeBicubic(rgb, width, height, newWidth, newHeight);
+    expect(resized.length).toBe(newWidth * newHeight * 3);
+    expect(createHash("sha256").update(resized).digest("hex")).toBe(fixture.sha256);
+  });
+
+  it("keeps a flat picture flat, whatever the scale", () => {
+    for (const side of [1, 2, 3, 50, 333]) {
+      const resized = resizeBicubic(new Uint8Array(100 * 60 * 3).fill(201), 100, 60, side, side + 1);
+      expect(new Set(resized)).toEqual(new Set([201]));
+    }
+  });
+
+  it("does nothing to a picture that has the size already", () => {
+    const rgb = randomBytes(1, 4 * 3 * 3);
+    expect(resizeBicubic(rgb, 4, 3, 4, 3)).toBe(rgb);
+  });
+
+  it("leaves the input alone", () => {
+    const rgb = randomBytes(5, 30);
+    const before = rgb.slice();
+    resizeBicubic(rgb, 5, 2, 3, 7);
+    expect(rgb).toEqual(before);
+  });
+});
