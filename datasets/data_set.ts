@@ -10,7 +10,7 @@ export interface Prompt {
   readonly task: string;
   /** What the task asks about: a phrase, or a region as location tags. */
   readonly text?: string;
-  /** In the form that the task's measure takes (measures.ts). */
+  /** In the form that belongs to the task (truth.ts). */
   readonly truth: unknown;
 }
 

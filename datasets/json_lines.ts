@@ -1,13 +1,13 @@
 import { Florence2Error } from "../core/errors.ts";
-import { measureOf } from "../eval/measures.ts";
 import { parseJson } from "../files/json.ts";
 import type { Picture, Prompt } from "./data_set.ts";
 import { type Field, hasMember, items, member, text } from "./fields.ts";
+import { readTruth } from "./truth.ts";
 
 /**
  * The plain format: one picture a line,
  * `{ "file", "prompts": [{ "task", "text"?, "truth" }, ...] }`; other members are ignored. The form of `truth`
- * follows from the task (measures.ts).
+ * follows from the task (truth.ts).
  *
  * @param file its name in messages
  */
@@ -44,6 +44,6 @@ function readPrompt(field: Field): Prompt {
   return {
     task,
     ...(hasMember(field, "text") && { text: text(member(field, "text")) }),
-    truth: measureOf(task).readTruth(member(field, "truth")),
+    truth: readTruth(task, member(field, "truth")),
   };
 }

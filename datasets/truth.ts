@@ -1,9 +1,16 @@
-/** The forms of truth, and how each is read from a plain JSONL file. Coordinates are pixels of the picture. */
+/** The forms of truth, and how each is read from a plain JSONL file. Coordinates are pixels of the image. */
 
-import type { LabelledBoxes } from "../eval/metrics/boxes.ts";
+import type { TaskToken } from "../model/tasks/index.ts";
 import { type Field, invalidField, items, member, numbers, text, texts } from "./fields.ts";
+import type { Box } from "./geometry/boxes.ts";
 
-/** Boxes are left, top, right, bottom. */
+export interface LabelledBoxes {
+  /** Left, top, right, bottom of each. */
+  readonly boxes: readonly Box[];
+  /** One for each box. */
+  readonly labels: readonly string[];
+}
+
 export interface TrueBoxes extends LabelledBoxes {
   /** COCO's areas of the outlines, one for each box. */
   readonly areas?: readonly number[];
@@ -23,14 +30,43 @@ export interface TruePolygons {
   readonly polygons: readonly (readonly (readonly number[])[])[];
 }
 
+/** How the truth of each task is read; a task that is not here is read as a free prompt is. */
+const readers: { readonly [T in TaskToken]?: (field: Field) => unknown } = {
+  "<CAPTION>": texts,
+  "<DETAILED_CAPTION>": texts,
+  "<MORE_DETAILED_CAPTION>": texts,
+  "<OCR>": text,
+  "<OCR_WITH_REGION>": readQuads,
+  "<OD>": readLabelledBoxes,
+  "<DENSE_REGION_CAPTION>": readLabelledBoxes,
+  "<REGION_PROPOSAL>": readBoxes,
+  "<CAPTION_TO_PHRASE_GROUNDING>": readLabelledBoxes,
+  "<REFERRING_EXPRESSION_SEGMENTATION>": readPolygons,
+  "<OPEN_VOCABULARY_DETECTION>": readLabelledBoxes,
+  "<REGION_TO_SEGMENTATION>": readPolygons,
+  "<REGION_TO_CATEGORY>": text,
+  "<REGION_TO_DESCRIPTION>": texts,
+  "<REGION_TO_OCR>": text,
+};
+
+/**
+ * Reads the truth of a task's prompt. The form follows from the task.
+ *
+ * @throws {Florence2Error} `data_invalid` with place and field
+ */
+export function readTruth(task: string, truth: Field): unknown {
+  const read = Object.hasOwn(readers, task) ? readers[task as TaskToken] : undefined;
+  return (read ?? readTextOrAnswers)(truth);
+}
+
 /** `{ boxes, labels }` */
-export function readLabelledBoxes(field: Field): TrueBoxes {
+function readLabelledBoxes(field: Field): TrueBoxes {
   const { boxes } = readBoxes(field);
   return { boxes, labels: labelsOf(field, boxes.length) };
 }
 
 /** `{ boxes }`; every label is empty. */
-export function readBoxes(field: Field): TrueBoxes {
+function readBoxes(field: Field): TrueBoxes {
   const expected = "four numbers x1, y1, x2, y2 with x1 <= x2 and y1 <= y2";
   const boxes = items(member(field, "boxes"), "a list of boxes").map((box) =>
     numbers(
@@ -43,7 +79,7 @@ export function readBoxes(field: Field): TrueBoxes {
 }
 
 /** `{ quads, labels }` */
-export function readQuads(field: Field): TrueQuads {
+function readQuads(field: Field): TrueQuads {
   const quads = items(member(field, "quads"), "a list of quads").map((quad) =>
     numbers(quad, "eight numbers, x and y of four corners", ({ length }) => length === 8),
   );
@@ -51,7 +87,7 @@ export function readQuads(field: Field): TrueQuads {
 }
 
 /** `{ polygons }` */
-export function readPolygons(field: Field): TruePolygons {
+function readPolygons(field: Field): TruePolygons {
   const polygons = items(member(field, "polygons"), "a list of instances").map((instance) =>
     items(instance, "a list of outlines").map((outline) =>
       numbers(
@@ -65,7 +101,7 @@ export function readPolygons(field: Field): TruePolygons {
 }
 
 /** One text or several; a list of texts for a question that several people answered. */
-export function readTextOrAnswers(field: Field): string | readonly string[] {
+function readTextOrAnswers(field: Field): string | readonly string[] {
   return typeof field.value === "string" ? field.value : texts(field);
 }
 

@@ -1,22 +1,15 @@
-import { type Field, text as textOf, texts } from "../datasets/fields.ts";
-import {
-  readBoxes,
-  readLabelledBoxes,
-  readPolygons,
-  readQuads,
-  readTextOrAnswers,
-  type TrueBoxes,
-} from "../datasets/truth.ts";
-import type { AnswerOf, TaskToken } from "../model/tasks/index.ts";
+import { boxOverlap } from "../datasets/geometry/boxes.ts";
+import { type ImageSize, maskOverlap, rasterize } from "../datasets/geometry/masks.ts";
+import { quadOverlap } from "../datasets/geometry/quads.ts";
+import type { LabelledBoxes, TrueBoxes, TruePolygons, TrueQuads } from "../datasets/truth.ts";
+import { type AnswerOf, type TaskToken, tasks } from "../model/tasks/index.ts";
 import { bleu } from "./metrics/bleu.ts";
-import { boxOverlap, type LabelledBoxes, matchBoxes, phrasesFound } from "./metrics/boxes.ts";
+import { matchBoxes, phrasesFound } from "./metrics/boxes.ts";
 import { ciderD } from "./metrics/cider.ts";
 import { type CocoBox, type CocoFigures, type CocoTruth, cocoFigures } from "./metrics/coco_map.ts";
-import { type ImageSize, maskOverlap, rasterize } from "./metrics/masks.ts";
 import { matchPairs, type PairCounts, precisionRecall } from "./metrics/matching.ts";
 import { mean } from "./metrics/mean.ts";
 import { captionTokens } from "./metrics/ptb_tokens.ts";
-import { quadOverlap } from "./metrics/quads.ts";
 import { type Bin, reliability } from "./metrics/reliability.ts";
 import { characterErrorRate, wordErrorRate } from "./metrics/texts.ts";
 import { vqaAccuracy } from "./metrics/vqa.ts";
@@ -42,8 +35,6 @@ export interface Findings {
 
 /** How the answers to a task are judged. */
 export interface Measure<Truth = unknown, Answer = unknown> {
-  /** Reads the truth out of a plain JSONL file. Throws `data_invalid`. */
-  readTruth(field: Field): Truth;
   judge(cases: readonly Case<Truth, Answer>[]): Findings;
 }
 
@@ -59,7 +50,6 @@ const named = (label: string) => label.trim().toLowerCase();
 export const plainText = (answer: string) => answer.replaceAll(/<loc_\d+>|<\/?s>|<pad>/g, "").trim();
 
 const captions: Measure<readonly string[], string> = {
-  readTruth: texts,
   judge(cases) {
     const tokens = cases.map(({ truth, answer }) => ({
       hypothesis: captionTokens(plainText(answer)),
@@ -74,7 +64,6 @@ const captions: Measure<readonly string[], string> = {
 };
 
 const detection: Measure<TrueBoxes, BoxAnswer> = {
-  readTruth: readLabelledBoxes,
   judge(cases) {
     const truths = cases.flatMap(({ truth }, image) =>
       truth.boxes.map(
@@ -142,7 +131,6 @@ function matchThings({ truth, answer }: Case<TrueBoxes, BoxAnswer>) {
 }
 
 const denseCaptions: Measure<TrueBoxes, BoxAnswer> = {
-  readTruth: readLabelledBoxes,
   judge(cases) {
     const overlaps: number[] = [];
     const equalLabels: number[] = [];
@@ -167,7 +155,6 @@ const denseCaptions: Measure<TrueBoxes, BoxAnswer> = {
 };
 
 const proposals: Measure<TrueBoxes, BoxAnswer> = {
-  readTruth: readBoxes,
   judge(cases) {
     const counts = cases.map(
       ({ truth, answer }): PairCounts => ({
@@ -183,7 +170,6 @@ const proposals: Measure<TrueBoxes, BoxAnswer> = {
 
 /** Phrases and their boxes; an answer in masks finds none. */
 const phrases: Measure<TrueBoxes, BoxAnswer | AnswerOf<"<OPEN_VOCABULARY_DETECTION>">> = {
-  readTruth: readLabelledBoxes,
   judge(cases) {
     const matched = cases.map(({ truth, answer }) => {
       const found = foundBoxes(answer);
@@ -203,8 +189,7 @@ const phrases: Measure<TrueBoxes, BoxAnswer | AnswerOf<"<OPEN_VOCABULARY_DETECTI
   },
 };
 
-const segmentation: Measure<ReturnType<typeof readPolygons>, AnswerOf<"<REGION_TO_SEGMENTATION>">> = {
-  readTruth: readPolygons,
+const segmentation: Measure<TruePolygons, AnswerOf<"<REGION_TO_SEGMENTATION>">> = {
   judge(cases) {
     const overlaps = cases.map(({ truth, answer, size }) =>
       maskOverlap(rasterize(answer.polygons.flat(), size), rasterize(truth.polygons.flat(), size)),
@@ -214,7 +199,6 @@ const segmentation: Measure<ReturnType<typeof readPolygons>, AnswerOf<"<REGION_T
 };
 
 const reading: Measure<string, string> = {
-  readTruth: textOf,
   judge(cases) {
     const texts = cases.map(({ truth, answer }) => ({ truth, found: plainText(answer) }));
     return {
@@ -227,8 +211,7 @@ const reading: Measure<string, string> = {
   },
 };
 
-const readingWithRegions: Measure<ReturnType<typeof readQuads>, AnswerOf<"<OCR_WITH_REGION>">> = {
-  readTruth: readQuads,
+const readingWithRegions: Measure<TrueQuads, AnswerOf<"<OCR_WITH_REGION>">> = {
   judge(cases) {
     const texts: { truth: string; found: string }[] = [];
     const counts = cases.map(({ truth, answer }): PairCounts => {
@@ -251,13 +234,11 @@ const readingWithRegions: Measure<ReturnType<typeof readQuads>, AnswerOf<"<OCR_W
 };
 
 const category: Measure<string, string> = {
-  readTruth: textOf,
   judge: (cases) => ({ figures: { "exact match": exactMatch(cases) } }),
 };
 
 /** Prompts of fine-tuned models: a text to be met exactly, or a question that several people answered. */
 const freePrompt: Measure<string | readonly string[], string> = {
-  readTruth: readTextOrAnswers,
   judge(cases) {
     const answered = cases.flatMap(({ truth, answer }) =>
       typeof truth === "string" ? [] : [{ prediction: plainText(answer), answers: truth }],
@@ -290,11 +271,15 @@ const measures = {
   "<REGION_TO_CATEGORY>": category,
   "<REGION_TO_DESCRIPTION>": captions,
   "<REGION_TO_OCR>": reading,
-} satisfies { [T in TaskToken]: Measure<unknown, AnswerOf<T>> };
+} satisfies { [T in TaskToken]?: Measure<unknown, AnswerOf<T>> };
 
-/** How a task's answers are judged; all that is none of the fifteen is a free prompt. */
+/** Answers of a task that has no measure yet: no figures. */
+const unmeasured: Measure = { judge: () => ({ figures: {} }) };
+
+/** How the answers to a task are judged; what is no task is a free prompt. */
 export function measureOf(task: string): Measure {
-  return (Object.hasOwn(measures, task) ? measures[task as TaskToken] : freePrompt) as Measure;
+  if (Object.hasOwn(measures, task)) return measures[task as keyof typeof measures] as Measure;
+  return tasks.some(({ token }) => token === task) ? unmeasured : (freePrompt as Measure);
 }
 
 function exactMatch(cases: readonly { readonly truth: string; readonly answer: string }[]): number {

@@ -30,7 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tokenizer: ["tokenizer", "files", "core"],
   model: ["model", "kernels", "tokenizer", "files", "core"],
   draw: ["draw", "model", "core"],
-  datasets: ["datasets", "eval", "model", "files", "core"],
+  datasets: ["datasets", "model", "files", "core"],
   eval: ["eval", "datasets", "draw", "model", "files", "core"],
   commands: ["commands", "eval", "datasets", "draw", "model", "tokenizer", "files", "core"],
   bench: ["bench", "tests", "model", "kernels", "tokenizer", "files", "core"],

@@ -1,23 +1,6 @@
+import { boxOverlap } from "../../datasets/geometry/boxes.ts";
+import type { LabelledBoxes } from "../../datasets/truth.ts";
 import { matchPairs } from "./matching.ts";
-
-/** Left, top, right, bottom in pixels. */
-export type Box = readonly number[];
-
-export interface LabelledBoxes {
-  readonly boxes: readonly Box[];
-  /** One for each box. */
-  readonly labels: readonly string[];
-}
-
-/** Intersection over union; 0 of boxes without an area. */
-export function boxOverlap(a: Box, b: Box): number {
-  const width = Math.min(a[2]!, b[2]!) - Math.max(a[0]!, b[0]!);
-  const height = Math.min(a[3]!, b[3]!) - Math.max(a[1]!, b[1]!);
-  if (width <= 0 || height <= 0) return 0;
-  const shared = width * height;
-  const area = ([left, top, right, bottom]: Box) => (right! - left!) * (bottom! - top!);
-  return shared / (area(a) + area(b) - shared);
-}
 
 /**
  * Pairs of found and true boxes of one picture with an IoU of at least `threshold`, as many as there can be.

@@ -2,14 +2,15 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { boxOverlap } from "../../datasets/geometry/boxes.ts";
+import { maskOverlap, rasterize } from "../../datasets/geometry/masks.ts";
+import { quadOverlap } from "../../datasets/geometry/quads.ts";
 import { bleu } from "../../eval/metrics/bleu.ts";
-import { boxOverlap, matchBoxes, phrasesFound } from "../../eval/metrics/boxes.ts";
+import { matchBoxes, phrasesFound } from "../../eval/metrics/boxes.ts";
 import { ciderD } from "../../eval/metrics/cider.ts";
 import { type CocoDetection, type CocoTruth, cocoFigures } from "../../eval/metrics/coco_map.ts";
-import { maskOverlap, rasterize } from "../../eval/metrics/masks.ts";
 import { precisionRecall } from "../../eval/metrics/matching.ts";
 import { captionTokens } from "../../eval/metrics/ptb_tokens.ts";
-import { quadOverlap } from "../../eval/metrics/quads.ts";
 import { reliability } from "../../eval/metrics/reliability.ts";
 import { characterErrorRate, wordErrorRate } from "../../eval/metrics/texts.ts";
 import { vqaAccuracy } from "../../eval/metrics/vqa.ts";
