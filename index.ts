@@ -6,23 +6,16 @@ export type { DownloadEvent, HubOptions } from "./files/open_model_files.ts";
 export { openSafetensors } from "./files/tensors/safetensors.ts";
 export type { TensorFile } from "./files/tensors/tensor_file.ts";
 export type { Florence2Config, ImageConfig } from "./model/config/config.ts";
-export {
-  type BatchItem,
-  type EncodedImage,
-  Florence2,
-  type ForwardInput,
-  type ForwardOutput,
-  type LoadOptions,
-  type ProgressEvent,
-  type Result,
-  type RunOptions,
-  type Sequence,
-  type StreamPart,
-} from "./model/florence2.ts";
+export type { EncodedImage } from "./model/encoded_image.ts";
+export { Florence2 } from "./model/florence2.ts";
+export type { ForwardInput, ForwardOutput } from "./model/forward.ts";
 export type { GenerationOptions } from "./model/generation/options.ts";
 export { type ImageInput, loadImage } from "./model/image/load.ts";
 export type { RawImage, RgbImage } from "./model/image/pixels.ts";
 export { type PreprocessedImage, preprocessImage } from "./model/image/preprocess.ts";
+export type { LoadOptions, ProgressEvent } from "./model/loading/load.ts";
+export type { BatchItem, RunOptions } from "./model/questions.ts";
+export type { Result, Sequence, StreamPart } from "./model/results.ts";
 export {
   type AnswerOf,
   type Answers,

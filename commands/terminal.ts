@@ -1,6 +1,6 @@
 /** What commands tell on stderr while they work; stdout is for answers. */
 import { Florence2Error } from "../core/errors.ts";
-import type { ProgressEvent } from "../model/florence2.ts";
+import type { ProgressEvent } from "../model/loading/load.ts";
 
 /** The cells of a bar. */
 const CELLS = 30;

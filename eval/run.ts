@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { Florence2Error } from "../core/errors.ts";
 import { type DataSet, type Picture, type Prompt, pathOf } from "../datasets/data_set.ts";
-import type { EncodedImage, Florence2 } from "../model/florence2.ts";
+import type { EncodedImage } from "../model/encoded_image.ts";
+import type { Florence2 } from "../model/florence2.ts";
 import type { GenerationOptions } from "../model/generation/options.ts";
 import { type Case, type Findings, measureOf } from "./measures.ts";
 import type { PredictionFile } from "./predictions.ts";

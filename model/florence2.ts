@@ -1,148 +1,21 @@
-import { type DeviceOption, type DeviceOptions, openRunner } from "../core/device.ts";
 import { Florence2Error } from "../core/errors.ts";
-import type { RecordingOptions } from "../core/recording.ts";
 import type { Runner } from "../core/runner.ts";
-import type { Tensor, TensorData } from "../core/tensor.ts";
 import type { Source } from "../files/files.ts";
-import type { DownloadEvent, HubOptions } from "../files/open_model_files.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import { countImageTokens, type Florence2Config, type ImageConfig } from "./config/config.ts";
-import { DecodingSession, type Question } from "./decoding_session.ts";
+import type { Florence2Config, ImageConfig } from "./config/config.ts";
+import { DecodingSession } from "./decoding_session.ts";
+import { EncodedImage } from "./encoded_image.ts";
+import { type ForwardInput, type ForwardOutput, forwardRow, rowsOfInput } from "./forward.ts";
 import { generate, stream } from "./generation/generate.ts";
 import { type GenerationOptions, type GenerationSettings, settingsFor } from "./generation/options.ts";
-import type { GeneratedSequence } from "./generation/report.ts";
 import type { ImageInput, LoadImageOptions } from "./image/load.ts";
 import { preprocessImage } from "./image/preprocess.ts";
-import { compileAhead } from "./loading/compile_ahead.ts";
-import { openModel } from "./loading/open_model.ts";
-import {
-  type AnswerOf,
-  decodeGenerated,
-  type ParseOptions,
-  type PixelBox,
-  parseAnswer,
-  resolveTask,
-  type Task,
-} from "./tasks/index.ts";
+import { type LoadOptions, loadModel } from "./loading/load.ts";
+import { type BatchItem, type PreparedQuestion, preparePrompt, type RunOptions } from "./questions.ts";
+import { type Result, resultOf, type StreamPart } from "./results.ts";
+import type { AnswerOf } from "./tasks/index.ts";
 import { VisionSession } from "./vision_session.ts";
-import { checkDtype, loadWeights, type Weights, type WeightsDtype } from "./weights/load_weights.ts";
-
-/** A stage of loading: the files of a hub's repository arrive, weights go to the device, all is ready. */
-export type ProgressEvent =
-  | DownloadEvent
-  | {
-      readonly status: "load";
-      /** Bytes. */
-      readonly loaded: number;
-      readonly total: number;
-      /** Percent. */
-      readonly progress: number;
-    }
-  | { readonly status: "ready"; readonly device: string };
-
-export interface LoadOptions extends Omit<DeviceOptions, "debug">, HubOptions {
-  /** Where to compute. Default `auto`: a GPU if there is one, else the CPU. */
-  readonly device?: DeviceOption;
-  /**
-   * How matrices are held on the device; all arithmetic is f32. `auto` (default): f16 as the files store it, anything
-   * else as f32, so that nothing is lost. `f16`: half the memory, whatever the files store.
-   */
-  readonly dtype?: WeightsDtype;
-  readonly onProgress?: (event: ProgressEvent) => void;
-  /** Ends downloading, and loading at the next tensor, with the signal's reason. */
-  readonly signal?: AbortSignal;
-}
-
-/** What `run` takes besides a picture and a task: how to decode, and what the task asks about. */
-export interface RunOptions
-  extends GenerationOptions,
-    ParseOptions,
-    Pick<LoadImageOptions, "maxPixels" | "maxBytes"> {
-  /** For tasks that take a text: the phrase, the caption. */
-  readonly text?: string;
-  /** For tasks that take a region: a box in pixels of the picture as seen. (Location tokens go into `text`.) */
-  readonly region?: PixelBox;
-}
-
-export interface Sequence {
-  /** As generated, special tokens kept. */
-  readonly text: string;
-  /** With the start token and the end token. */
-  readonly tokens: readonly number[];
-  /** Sum of the log-probabilities over (new tokens)^lengthPenalty. */
-  readonly score: number;
-  /** One for each new token; 0 for forced ones. */
-  readonly logProbs: readonly number[];
-  /** `length` if `maxNewTokens` ended the answer. */
-  readonly finishReason: "stop" | "length";
-}
-
-export interface Result<A> extends Sequence {
-  /** The parsed answer, in the shape that the task's name stands for. */
-  readonly answer: A;
-  /** The picture as seen, in pixels: what coordinates refer to. */
-  readonly width: number;
-  readonly height: number;
-  /** All `numReturnSequences` sequences, best first; the first is this result's own. */
-  readonly sequences: readonly Sequence[];
-}
-
-/** A piece of an answer that later steps do not change. */
-export interface StreamPart<A> {
-  /** Without start, end and padding tokens; location tokens are kept. */
-  readonly text: string;
-  readonly tokens: readonly number[];
-  /** The whole, with the last part. */
-  readonly result?: Result<A>;
-}
-
-export interface BatchItem<T extends string = string> {
-  readonly image: ImageInput | EncodedImage;
-  readonly task: T;
-  readonly text?: string;
-  readonly region?: PixelBox;
-}
-
-export type IdLists = readonly number[] | readonly (readonly number[])[];
-
-export interface ForwardInput {
-  /** One picture (3, H, W) or several (B, 3, H, W), as the preprocessor makes them. */
-  readonly pixelValues: Float32Array;
-  /** Prompts with their first and last tokens: a list for each picture, or the only one. */
-  readonly inputIds: IdLists;
-  /** Decoder inputs, all of the same length: a list for each picture, or the only one. */
-  readonly decoderInputIds: IdLists;
-  /** Names of stages to be returned; see the README for their list. */
-  readonly taps?: (name: string) => boolean;
-}
-
-export interface ForwardOutput {
-  readonly logits: Float32Array;
-  /** (B, T, V). */
-  readonly shape: readonly [number, number, number];
-  /** For each picture, what was asked for: encoder stages (N, C), decoder stages (T, C). */
-  readonly taps: readonly ReadonlyMap<string, Float32Array>[];
-}
-
-/** A picture seen once, to be asked about many times. Holds device memory until it is disposed. */
-export class EncodedImage {
-  readonly width: number;
-  readonly height: number;
-  /** (I, d). */
-  readonly features: Tensor;
-  readonly #free: () => void;
-
-  constructor(features: Tensor, size: { width: number; height: number }, free: () => void) {
-    this.features = features;
-    this.width = size.width;
-    this.height = size.height;
-    this.#free = free;
-  }
-
-  dispose(): void {
-    this.#free();
-  }
-}
+import type { Weights } from "./weights/load_weights.ts";
 
 /** How many questions `runBatch` decodes at a time. */
 const BATCH_SIZE = 8;
@@ -171,31 +44,8 @@ export class Florence2 {
    *   a device that can't be had; nothing is left allocated then
    */
   static async fromPretrained(source: Source, options: LoadOptions = {}): Promise<Florence2> {
-    const { dtype = "auto", device, onProgress, onWarning, signal } = options;
-    checkDtype(dtype);
-    const { config, imageConfig, tokenizer, checkpoint } = await openModel(source, options);
-    try {
-      const runner = await openRunner(device, { onWarning });
-      try {
-        const model = { checkpoint, config, imageConfig, dtype };
-        // A software device would compile with the processor that reads. What does not compile is told when it is called.
-        if (!runner.profile.features.has("software"))
-          compileAhead(runner, model, (recording) => runner.compile(recording)).catch(() => {});
-        const weights = await loadWeights(checkpoint, config, runner, {
-          dtype,
-          signal,
-          onProgress: (loaded, total) =>
-            onProgress?.({ status: "load", loaded, total, progress: (100 * loaded) / total }),
-        });
-        onProgress?.({ status: "ready", device: runner.name });
-        return new Florence2(config, imageConfig, tokenizer, runner, weights);
-      } catch (error) {
-        runner.dispose();
-        throw error;
-      }
-    } finally {
-      await checkpoint.close();
-    }
+    const { config, imageConfig, tokenizer, runner, weights } = await loadModel(source, options);
+    return new Florence2(config, imageConfig, tokenizer, runner, weights);
   }
 
   /** For weights that come from elsewhere than files; users call `fromPretrained`. */
@@ -246,10 +96,10 @@ export class Florence2 {
   ): AsyncGenerator<StreamPart<AnswerOf<T>>, void, undefined> {
     const settings = this.#settings(options);
     const release = await this.#acquire();
-    let asked: Asked | undefined;
+    let asked: Prepared | undefined;
     let session: DecodingSession | undefined;
     try {
-      asked = await this.#ask({ image, task, text: options.text, region: options.region }, options);
+      asked = await this.#prepare({ image, task, text: options.text, region: options.region }, options);
       session = await this.#open([asked], settings);
       const decoder = this.tokenizer.decodeStream();
       const quiet = new Set([this.tokenizer.bosId, this.tokenizer.eosId, this.tokenizer.padId]);
@@ -257,7 +107,11 @@ export class Florence2 {
       for (;;) {
         const { done, value } = await steps.next();
         if (done) {
-          yield { text: decoder.end(), tokens: [], result: this.#result<T>(asked, value[0]!, options) };
+          yield {
+            text: decoder.end(),
+            tokens: [],
+            result: resultOf<T>(this.tokenizer, asked, value[0]!, options),
+          };
           return;
         }
         const tokens = value.decided.filter(({ sequence }) => sequence === 0).flatMap((part) => part.tokens);
@@ -306,33 +160,24 @@ export class Florence2 {
    *
    * @throws {Florence2Error} `shape_mismatch` if the inputs do not fit together
    */
-  async forward({ pixelValues, taps, ...ids }: ForwardInput): Promise<ForwardOutput> {
-    const { width, height } = this.imageConfig;
-    const [inputIds, decoderInputIds] = [listsOf(ids.inputIds), listsOf(ids.decoderInputIds)];
-    const [B, pixels, T] = [inputIds.length, 3 * width * height, decoderInputIds[0]?.length ?? 0];
-    const fits = B > 0 && T > 0 && pixelValues.length === B * pixels && decoderInputIds.length === B;
-    if (!fits || decoderInputIds.some((list) => list.length !== T)) {
-      throw new Florence2Error(
-        "shape_mismatch",
-        `forward takes (B, 3, ${height}, ${width}) pixel values and B lists of input and decoder ids, the latter of one length; got ${pixelValues.length} values, ${B} and ${decoderInputIds.length} lists`,
-      );
-    }
+  async forward(input: ForwardInput): Promise<ForwardOutput> {
+    const rows = rowsOfInput(input, this.imageConfig);
+    const [T, V] = [rows[0]!.decoderInputIds.length, this.config.text.vocabSize];
+    const logits = new Float32Array(rows.length * T * V);
+    const taps: ReadonlyMap<string, Float32Array>[] = [];
     const release = await this.#acquire();
-    const V = this.config.text.vocabSize;
-    const logits = new Float32Array(B * T * V);
-    const tapped: Map<string, Float32Array>[] = [];
     try {
-      for (let b = 0; b < B; b++) {
-        const own = pixelValues.subarray(b * pixels, (b + 1) * pixels);
-        const stages = new Map<string, Float32Array>();
-        const onLogits = (t: number, row: Float32Array) => logits.set(row, (b * T + t) * V);
-        await this.#forwardOne(own, inputIds[b]!, decoderInputIds[b]!, { taps }, stages, onLogits);
-        tapped.push(stages);
+      const { config, imageConfig } = this;
+      const model = { config, imageConfig, runner: this.#runner, weights: this.#weights };
+      for (const [b, row] of rows.entries()) {
+        const found = await forwardRow(model, row, { taps: input.taps });
+        logits.set(found.logits, b * T * V);
+        taps.push(found.stages);
       }
     } finally {
       release();
     }
-    return { logits, shape: [B, T, V], taps: tapped };
+    return { logits, shape: [rows.length, T, V], taps };
   }
 
   /** Gives all device memory back. Calls in flight fail; a second call does nothing. */
@@ -356,41 +201,6 @@ export class Florence2 {
     return release;
   }
 
-  /** One picture and prompt, its decoder fed token by token. */
-  async #forwardOne(
-    pixelValues: Float32Array,
-    promptIds: readonly number[],
-    decoderIds: readonly number[],
-    recording: RecordingOptions,
-    stages: Map<string, Float32Array>,
-    onLogits: (t: number, logits: Float32Array) => void,
-  ): Promise<void> {
-    const [runner, { text }] = [this.#runner, this.#weights];
-    const vision = await VisionSession.open(runner, this.#weights, this.config, this.imageConfig, recording);
-    let image: Tensor | undefined;
-    let session: DecodingSession | undefined;
-    try {
-      image = await vision.see(pixelValues);
-      session = await DecodingSession.open(
-        runner,
-        text,
-        this.config.text,
-        [{ image, promptIds }],
-        this.#settings({ numBeams: 1, maxNewTokens: decoderIds.length }),
-        recording,
-      );
-      for (const [t, id] of decoderIds.entries()) {
-        onLogits(t, await session.feed(Uint32Array.of(id)));
-        for (const [name, data] of session.tapped) collect(stages, name, data, t, decoderIds.length);
-      }
-      for (const [name, data] of vision.tapped) stages.set(name, data as Float32Array);
-    } finally {
-      session?.dispose();
-      if (image) runner.free(image);
-      vision.dispose();
-    }
-  }
-
   #settings(options: GenerationOptions): GenerationSettings {
     return settingsFor(this.config, options);
   }
@@ -400,50 +210,31 @@ export class Florence2 {
     settings: GenerationSettings,
     options: RunOptions,
   ): Promise<Result<AnswerOf<T>>[]> {
-    const asked: Asked[] = [];
+    const asked: Prepared[] = [];
     let session: DecodingSession | undefined;
     try {
-      for (const item of items) asked.push(await this.#ask(item, options));
+      for (const item of items) asked.push(await this.#prepare(item, options));
       session = await this.#open(asked, settings);
       const answers = await generate(session, items.length, settings);
-      return answers.map((sequences, i) => this.#result<T>(asked[i]!, sequences, options));
+      return answers.map((sequences, i) => resultOf<T>(this.tokenizer, asked[i]!, sequences, options));
     } finally {
       session?.dispose();
       for (const { free } of asked) free();
     }
   }
 
-  /** Checks a question and sees its picture, in this order. */
-  async #ask(item: BatchItem, options: RunOptions): Promise<Asked> {
-    const { task, image, text, region } = item;
+  /** Checks a question and encodes its image, in this order. */
+  async #prepare({ image, ...asked }: BatchItem, options: RunOptions): Promise<Prepared> {
     const loaded =
       image instanceof EncodedImage ? image : await preprocessImage(image, this.imageConfig, options);
-    const size = { width: loaded.width, height: loaded.height };
-    const { task: kind, prompt } = resolveTask(task, region ?? text, size);
-    const promptIds = this.tokenizer.encode(prompt);
-    this.#checkLength(promptIds.length);
-    if (loaded instanceof EncodedImage) {
-      return { task: kind, size, promptIds, features: loaded.features, free: () => {} };
-    }
-    const encoded = await this.#see(loaded.pixelValues, size, options.signal);
-    return { task: kind, size, promptIds, features: encoded.features, free: () => encoded.dispose() };
+    const prompt = preparePrompt(asked, loaded, this);
+    if (loaded instanceof EncodedImage) return { ...prompt, image: loaded.features, free: () => {} };
+    const encoded = await this.#see(loaded.pixelValues, loaded, options.signal);
+    return { ...prompt, image: encoded.features, free: () => encoded.dispose() };
   }
 
-  #checkLength(promptLength: number): void {
-    const imageTokens = countImageTokens(this.config, this.imageConfig);
-    const most = this.config.text.maxPositionEmbeddings - imageTokens;
-    if (promptLength <= most) return;
-    throw new Florence2Error(
-      "prompt_too_long",
-      `The prompt has ${promptLength} tokens; beside the picture's ${imageTokens} there is room for ${most}.`,
-      { found: promptLength, allowed: most },
-    );
-  }
-
-  #open(asked: readonly Asked[], settings: GenerationSettings): Promise<DecodingSession> {
-    const questions: Question[] = asked.map(({ features, promptIds }) => ({ image: features, promptIds }));
-    const { text } = this.#weights;
-    return DecodingSession.open(this.#runner, text, this.config.text, questions, settings);
+  #open(questions: readonly PreparedQuestion[], settings: GenerationSettings): Promise<DecodingSession> {
+    return DecodingSession.open(this.#runner, this.#weights.text, this.config.text, questions, settings);
   }
 
   /** Runs the vision tower and the projector; the features are the caller's. */
@@ -456,49 +247,9 @@ export class Florence2 {
     const features = await this.#vision.see(pixelValues, signal);
     return new EncodedImage(features, size, () => this.#runner.free(features));
   }
-
-  #result<T extends string>(
-    asked: Asked,
-    generated: readonly GeneratedSequence[],
-    options: RunOptions,
-  ): Result<AnswerOf<T>> {
-    const sequences = generated.map((sequence) => ({
-      ...sequence,
-      text: this.tokenizer.decode(sequence.tokens),
-    }));
-    const [best] = sequences;
-    const scored = decodeGenerated(this.tokenizer, best!.tokens, best!.logProbs);
-    const answer = parseAnswer(asked.task as Task<string, AnswerOf<T>>, scored, asked.size, options);
-    return { ...best!, answer, ...asked.size, sequences };
-  }
 }
 
-/** A question that was checked, about a picture that was seen. */
-interface Asked {
-  readonly task: Task;
-  readonly size: { readonly width: number; readonly height: number };
-  readonly promptIds: readonly number[];
-  readonly features: Tensor;
+/** A prepared question, and how the memory of its image is given back if it is not the caller's. */
+interface Prepared extends PreparedQuestion {
   readonly free: () => void;
-}
-
-function listsOf(ids: IdLists): readonly (readonly number[])[] {
-  return (typeof ids[0] === "number" ? [ids] : ids) as readonly (readonly number[])[];
-}
-
-/** Appends a decoding step's row to a stage's (T, C); encoder stages, seen at step 0, are kept whole. */
-function collect(
-  stages: Map<string, Float32Array>,
-  name: string,
-  data: TensorData,
-  t: number,
-  steps: number,
-): void {
-  if (!name.startsWith("decoder.") && name !== "logits") {
-    stages.set(name, data as Float32Array);
-    return;
-  }
-  const whole = stages.get(name) ?? new Float32Array(steps * data.length);
-  whole.set(data, t * data.length);
-  stages.set(name, whole);
 }

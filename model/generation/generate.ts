@@ -1,5 +1,5 @@
 import type { TraceRow } from "../../kernels/shared/search_trace.ts";
-import { Answers } from "./answers.ts";
+import { Hypotheses } from "./hypotheses.ts";
 import type { GenerationSettings } from "./options.ts";
 import type { DecidedTokens, GeneratedSequence, StepReport } from "./report.ts";
 
@@ -46,7 +46,7 @@ export async function* stream(
   const pictures = Array.from({ length: batch }, (_, picture) => ({
     answers: Array.from(
       { length: searches },
-      (_, search) => new Answers(settings, picture * rowsPerPicture + search * numBeams),
+      (_, search) => new Hypotheses(settings, picture * rowsPerPicture + search * numBeams),
     ),
     reported: new Uint32Array(numReturnSequences),
   }));

@@ -8,7 +8,7 @@ import type { Runner } from "../../core/runner.ts";
 import type { TensorData } from "../../core/tensor.ts";
 import type { Florence2Config } from "../../model/config/config.ts";
 import { DecodingSession } from "../../model/decoding_session.ts";
-import type { ForwardOutput } from "../../model/florence2.ts";
+import type { ForwardOutput } from "../../model/forward.ts";
 import { generate } from "../../model/generation/generate.ts";
 import { generationSettings } from "../../model/generation/options.ts";
 import { preprocessImage } from "../../model/image/preprocess.ts";

@@ -10,7 +10,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { openRunner } from "../../../core/device.ts";
 import { GpuRunner } from "../../../core/gpu/gpu_runner.ts";
 import type { TensorData } from "../../../core/tensor.ts";
-import { EncodedImage, Florence2 } from "../../../model/florence2.ts";
+import { EncodedImage } from "../../../model/encoded_image.ts";
+import { Florence2 } from "../../../model/florence2.ts";
 import { type OpenedModel, openModel } from "../../../model/loading/open_model.ts";
 import {
   expectedTensors,

@@ -5,7 +5,7 @@ import type { GenerationSettings } from "./options.ts";
 import type { GeneratedSequence } from "./report.ts";
 
 /** The answers of one search, put together from what its steps decided. */
-export class Answers {
+export class Hypotheses {
   done = false;
   readonly #settings: GenerationSettings;
   readonly #firstRow: number;
