@@ -1,5 +1,5 @@
 /** The public surface of `florence2-webgpu`. */
-export type { DeviceOption } from "./core/device.ts";
+export type { DeviceLike, DeviceOption } from "./core/device.ts";
 export { type ErrorCode, Florence2Error } from "./core/errors.ts";
 export type { Source } from "./files/files.ts";
 export type { DownloadEvent, HubOptions } from "./files/open_model_files.ts";
@@ -10,18 +10,24 @@ export type { EncodedImage } from "./model/encoded_image.ts";
 export { Florence2 } from "./model/florence2.ts";
 export type { ForwardInput, ForwardOutput } from "./model/forward.ts";
 export type { GenerationOptions } from "./model/generation/options.ts";
-export { type ImageInput, loadImage } from "./model/image/load.ts";
+export { type Drawable, type ImageInput, type LoadImageOptions, loadImage } from "./model/image/load.ts";
 export type { RawImage, RgbImage } from "./model/image/pixels.ts";
 export { type PreprocessedImage, preprocessImage } from "./model/image/preprocess.ts";
 export type { LoadOptions, ProgressEvent } from "./model/loading/load.ts";
 export type { BatchItem, RunOptions } from "./model/questions.ts";
 export type { Result, Sequence, StreamPart } from "./model/results.ts";
 export {
+  type Answer,
   type AnswerOf,
   type Answers,
+  type BoxAnswer,
+  type BoxOrPolygonAnswer,
   decodeGenerated,
   type PixelBox,
+  type PolygonAnswer,
   parseAnswer,
+  type QuadAnswer,
+  type TaskOrPrompt,
   type TaskToken,
   tasks,
 } from "./model/tasks/index.ts";

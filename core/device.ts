@@ -1,5 +1,5 @@
 import { CpuRunner } from "./cpu/cpu_runner.ts";
-import { Florence2Error } from "./errors.ts";
+import { type ErrorCode, Florence2Error } from "./errors.ts";
 import { GpuRunner } from "./gpu/gpu_runner.ts";
 import { hasMatrixUnits } from "./gpu/matrix_units.ts";
 import { understoodFeatures } from "./gpu/probes.ts";
@@ -7,8 +7,20 @@ import type { Feature } from "./kernel.ts";
 import { webgpu } from "./platform.ts";
 import type { Runner } from "./runner.ts";
 
+/** A `GPUDevice`, by its shape: not every TypeScript knows the global name. */
+export interface DeviceLike {
+  readonly features: { has(name: string): boolean };
+  readonly limits: object;
+  readonly queue: object;
+  readonly lost: Promise<unknown>;
+  createShaderModule(descriptor: { readonly code: string }): object;
+}
+
 /** Where to compute: `auto` takes a GPU if there is one, else the CPU; a `GPUDevice` is used and left alive. */
-export type DeviceOption = "auto" | "gpu" | "cpu" | GPUDevice;
+export type DeviceOption = "auto" | "gpu" | "cpu" | DeviceLike;
+
+/** Why a GPU may be missing without anything being broken: `auto` then computes on the CPU. */
+const NO_GPU: readonly ErrorCode[] = ["gpu_unavailable", "dependency_missing"];
 
 /** Ours to WebGPU's names: the only place that knows both. */
 const FEATURE_NAMES: Readonly<Record<Exclude<Feature, "software">, GPUFeatureName>> = {
@@ -52,8 +64,9 @@ export async function openRunner(
 ): Promise<Runner> {
   if (device === "cpu") return new CpuRunner();
   if (typeof device === "object" && device !== null) {
-    const features = await understoodFeatures(device, featuresOf(device, device.adapterInfo));
-    return new GpuRunner(device, { features, name: "a device of the caller", owned: false, ...options });
+    const given = device as GPUDevice;
+    const features = await understoodFeatures(given, featuresOf(given, given.adapterInfo));
+    return new GpuRunner(given, { features, name: "a device of the caller", owned: false, ...options });
   }
   if (device !== "auto" && device !== "gpu") {
     throw new Florence2Error(
@@ -64,9 +77,11 @@ export async function openRunner(
   try {
     return await openGpu(options);
   } catch (error) {
-    if (device === "gpu") throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    (options.onWarning ?? console.warn)(`No GPU: ${reason}\nThe CPU serves instead, many times slower.`);
+    const isMissing = error instanceof Florence2Error && NO_GPU.includes(error.code);
+    if (device === "gpu" || !isMissing) throw error;
+    (options.onWarning ?? console.warn)(
+      `No GPU: ${error.message}\nThe CPU serves instead, many times slower.`,
+    );
     return new CpuRunner();
   }
 }
@@ -97,10 +112,13 @@ async function openGpu(options: DeviceOptions): Promise<GpuRunner> {
     }
   }
   const found = featuresOf(adapter, adapter.info);
-  const device = await adapter.requestDevice({
+  const wanted = {
     label: "florence2-webgpu",
     requiredFeatures: [...found].flatMap((name) => (name === "software" ? [] : FEATURE_NAMES[name])),
     requiredLimits: Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]])),
+  };
+  const device = await adapter.requestDevice(wanted).catch((cause: unknown) => {
+    throw new Florence2Error("gpu_unavailable", `The adapter gives no device: ${cause}`, {}, cause);
   });
   const { vendor, architecture, description } = adapter.info;
   const name = description || [vendor, architecture].filter(Boolean).join(" ") || "a WebGPU adapter";

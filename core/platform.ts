@@ -1,3 +1,4 @@
+/** What differs between runtimes. Browsers get `platform.browser.ts`, by the condition "browser" of package.json. */
 import { Florence2Error } from "./errors.ts";
 
 /** True in Node, Deno and the like: paths are files there, and node:fs can be imported. */
@@ -20,28 +21,42 @@ export async function webgpu(): Promise<GPU | undefined> {
   return instances[0];
 }
 
-async function nodeWebgpu(): Promise<GPU> {
+/** Files of this machine. */
+export const fileSystem = () => import("node:fs/promises");
+
+/**
+ * An optional package with native code. Bundlers do not see its name: they cannot bundle such a package, and it is
+ * found at run time where it is installed.
+ *
+ * @throws {Florence2Error} dependency_missing
+ */
+export async function importPackage<Package>(name: string): Promise<Package> {
   try {
-    const { create } = await import("webgpu");
+    return await import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ name);
+  } catch (cause) {
+    const message = `The package ${name} cannot be loaded. Install it with: npm install ${name}`;
+    throw new Florence2Error("dependency_missing", message, { package: name }, cause);
+  }
+}
+
+async function nodeWebgpu(): Promise<GPU> {
+  const { create } = await importPackage<typeof import("webgpu")>("webgpu");
+  try {
     return create([
       "enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia",
       // Else timestamps come in steps of 65 microseconds.
       "disable-dawn-features=timestamp_quantization",
     ]);
   } catch (cause) {
-    throw new Florence2Error(
-      "dependency_missing",
-      "The package webgpu, which brings WebGPU to Node, can't be loaded: npm install webgpu",
-      { package: "webgpu" },
-      cause,
-    );
+    const message = "The package webgpu is installed and does not start: see the cause.";
+    throw new Florence2Error("dependency_missing", message, { package: "webgpu" }, cause);
   }
 }
 
 /** The text of a file that ships with the library, such as a shader. */
 export async function readShippedText(url: URL): Promise<string> {
   if (isNode && url.protocol === "file:") {
-    const { readFile } = await import("node:fs/promises");
+    const { readFile } = await fileSystem();
     return readFile(url, "utf8");
   }
   const response = await fetch(url);

@@ -1,5 +1,5 @@
 import { type ErrorCode, Florence2Error, quote } from "../core/errors.ts";
-import { hasFileSystem } from "../core/platform.ts";
+import { fileSystem, hasFileSystem } from "../core/platform.ts";
 import { type JsonValue, parseJson } from "./json.ts";
 
 /** The content of one file, in memory or known to the browser (a `File` is a Blob). */
@@ -237,7 +237,7 @@ function viewBytes(content: Uint8Array | ArrayBuffer, name: string): Uint8Array 
 
 async function openLocal(path: string | URL, name: string, signal?: AbortSignal): Promise<RangedFile> {
   signal?.throwIfAborted();
-  const { open, stat } = await import("node:fs/promises");
+  const { open, stat } = await fileSystem();
   const failed = (error: unknown): never => {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     if (code === "ENOENT" || code === "ENOTDIR") throw missing(name, "the file system", error);

@@ -1,10 +1,10 @@
 /** Models by where they are: folders, URLs, files at hand, and repositories on a Hugging Face hub. */
 import { Florence2Error, quote } from "../core/errors.ts";
-import { hasFileSystem } from "../core/platform.ts";
+import { fileSystem, hasFileSystem } from "../core/platform.ts";
 import { type Files, filesOver, isUrl, type OpenOptions, openFiles, type Source } from "./files.ts";
-import { BrowserCache } from "./hub/browser_cache.ts";
-import { type DownloadEvent, Progress } from "./hub/progress.ts";
-import { type HubOptions, isRepositoryId, repositoryOf } from "./hub/repository.ts";
+import { openHub } from "./hub/open_hub.ts";
+import type { DownloadEvent } from "./hub/progress.ts";
+import { type HubOptions, isRepositoryId } from "./hub/repository.ts";
 
 export type { DownloadEvent } from "./hub/progress.ts";
 export type { HubOptions } from "./hub/repository.ts";
@@ -43,20 +43,8 @@ export async function openModelFiles(
   return filesOver((name) => hub.open(name));
 }
 
-async function openHub(id: string, options: OpenModelOptions) {
-  const { signal, onProgress, onWarning = (message) => console.warn(message) } = options;
-  const progress = new Progress(id, onProgress);
-  if (!hasFileSystem) return new BrowserCache(repositoryOf(id, options, signal), progress, onWarning);
-  const { hubEnvironment } = await import("./hub/environment.ts");
-  const { DiskCache } = await import("./hub/disk_cache.ts");
-  const environment = await hubEnvironment();
-  const { endpoint = environment.endpoint, token = environment.token, revision } = options;
-  const repository = repositoryOf(id, { endpoint, token, revision }, signal);
-  return new DiskCache(repository, environment, progress, onWarning);
-}
-
 async function isFolder(path: string): Promise<boolean> {
   if (!hasFileSystem) return false;
-  const { stat } = await import("node:fs/promises");
+  const { stat } = await fileSystem();
   return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
 }

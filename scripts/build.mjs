@@ -1,6 +1,10 @@
-/** `node scripts/build.mjs [bench]`: compiles to `dist/`, or the benches to `.cache/bench/`, shaders beside the code. */
-import { cpSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+/**
+ * `node scripts/build.mjs [bench]`: compiles to `dist/`, or the benches to `.cache/bench/`, shaders beside the code.
+ * A module that `imports` of package.json names has a twin for browsers beside it, NAME.browser.ts: in dist/ others
+ * import it as `#path/name`, so that the condition "browser" decides.
+ */
+import { chmodSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { root, run } from "./steps.mjs";
 
 const isBench = process.argv[2] === "bench";
@@ -13,4 +17,39 @@ for (const folder of isBench ? ["core", "kernels", "bench"] : ["core", "kernels"
     if (file.endsWith(".wgsl")) cpSync(join(root, folder, file), join(target, folder, file));
   }
 }
+if (!isBench) {
+  const { imports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const conditional = new Map(
+    Object.entries(imports).map(([name, { default: file }]) => [join(root, file), name]),
+  );
+  for (const file of readdirSync(target, { recursive: true, encoding: "utf8" })) {
+    if (/\.(js|d\.ts)$/.test(file))
+      writeFileSync(join(target, file), linked(join(target, file), conditional));
+  }
+  chmodSync(join(target, "cli.js"), 0o755);
+  await bundleForBrowsers();
+}
 writeFileSync(join(target, ".built"), "");
+
+/** The text of a compiled file: conditional modules by their `#` names in code, `.js` for `.ts` in types. */
+function linked(path, conditional) {
+  const text = readFileSync(path, "utf8");
+  return text.replace(/((?:from|import)\s*\(?\s*)"(\.[^"]+)"/g, (whole, before, specifier) => {
+    if (path.endsWith(".d.ts")) return `${before}"${specifier.replace(/\.ts$/, ".js")}"`;
+    const name = conditional.get(join(dirname(path), specifier));
+    return name === undefined ? whole : `${before}"${name}"`;
+  });
+}
+
+/** One file that a page imports without a bundler. */
+async function bundleForBrowsers() {
+  const { rolldown } = await import("rolldown");
+  const bundle = await rolldown({ input: join(target, "browser.js"), platform: "browser", cwd: root });
+  await bundle.write({
+    file: join(target, "florence2.browser.js"),
+    format: "esm",
+    minify: true,
+    codeSplitting: false,
+  });
+  await bundle.close();
+}

@@ -68,6 +68,23 @@ describe("the house", () => {
     });
   }
 
+  it("a module for browsers stands beside the one that it replaces, and package.json imports it by condition", () => {
+    const { imports } = JSON.parse(textOf("package.json")) as { imports: Record<string, unknown> };
+    const endings = Object.keys(MAY_IMPORT).flatMap((room) =>
+      room === "." ? [] : filesBelow(room, ".browser.ts"),
+    );
+    const expected = endings.map((file) => {
+      const name = file.slice(0, -".browser.ts".length);
+      const targets = { browser: `./dist/${name}.browser.js`, default: `./dist/${name}.js` };
+      return [`#${name}`, targets];
+    });
+    expect(imports).toEqual(Object.fromEntries(expected));
+    for (const file of endings) {
+      expect(textOf(file).match(/^import (?!type).*"node:|import\("/m)?.[0], file).toBeUndefined();
+      expect(existsSync(join(root, file.replace(".browser.ts", ".ts"))), file).toBe(true);
+    }
+  });
+
   it("a kernel imports core, its own folder and what all share, never another kernel", () => {
     for (const file of filesBelow("kernels", ".ts")) {
       for (const imported of importsOf(file).filter((path) => path.startsWith("kernels/"))) {

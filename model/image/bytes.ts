@@ -1,9 +1,7 @@
 import { Florence2Error } from "../../core/errors.ts";
+import { hasFileSystem } from "../../core/platform.ts";
 import { type FileSource, openFile } from "../../files/files.ts";
 import { checkBytes } from "./limits.ts";
-
-/** Node or Deno, which has files. (Electron pages count as well.) */
-export const hasFileSystem = typeof process === "object" && typeof process?.versions?.node === "string";
 
 /** Two letters at least, so that the C of a Windows path is no scheme. */
 const schemePattern = /^([a-z][a-z0-9+.-]+):/i;

@@ -1,6 +1,7 @@
 import { Florence2Error } from "../../core/errors.ts";
+import { hasFileSystem } from "../../core/platform.ts";
 import { captureInBrowser, decodeInBrowser } from "./browser.ts";
-import { hasFileSystem, readBytes } from "./bytes.ts";
+import { readBytes } from "./bytes.ts";
 import { parseImageHeader } from "./header.ts";
 import { checkBytes, checkLimits, checkPixels, type ImageLimits } from "./limits.ts";
 import { type RawImage, type RgbImage, rgbFromRaw } from "./pixels.ts";
@@ -11,7 +12,14 @@ import { decodeWithSharp } from "./sharp.ts";
  * Blob; pixels, which are copied at once; in a browser also a canvas, video frame, bitmap or page element.
  * Bytes must stay unchanged until the promise settles.
  */
-export type ImageInput = string | URL | Uint8Array | ArrayBuffer | Blob | RawImage | CanvasImageSource;
+export type ImageInput = string | URL | Uint8Array | ArrayBuffer | Blob | RawImage | Drawable;
+
+/** A page element, `ImageBitmap`, `OffscreenCanvas` or `VideoFrame`, by its shape: Node's types have no such names. */
+export type Drawable =
+  | { readonly nodeType: number; readonly nodeName: string; readonly ownerDocument: object | null }
+  | { readonly width: number; readonly height: number; close(): void }
+  | { readonly width: number; readonly height: number; transferToImageBitmap(): object }
+  | { readonly displayWidth: number; readonly displayHeight: number; close(): void };
 
 export interface LoadImageOptions extends ImageLimits {
   /** Stops reading; `loadImage` then rejects with the signal's reason. Decoding, once begun, runs through. */
@@ -41,7 +49,7 @@ export async function loadImage(input: ImageInput, options: LoadImageOptions = {
   const { signal } = options;
   signal?.throwIfAborted();
   if (isRawImage(input)) return rgbFromRaw(input, maxPixels);
-  if (isDrawable(input)) return captureInBrowser(input, maxPixels);
+  if (isDrawable(input)) return captureInBrowser(input as CanvasImageSource, maxPixels);
 
   const bytes = isEncoded(input) ? viewBytes(input) : await readBytes(asSource(input), maxBytes, signal);
   checkBytes(bytes.length, maxBytes);
@@ -64,7 +72,7 @@ const drawables = new Set(
 );
 
 /** By name, since the classes are missing outside browsers and differ between the windows of a page. */
-function isDrawable(input: ImageInput): input is CanvasImageSource {
+function isDrawable(input: ImageInput): input is Drawable {
   return drawables.has(Object.prototype.toString.call(input));
 }
 

@@ -1,7 +1,10 @@
 import { Florence2Error } from "../../core/errors.ts";
+import { importPackage } from "../../core/platform.ts";
 import { withoutTransparency } from "./gif.ts";
 import type { ImageHeader } from "./header.ts";
 import { keepRgb, type RgbImage } from "./pixels.ts";
+
+type Sharp = typeof import("sharp").default;
 
 /** As sharp names them: 8-bit grey and RGB, CMYK, 16-bit grey and RGB. */
 const readSpaces = ["b-w", "srgb", "cmyk", "grey16", "rgb16"];
@@ -55,17 +58,8 @@ export async function decodeWithSharp(bytes: Uint8Array, header: ImageHeader): P
 }
 
 /** The package sharp, loaded on first use. Throws `dependency_missing`. */
-export async function loadSharp() {
-  try {
-    return (await import("sharp")).default;
-  } catch (error) {
-    throw new Florence2Error(
-      "dependency_missing",
-      'Pictures are decoded by the package "sharp", which cannot be loaded. Install it with: npm install sharp',
-      { package: "sharp" },
-      error,
-    );
-  }
+export async function loadSharp(): Promise<Sharp> {
+  return (await importPackage<{ default: Sharp }>("sharp")).default;
 }
 
 /** The same picture in a form that libvips decodes, and decodes to the colours wanted. */
