@@ -63,8 +63,28 @@ export class Florence2Error extends Error {
   }
 }
 
-/** A name or value from a file as an error message may show it: in quotation marks, escaped, cut. */
+/**
+ * A name or value as an error message shows it: text in quotation marks, control characters escaped, at most
+ * 100 characters.
+ *
+ *     quote("a\n")  // "a\\n" in quotation marks
+ *     quote([1, 2])  // [1,2]
+ *     quote(NaN)     // NaN
+ */
 export function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = shown(value);
   return text.length <= 100 ? text : `${text.slice(0, 96)}…${text.endsWith('"') ? '"' : ""}`;
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  if (typeof value !== "string" && (typeof value !== "object" || value === null)) return String(value);
+  try {
+    // A class instance has no JSON that would say more than its name.
+    const prototype = typeof value === "object" && !Array.isArray(value) && Object.getPrototypeOf(value);
+    const name = prototype && prototype !== Object.prototype && prototype.constructor?.name;
+    return name ? `of type ${name}` : JSON.stringify(value);
+  } catch {
+    return `of type ${typeof value}`;
+  }
 }

@@ -1,6 +1,16 @@
+import {
+  type Field,
+  hasMember,
+  invalid,
+  items,
+  member,
+  number,
+  numbers,
+  text,
+  wholeFile,
+} from "../files/fields.ts";
 import type { JsonValue } from "../files/json.ts";
 import type { Picture } from "./data_set.ts";
-import { type Field, hasMember, invalidField, items, member, number, numbers, text } from "./fields.ts";
 import type { TrueBoxes } from "./truth.ts";
 
 /** COCO's test split of captions as papers use it (Karpathy and Fei-Fei, 2015). */
@@ -17,7 +27,7 @@ const CAPTION_TASKS = ["<CAPTION>", "<DETAILED_CAPTION>", "<MORE_DETAILED_CAPTIO
  */
 export function readCoco(value: JsonValue, file: string, task = ""): Picture[] {
   const captionTask = CAPTION_TASKS.includes(task) ? task : "<CAPTION>";
-  const root: Field = { place: file, path: "", value };
+  const root = wholeFile(file, value, "data_invalid");
   const images = items(member(root, "images"), "COCO's list of images");
   if (images[0] && hasMember(images[0], "sentences")) return readKarpathy(images, captionTask);
   const pictures = new Map<number, { file: string; annotations: Field[] }>();
@@ -28,7 +38,7 @@ export function readCoco(value: JsonValue, file: string, task = ""): Picture[] {
   for (const annotation of items(member(root, "annotations"), "COCO's list of annotations")) {
     const id = member(annotation, "image_id");
     const picture = pictures.get(number(id));
-    if (!picture) throw invalidField(id, "the id of an image of this file");
+    if (!picture) throw invalid(id, "the id of an image of this file");
     picture.annotations.push(annotation);
   }
   const sorted = [...pictures].sort(([a], [b]) => a - b).map(([, picture]) => picture);
@@ -61,7 +71,7 @@ function readInstances(annotations: readonly Field[], names: ReadonlyMap<number,
     labels: annotations.map((annotation) => {
       const id = member(annotation, "category_id");
       const name = names.get(number(id));
-      if (name === undefined) throw invalidField(id, "the id of a category of this file");
+      if (name === undefined) throw invalid(id, "the id of a category of this file");
       return name;
     }),
     areas: annotations.map((annotation) => number(member(annotation, "area"))),

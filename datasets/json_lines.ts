@@ -1,7 +1,7 @@
 import { Florence2Error } from "../core/errors.ts";
+import { type Field, hasMember, items, member, text, wholeFile } from "../files/fields.ts";
 import { parseJson } from "../files/json.ts";
 import type { Picture, Prompt } from "./data_set.ts";
-import { type Field, hasMember, items, member, text } from "./fields.ts";
 import { readTruth } from "./truth.ts";
 
 /**
@@ -23,7 +23,7 @@ export function parseLines(content: string, file: string): Field[] {
   return content.split("\n").flatMap((line, i) => {
     if (line.trim() === "") return [];
     const place = `${file}, line ${i + 1}`;
-    return [{ place, path: "", value: parseLine(line, place) }];
+    return [wholeFile(place, parseLine(line, place), "data_invalid")];
   });
 }
 

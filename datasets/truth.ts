@@ -1,7 +1,7 @@
 /** The forms of truth, and how each is read from a plain JSONL file. Coordinates are pixels of the image. */
 
+import { type Field, invalid, items, member, numbers, text, texts } from "../files/fields.ts";
 import type { TaskToken } from "../model/tasks/index.ts";
-import { type Field, invalidField, items, member, numbers, text, texts } from "./fields.ts";
 import type { Box } from "./geometry/boxes.ts";
 
 export interface LabelledBoxes {
@@ -108,6 +108,6 @@ function readTextOrAnswers(field: Field): string | readonly string[] {
 function labelsOf(field: Field, count: number): string[] {
   const labels = member(field, "labels");
   const found = items(labels, "a list of labels").map(text);
-  if (found.length !== count) throw invalidField(labels, `${count} labels, as many as there are shapes`);
+  if (found.length !== count) throw invalid(labels, `${count} labels, as many as there are shapes`);
   return found;
 }

@@ -1,9 +1,117 @@
 /**
- * Reads fields of a model's configuration files. Each reader throws config_invalid with file, field, found
- * and expected. A null counts as absent: transformers writes it for "not set".
+ * Reads fields of JSON files that anyone may have written: configurations, tokenizers, data sets. A field that
+ * does not fit is an error with the file, the field, what was found and what was expected.
+ *
+ *     const root = wholeFile("boxes.json", value, "data_invalid");
+ *     items(member(root, "images")).map((image) => text(member(image, "file_name")))
+ *     // boxes.json: images[3].file_name is 7. Expected a text.
  */
-import { Florence2Error, quote } from "../core/errors.ts";
+import { type ErrorCode, Florence2Error, quote } from "../core/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "./json.ts";
+
+export interface Field {
+  /** The file and the field, as a message names them: `config.json: text_config.d_model`. */
+  readonly where: string;
+  readonly value: JsonValue | undefined;
+  /** Code of the error if the value does not fit. Default `config_invalid`. */
+  readonly code?: ErrorCode;
+  /** The field is a whole file, or a whole line of one. */
+  readonly isWhole?: boolean;
+}
+
+/** What a file holds, or one of its lines if it is read line by line. */
+export function wholeFile(file: string, value: JsonValue | undefined, code?: ErrorCode): Field {
+  return { where: file, value, code, isWhole: true };
+}
+
+export function invalid({ where, value, code = "config_invalid" }: Field, expected: string): Florence2Error {
+  const found = value === undefined ? "is missing" : `is ${quote(value)}`;
+  const message = `${where} ${found}. Expected ${expected}.`;
+  return new Florence2Error(code, message, { field: where, expected, found: value });
+}
+
+/* Objects, lists, texts, numbers. */
+
+/** The object in a field. */
+export function object(field: Field): JsonObject {
+  if (isJsonObject(field.value)) return field.value;
+  throw invalid(field, "an object");
+}
+
+/** A member of the object in a field; its value is undefined where the object has none of that name. */
+export function member(field: Field, key: string): Field {
+  const values = object(field);
+  return named(field, key, Object.hasOwn(values, key) ? values[key] : undefined);
+}
+
+/** A value that belongs to a field, under a name of its own in messages. */
+export function named({ where, code, isWhole }: Field, name: string, value: JsonValue | undefined): Field {
+  if (isWhole) return { where: `${where}: ${name}`, value, code };
+  const isPlain = /^[\w$]+$/.test(name);
+  return { where: isPlain ? `${where}.${name}` : `${where}[${quote(name)}]`, value, code };
+}
+
+export function hasMember({ value }: Field, key: string): boolean {
+  return isJsonObject(value) && Object.hasOwn(value, key);
+}
+
+/** The fields of a list. */
+export function items(field: Field, expected = "a list"): Field[] {
+  const { where, value, code } = field;
+  if (!Array.isArray(value)) throw invalid(field, expected);
+  return value.map((item, i) => ({ where: `${where}[${i}]`, value: item, code }));
+}
+
+export function text(field: Field): string {
+  if (typeof field.value === "string") return field.value;
+  throw invalid(field, "a text");
+}
+
+/** A list of one text or more. */
+export function texts(field: Field): string[] {
+  const found = items(field, "a list of texts").map(text);
+  if (found.length === 0) throw invalid(field, "one text or more");
+  return found;
+}
+
+interface Range {
+  readonly fallback?: number;
+  readonly least?: number;
+  readonly most?: number;
+}
+
+/** Any number, or one of a range. */
+export function number(field: Field, { fallback, least, most }: Range = {}): number {
+  const value = field.value ?? fallback;
+  const [from, to] = [least ?? Number.NEGATIVE_INFINITY, most ?? Number.POSITIVE_INFINITY];
+  if (typeof value === "number" && from <= value && value <= to) return value;
+  throw invalid(field, least === undefined ? "a number" : `a number from ${least} to ${most}`);
+}
+
+/** A list of numbers of which `fits` is true. */
+export function numbers(
+  field: Field,
+  expected: string,
+  fits: (found: readonly number[]) => boolean,
+): number[] {
+  const found = items(field, expected).map((item) => number(item));
+  if (!fits(found)) throw invalid(field, expected);
+  return found;
+}
+
+/** One of the values that this library implements. */
+export function oneOf<T extends JsonValue>(field: Field, allowed: readonly T[]): T {
+  const found = allowed.find((value) => value === field.value);
+  if (found !== undefined) return found;
+  throw invalid(field, `${allowed.map(quote).join(" or ")}; nothing else is supported`);
+}
+
+/** The same, or undefined where the field is absent. */
+export function only<T extends JsonValue>(field: Field, allowed: readonly T[]): T | undefined {
+  return field.value === undefined ? undefined : oneOf(field, allowed);
+}
+
+/* Configuration files. A null counts as absent there: transformers writes it for "not set". */
 
 /** Far above any size of a model; the product of two is still exact. */
 const MAX_SIZE = 2 ** 20;
@@ -15,20 +123,9 @@ export interface Section {
   readonly values: JsonObject;
 }
 
-export interface Field {
-  readonly where: string;
-  readonly value: JsonValue | undefined;
-}
-
-interface Range {
-  readonly fallback?: number;
-  readonly least?: number;
-  readonly most?: number;
-}
-
 export function section(file: string, path: string, value: JsonValue | undefined): Section {
-  if (isJsonObject(value)) return { file, path, values: value };
-  throw invalid({ where: `${file}${path && `: ${path.slice(0, -1)}`}`, value }, "an object");
+  const where = path ? `${file}: ${path.slice(0, -1)}` : file;
+  return { file, path, values: object({ where, value }) };
 }
 
 /** Empty where the key is absent. */
@@ -86,12 +183,6 @@ export function flags(field: Field, length: number): readonly boolean[] {
   return value as boolean[];
 }
 
-export function number(field: Field, { fallback, least, most }: Required<Range>): number {
-  const value = field.value ?? fallback;
-  if (typeof value === "number" && least <= value && value <= most) return value;
-  throw invalid(field, `a number from ${least} to ${most}`);
-}
-
 /** One number per colour. */
 export function channels(
   field: Field,
@@ -101,18 +192,9 @@ export function channels(
   const value = field.value ?? [...fallback];
   if (!Array.isArray(value) || value.length !== 3) throw invalid(field, "a list of 3 numbers");
   const [red, green, blue] = value.map((item, i) =>
-    number({ where: `${field.where}[${i}]`, value: item }, { fallback: Number.NaN, least, most: 1 }),
+    number({ where: `${field.where}[${i}]`, value: item }, { least, most: 1 }),
   );
   return [red!, green!, blue!];
-}
-
-/** One of the values that this library implements, or undefined where the field is absent. */
-export function only<T extends JsonValue>(field: Field, allowed: readonly T[]): T | undefined {
-  if (field.value === undefined) return undefined;
-  const found = allowed.find((value) => value === field.value);
-  if (found === undefined)
-    throw invalid(field, `${allowed.map(quote).join(" or ")}; nothing else is supported`);
-  return found;
 }
 
 export function checkDivides(field: Field, divisor: number, width: number): void {
@@ -127,13 +209,4 @@ export function checkFours(field: Field, channels: number, most = Number.MAX_SAF
       field,
       `parts of a multiple of four channels, at most ${most}; this makes them ${channels}`,
     );
-}
-
-export function invalid({ where, value }: Field, expected: string): Florence2Error {
-  const found = value === undefined ? "is missing" : `is ${quote(value)}`;
-  return new Florence2Error("config_invalid", `${where} ${found}. Expected ${expected}.`, {
-    field: where,
-    expected,
-    found: value,
-  });
 }

@@ -1,19 +1,24 @@
 import {
-  expectFields,
-  expectList,
-  expectOneOf,
-  expectText,
-  type Fields,
-  invalidField,
-} from "./json_fields.ts";
+  type Field,
+  hasMember,
+  invalid,
+  items,
+  member,
+  named,
+  object,
+  oneOf,
+  only,
+  text,
+} from "../files/fields.ts";
+import type { JsonValue } from "../files/json.ts";
 
 /** A token of the template, with the id that the template gives it. */
-export type TemplateToken = { readonly content: string; readonly id: unknown };
+export type TemplateToken = { readonly content: string; readonly id: JsonValue | undefined };
 
-/** What the main file says; vocab.json and merges.txt count as one. */
+/** The contents of the main file; vocab.json and merges.txt count as one. */
 export type TextModel = {
-  /** The file to blame. */
-  readonly file: "tokenizer.json" | "vocab.json";
+  /** The file that errors name. */
+  readonly file: Field;
   readonly idOfToken: ReadonlyMap<string, number>;
   readonly mergesFile: "tokenizer.json" | "merges.txt";
   readonly merges: readonly (readonly [string, string])[];
@@ -21,70 +26,65 @@ export type TextModel = {
   /** The tokens put before and after a text. */
   readonly first: TemplateToken;
   readonly last: TemplateToken;
-  /** Added tokens as tokenizer.json describes them, with field names for errors. */
-  readonly addedTokens: readonly (readonly [string, Fields])[];
+  /** Added tokens as tokenizer.json describes them. */
+  readonly addedTokens: readonly Field[];
 };
 
 /** Reads a parsed tokenizer.json. Throws `tokenizer_invalid`. */
-export function readTokenizerJson(root: Fields, config: Fields): TextModel {
-  const file = "tokenizer.json";
-  const model = expectFields(file, "model", root.model);
-  const noText = ["", null, undefined];
+export function readTokenizerJson(file: Field, config: Field): TextModel {
+  const model = member(file, "model");
+  const noText = ["", null];
   // The first release has no model.type; BPE was the only kind with merges then.
-  expectOneOf(file, "model.type", model.type, ["BPE", undefined]);
-  expectOneOf(file, "model.dropout", model.dropout, [null, undefined, 0]);
-  expectOneOf(file, "model.ignore_merges", model.ignore_merges, [false, undefined]);
-  expectOneOf(file, "model.continuing_subword_prefix", model.continuing_subword_prefix, noText);
-  expectOneOf(file, "model.end_of_word_suffix", model.end_of_word_suffix, noText);
-  expectOneOf(file, "normalizer", root.normalizer, [null, undefined]);
+  only(member(model, "type"), ["BPE"]);
+  only(member(model, "dropout"), [null, 0]);
+  only(member(model, "ignore_merges"), [false]);
+  only(member(model, "continuing_subword_prefix"), noText);
+  only(member(model, "end_of_word_suffix"), noText);
+  only(member(file, "normalizer"), [null]);
 
-  const splitter = expectFields(file, "pre_tokenizer", root.pre_tokenizer);
-  expectOneOf(file, "pre_tokenizer.type", splitter.type, ["ByteLevel"]);
-  expectOneOf(file, "pre_tokenizer.use_regex", splitter.use_regex, [true, undefined]);
-  const addPrefixSpace = splitter.add_prefix_space === true;
-  expectOneOf("tokenizer_config.json", "add_prefix_space", config.add_prefix_space, [
-    addPrefixSpace,
-    undefined,
-  ]);
+  const splitter = member(file, "pre_tokenizer");
+  oneOf(member(splitter, "type"), ["ByteLevel"]);
+  only(member(splitter, "use_regex"), [true]);
+  const addPrefixSpace = member(splitter, "add_prefix_space").value === true;
+  only(member(config, "add_prefix_space"), [addPrefixSpace]);
 
+  const addedTokens = member(file, "added_tokens");
+  const merges = member(model, "merges");
+  if (!Array.isArray(merges.value)) throw invalid(merges, "a list");
   return {
     file,
-    idOfToken: readIds(file, "model.vocab", expectFields(file, "model.vocab", model.vocab)),
-    mergesFile: file,
-    merges: expectList(file, "model.merges", model.merges).map((merge, rank) =>
-      readMerge(file, () => `model.merges[${rank}]`, typeof merge === "string" ? merge.split(" ") : merge),
+    idOfToken: readIds(member(model, "vocab")),
+    mergesFile: "tokenizer.json",
+    merges: merges.value.map((merge, rank) =>
+      readMerge(() => `${merges.where}[${rank}]`, typeof merge === "string" ? merge.split(" ") : merge),
     ),
     addPrefixSpace,
-    ...readTemplate(file, expectFields(file, "post_processor", root.post_processor)),
-    addedTokens: expectList(file, "added_tokens", root.added_tokens ?? []).map((token, i) => [
-      `added_tokens[${i}]`,
-      expectFields(file, `added_tokens[${i}]`, token),
-    ]),
+    ...readTemplate(member(file, "post_processor")),
+    addedTokens: hasMember(file, "added_tokens") ? items(addedTokens) : [],
   };
 }
 
 /** The tokens around a single text: `<s>` and `</s>` in every released file. */
-function readTemplate(file: string, processor: Fields): Pick<TextModel, "first" | "last"> {
-  expectOneOf(file, "post_processor.type", processor.type, ["RobertaProcessing", "TemplateProcessing"]);
-  if (processor.type === "RobertaProcessing") {
+function readTemplate(processor: Field): Pick<TextModel, "first" | "last"> {
+  const type = oneOf(member(processor, "type"), ["RobertaProcessing", "TemplateProcessing"]);
+  if (type === "RobertaProcessing") {
     const token = (name: "cls" | "sep"): TemplateToken => {
-      const [content, id] = expectList(file, `post_processor.${name}`, processor[name]);
-      return { content: expectText(file, `post_processor.${name}[0]`, content), id };
+      const field = member(processor, name);
+      const [content, id] = items(field);
+      return { content: text(content ?? field), id: id?.value };
     };
     return { first: token("cls"), last: token("sep") };
   }
-  const parts = expectList(file, "post_processor.single", processor.single);
-  const [first, text, last] = parts.map((part) => expectFields(file, "post_processor.single", part));
-  if (parts.length !== 3 || text?.Sequence === undefined) {
-    throw invalidField(file, "post_processor.single", parts, "one token, the sequence, one token");
+  const single = member(processor, "single");
+  const [first, sequence, last, ...others] = items(single);
+  if (others.length > 0 || !first || !last || !sequence || !hasMember(sequence, "Sequence")) {
+    throw invalid(single, "one token, the sequence, one token");
   }
-  const descriptions = expectFields(file, "post_processor.special_tokens", processor.special_tokens);
-  const token = (part: Fields | undefined): TemplateToken => {
-    const { id: content } = expectFields(file, "post_processor.single", part?.SpecialToken);
-    const name = expectText(file, "post_processor.single", content);
-    const field = `post_processor.special_tokens[${name}]`;
-    const { ids } = expectFields(file, field, descriptions[name]);
-    return { content: name, id: expectList(file, `${field}.ids`, ids)[0] };
+  const descriptions = member(processor, "special_tokens");
+  const token = (part: Field): TemplateToken => {
+    const content = text(member(member(part, "SpecialToken"), "id"));
+    const [id] = items(member(member(descriptions, content), "ids"));
+    return { content, id: id?.value };
   };
   return { first: token(first), last: token(last) };
 }
@@ -101,10 +101,9 @@ const bartSpecialTokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map((conte
 }));
 
 /** Reads a parsed vocab.json and the text of merges.txt. Throws `tokenizer_invalid`. */
-export function readVocabAndMerges(vocab: Fields, mergesText: string, config: Fields): TextModel {
-  const file = "vocab.json";
-  expectOneOf("tokenizer_config.json", "add_prefix_space", config.add_prefix_space, [true, false, undefined]);
-  const idOfToken = readIds(file, "vocab", vocab);
+export function readVocabAndMerges(file: Field, mergesText: string, config: Field): TextModel {
+  only(member(config, "add_prefix_space"), [true, false]);
+  const idOfToken = readIds(file);
   const lines = mergesText
     .replace(/^\uFEFF/, "")
     .trimEnd()
@@ -118,31 +117,29 @@ export function readVocabAndMerges(vocab: Fields, mergesText: string, config: Fi
     mergesFile: "merges.txt",
     merges: lines
       .slice(firstMerge)
-      .map((line, i) => readMerge("merges.txt", () => `line ${firstMerge + i + 1}`, line.split(" "))),
-    addPrefixSpace: config.add_prefix_space === true,
+      .map((line, i) => readMerge(() => `merges.txt: line ${firstMerge + i + 1}`, line.split(" "))),
+    addPrefixSpace: object(config).add_prefix_space === true,
     first: token("<s>"),
     last: token("</s>"),
     addedTokens: bartSpecialTokens
       .filter(({ content }) => idOfToken.has(content))
-      .map((special) => [special.content, { ...special, id: idOfToken.get(special.content) }]),
+      .map((special) => named(file, special.content, { ...special, id: idOfToken.get(special.content)! })),
   };
 }
 
-/** @param field its name, which takes longer to make up than the merge to read */
-function readMerge(file: string, field: () => string, parts: unknown): readonly [string, string] {
+/** @param where its place in the file, made up for an error only: there are tens of thousands of merges */
+function readMerge(where: () => string, parts: JsonValue): readonly [string, string] {
   const isPair =
     Array.isArray(parts) && parts.length === 2 && parts.every((part) => part && typeof part === "string");
-  if (isPair) return parts as unknown as readonly [string, string];
-  throw invalidField(file, field(), parts, "two tokens");
+  if (isPair) return parts as [string, string];
+  throw invalid({ where: where(), value: parts, code: "tokenizer_invalid" }, "two tokens");
 }
 
 /** A Map, because a token may be called "__proto__" or "constructor". */
-function readIds(file: string, field: string, vocab: Fields): Map<string, number> {
+function readIds(vocab: Field): Map<string, number> {
   const ids = new Map<string, number>();
-  for (const token of Object.keys(vocab)) {
-    const id = vocab[token];
-    if (typeof id !== "number")
-      throw invalidField(file, `${field}[${JSON.stringify(token)}]`, id, "a number");
+  for (const [token, id] of Object.entries(object(vocab))) {
+    if (typeof id !== "number") throw invalid(member(vocab, token), "a number");
     ids.set(token, id);
   }
   return ids;

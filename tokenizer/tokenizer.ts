@@ -1,4 +1,4 @@
-import { Florence2Error } from "../core/errors.ts";
+import { Florence2Error, quote } from "../core/errors.ts";
 import type { Files, Source } from "../files/files.ts";
 import { buildTokenTrie, LOCATION_BINS, splitOnTokens, type TokenTrie } from "./added_tokens.ts";
 import { bytePairEncode } from "./byte_pair_encoding.ts";
@@ -129,8 +129,12 @@ export class Tokenizer {
   }
 
   /**
-   * Text of a sequence of ids; bytes that are not UTF-8 become U+FFFD. Throws `token_invalid` for anything
-   * that is not an id of the vocabulary.
+   * Text of a sequence of ids. Bytes that are not UTF-8 become U+FFFD. An id beyond the vocabulary has no text:
+   * a model may have more embeddings than its tokenizer has tokens, and transformers decodes such ids so.
+   * Throws `token_invalid` for anything but whole numbers from 0 to 2^32 - 1.
+   *
+   *     tokenizer.decode([0, 133, 2274, 4, 2])                              // "<s>The image.</s>"
+   *     tokenizer.decode([0, 133, 2274, 4, 2], { skipSpecialTokens: true }) // "The image."
    */
   decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
     const stream = this.decodeStream(options);
@@ -158,18 +162,14 @@ export class Tokenizer {
   /** A decoder for ids that arrive one by one. */
   decodeStream({ skipSpecialTokens = false }: Pick<DecodeOptions, "skipSpecialTokens"> = {}): DecodeStream {
     return new DecodeStream((id) => {
-      const token = this.#tokenOf(id);
-      return skipSpecialTokens && this.#specialIds.has(id) ? noBytes : tokenBytes(token);
+      if (!(Number.isInteger(id) && id >= 0 && id <= MAX_ID)) {
+        const message = `token id is ${quote(id)}, expected a whole number from 0 to ${MAX_ID}`;
+        throw new Florence2Error("token_invalid", message, { id });
+      }
+      const token = this.#vocabulary.tokens[id];
+      const isLeftOut = token === undefined || (skipSpecialTokens && this.#specialIds.has(id));
+      return isLeftOut ? noBytes : tokenBytes(token);
     });
-  }
-
-  #tokenOf(id: number): string {
-    const token = Number.isInteger(id) ? this.#vocabulary.tokens[id] : undefined;
-    if (token === undefined) {
-      const message = `token id is ${String(id)}, expected an integer of 0 to ${this.vocabularySize - 1}`;
-      throw new Florence2Error("token_invalid", message, { id, vocabularySize: this.vocabularySize });
-    }
-    return token;
   }
 
   /** Id of a token as the vocabulary writes it (`Ġthe`, `<loc_5>`), or undefined. */
@@ -205,6 +205,8 @@ export class Tokenizer {
 
 const utf8 = new TextEncoder();
 const noBytes = new Uint8Array(0);
+/** Ids are u32 in the reference. */
+const MAX_ID = 2 ** 32 - 1;
 
 /** In this order; each loses the space that it begins with. */
 const SPACED = [" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're"];

@@ -1,18 +1,22 @@
-import { Florence2Error } from "../core/errors.ts";
+import { Florence2Error, quote } from "../core/errors.ts";
+import {
+  type Field,
+  hasMember,
+  invalid,
+  member,
+  named,
+  number,
+  object,
+  oneOf,
+  only,
+  text,
+  wholeFile,
+} from "../files/fields.ts";
+import { type JsonValue, parseJson } from "../files/json.ts";
 import { type AddedToken, florenceTokens, LOCATION_BINS, locationContent } from "./added_tokens.ts";
 import { type MergeTable, pairKey } from "./byte_pair_encoding.ts";
 import { byteCharacters } from "./bytes.ts";
 import type { TokenizerFiles } from "./files.ts";
-import {
-  expectFields,
-  expectNumber,
-  expectOneOf,
-  expectText,
-  type Fields,
-  invalidField,
-  parseFields,
-  requireId,
-} from "./json_fields.ts";
 import {
   plainAddedToken,
   readTokenizerJson,
@@ -21,7 +25,7 @@ import {
   type TextModel,
 } from "./text_model.ts";
 
-/** Everything that the files of a tokenizer say, checked. */
+/** The checked contents of a tokenizer's files. */
 export type Vocabulary = {
   readonly idOfToken: ReadonlyMap<string, number>;
   /** Token of every id, without gaps; added tokens included. */
@@ -49,15 +53,15 @@ export type Vocabulary = {
  */
 export function readVocabulary(files: TokenizerFiles): Vocabulary {
   const { "tokenizer.json": tokenizerJson, "merges.txt": mergesText, ...others } = files;
-  const config = parseFields("tokenizer_config.json", others["tokenizer_config.json"] ?? {});
-  const specialTokens = parseFields("special_tokens_map.json", others["special_tokens_map.json"] ?? {});
-  const addedIds = parseFields("added_tokens.json", others["added_tokens.json"] ?? {});
+  const config = open("tokenizer_config.json", others["tokenizer_config.json"] ?? {});
+  const specialTokens = open("special_tokens_map.json", others["special_tokens_map.json"] ?? {});
+  const addedIds = open("added_tokens.json", others["added_tokens.json"] ?? {});
 
   let model: TextModel;
   if (tokenizerJson !== undefined) {
-    model = readTokenizerJson(parseFields("tokenizer.json", tokenizerJson), config);
+    model = readTokenizerJson(open("tokenizer.json", tokenizerJson), config);
   } else if (others["vocab.json"] !== undefined && typeof mergesText === "string") {
-    model = readVocabAndMerges(parseFields("vocab.json", others["vocab.json"]), mergesText, config);
+    model = readVocabAndMerges(open("vocab.json", others["vocab.json"]), mergesText, config);
   } else {
     const given = Object.keys(files).join(", ") || "nothing";
     const message = `a tokenizer needs tokenizer.json, or vocab.json with merges.txt; given: ${given}`;
@@ -78,12 +82,13 @@ export function readVocabulary(files: TokenizerFiles): Vocabulary {
     }
   }
 
-  const specialId = (name: string, usual: string) =>
-    requireId(idOfToken, file, name, contentOf(specialTokens[name] ?? config[name]) ?? usual);
+  const specialId = (name: string, usual: string) => {
+    const given = contentOf(member(specialTokens, name)) ?? contentOf(member(config, name));
+    return requireId(idOfToken, named(file, name, given ?? usual));
+  };
   const templateId = ({ content, id }: TemplateToken) => {
-    const known = requireId(idOfToken, file, "post_processor", content);
-    expectOneOf(file, `post_processor's id of ${content}`, id, [known]);
-    return known;
+    const known = requireId(idOfToken, named(file, "post_processor", content));
+    return oneOf(named(file, `post_processor's id of ${content}`, id), [known]);
   };
   return {
     idOfToken,
@@ -101,51 +106,60 @@ export function readVocabulary(files: TokenizerFiles): Vocabulary {
   };
 }
 
+/** A file, given as text or already parsed. */
+function open(file: string, given: unknown): Field {
+  const code = "tokenizer_invalid";
+  const value = typeof given === "string" ? parseJson(given.replace(/^\uFEFF/, ""), file, code) : given;
+  const whole = wholeFile(file, value as JsonValue, code);
+  object(whole);
+  return whole;
+}
+
 /** Added tokens of all files that list some. They must agree on ids; the first to name a token describes it. */
-function collectAddedTokens(model: TextModel, config: Fields, addedIds: Fields): AddedToken[] {
+function collectAddedTokens(model: TextModel, config: Field, addedIds: Field): AddedToken[] {
   const collected = new Map<string, AddedToken>();
-  const add = (file: string, field: string, token: Fields) => {
-    const content = expectText(file, `${field}.content`, token.content);
-    const id = expectNumber(file, `${field}.id`, token.id);
+  const add = (file: Field, token: Field) => {
+    const flag = (name: string) => member(token, name).value;
+    const content = text(member(token, "content"));
+    if (content === "") throw invalid(member(token, "content"), "a text that is not empty");
+    const id = number(member(token, "id"));
     const known = collected.get(content)?.id ?? model.idOfToken.get(content) ?? id;
-    if (id !== known) throw invalidField(file, `the id of ${content}`, id, `${known}`);
-    expectOneOf(file, `${field}.single_word`, token.single_word, [false, undefined]);
+    if (id !== known) throw invalid(named(file, `the id of ${content}`, id), `${known}`);
+    only(member(token, "single_word"), [false]);
     if (collected.has(content)) return;
     collected.set(content, {
       id,
       content,
-      special: token.special !== false,
-      lstrip: token.lstrip === true,
-      rstrip: token.rstrip === true,
-      normalized: token.normalized === true,
+      special: flag("special") !== false,
+      lstrip: flag("lstrip") === true,
+      rstrip: flag("rstrip") === true,
+      normalized: flag("normalized") === true,
     });
   };
 
-  for (const [field, token] of model.addedTokens) add(model.file, field, token);
-  const file = "tokenizer_config.json";
-  const decoder = expectFields(file, "added_tokens_decoder", config.added_tokens_decoder ?? {});
-  for (const [id, token] of Object.entries(decoder)) {
-    const field = `added_tokens_decoder[${id}]`;
-    add(file, field, { ...expectFields(file, field, token), id: Number(id) });
+  for (const token of model.addedTokens) add(model.file, token);
+  const decoder = member(config, "added_tokens_decoder");
+  if (decoder.value !== undefined && decoder.value !== null) {
+    for (const id of Object.keys(object(decoder))) {
+      const token = member(decoder, id);
+      add(config, { ...token, value: { ...object(token), id: Number(id) } });
+    }
   }
-  for (const [content, id] of Object.entries(addedIds)) {
-    add("added_tokens.json", content, { ...plainAddedToken, content, id });
+  for (const [content, id] of Object.entries(object(addedIds))) {
+    add(addedIds, named(addedIds, content, { ...plainAddedToken, content, id }));
   }
   return [...collected.values()];
 }
 
 /** Inverts the vocabulary. Ids must be 0 ... n - 1, each once: they are rows of the embedding table. */
-function tokensById(file: string, idOfToken: ReadonlyMap<string, number>): string[] {
+function tokensById(file: Field, idOfToken: ReadonlyMap<string, number>): string[] {
   const tokens = new Array<string>(idOfToken.size);
   for (const [token, id] of idOfToken) {
+    const field = () => named(file, `the id of ${quote(token)}`, id);
     if (!Number.isInteger(id) || id < 0 || id >= idOfToken.size) {
-      const expected = `an integer of 0 to ${idOfToken.size - 1}: ids have no gaps`;
-      throw invalidField(file, `the id of ${JSON.stringify(token)}`, id, expected);
+      throw invalid(field(), `an integer of 0 to ${idOfToken.size - 1}: ids have no gaps`);
     }
-    if (tokens[id] !== undefined) {
-      const expected = `not the id of ${JSON.stringify(tokens[id])}`;
-      throw invalidField(file, `the id of ${JSON.stringify(token)}`, id, expected);
-    }
+    if (tokens[id] !== undefined) throw invalid(field(), `not the id of ${quote(tokens[id])}`);
     tokens[id] = token;
   }
   return tokens;
@@ -155,37 +169,46 @@ function buildMergeTable(
   { file, mergesFile, merges }: TextModel,
   idOfToken: ReadonlyMap<string, number>,
 ): MergeTable {
+  const mergesField = wholeFile(mergesFile, undefined, "tokenizer_invalid");
   const byteIds = byteCharacters.map((character, byte) =>
-    requireId(idOfToken, file, `the token of byte ${byte}`, character),
+    requireId(idOfToken, named(file, `the token of byte ${byte}`, character)),
   );
   const rankOfPair = new Map<number, number>();
   const mergedIds = merges.map(([left, right], rank) => {
     const idOf = (token: string) =>
-      idOfToken.get(token) ?? requireId(idOfToken, mergesFile, `merge ${rank}`, token);
+      idOfToken.get(token) ?? requireId(idOfToken, named(mergesField, `merge ${rank}`, token));
     const key = pairKey(idOf(left), idOf(right));
-    if (rankOfPair.has(key))
-      throw invalidField(mergesFile, `merge ${rank}`, `${left} ${right}`, "a new pair");
+    if (rankOfPair.has(key)) {
+      throw invalid(named(mergesField, `merge ${rank}`, `${left} ${right}`), "a new pair");
+    }
     rankOfPair.set(key, rank);
     return idOf(left + right);
   });
   return { byteIds, rankOfPair, mergedIds };
 }
 
-function findLocations(file: string, addedTokens: readonly AddedToken[]): number {
+function findLocations(file: Field, addedTokens: readonly AddedToken[]): number {
   const ids = new Map(addedTokens.map((token) => [token.content, token.id]));
   const first = ids.get(locationContent(0)) ?? Number.NaN;
   for (let bin = 0; bin < LOCATION_BINS; bin++) {
     const content = locationContent(bin);
     if (ids.get(content) !== first + bin) {
       const expected = "1000 added tokens <loc_0> to <loc_999> with consecutive ids";
-      throw invalidField(file, `the id of ${content}`, ids.get(content), expected);
+      throw invalid(named(file, `the id of ${content}`, ids.get(content)), expected);
     }
   }
   return first;
 }
 
+/** Id of the token that a field names. */
+function requireId(idOfToken: ReadonlyMap<string, number>, field: Field): number {
+  const id = idOfToken.get(text(field));
+  if (id === undefined) throw invalid(field, "a token of the vocabulary");
+  return id;
+}
+
 /** Special tokens are written as their text, or as an object with a `content`. */
-function contentOf(token: unknown): string | undefined {
-  const content = (token as { content?: unknown } | null | undefined)?.content ?? token;
+function contentOf(token: Field): string | undefined {
+  const content = hasMember(token, "content") ? member(token, "content").value : token.value;
   return typeof content === "string" ? content : undefined;
 }

@@ -150,32 +150,32 @@ describe("data sets", () => {
   const scene = (task: string, truth: unknown) => line({ file: "b.jpg", prompts: [{ task, truth }] });
   it.each([
     ["no JSON", "\n{'file'}", "line 2, column 2 is not valid JSON"],
-    ["a list", "[1]", "line 1: the value is [1], expected an object"],
-    ["no file", line({ prompts: [] }), "line 2: file is missing, expected a text"],
-    ["no prompts", line({ file: "b.jpg" }), "line 2: prompts is missing, expected a list of prompts"],
+    ["a list", "[1]", "line 1 is [1]. Expected an object"],
+    ["no file", line({ prompts: [] }), "line 2: file is missing. Expected a text"],
+    ["no prompts", line({ file: "b.jpg" }), "line 2: prompts is missing. Expected a list of prompts"],
     ["no truth", line({ file: "b.jpg", prompts: [{ task: "<OD>" }] }), "prompts[0].truth is missing"],
-    ["captions in one text", scene("<CAPTION>", "a dog"), 'prompts[0].truth is "a dog", expected a list'],
-    ["no caption", scene("<CAPTION>", []), "prompts[0].truth is [], expected one text or more"],
+    ["captions in one text", scene("<CAPTION>", "a dog"), 'prompts[0].truth is "a dog". Expected a list'],
+    ["no caption", scene("<CAPTION>", []), "prompts[0].truth is []. Expected one text or more"],
     [
       "three edges",
       scene("<OD>", { boxes: [[1, 2, 3]], labels: ["a"] }),
-      "line 2: prompts[0].truth.boxes[0] is [1,2,3], expected four numbers",
+      "line 2: prompts[0].truth.boxes[0] is [1,2,3]. Expected four numbers",
     ],
     ["a box inside out", scene("<OD>", { boxes: [[9, 2, 3, 4]], labels: ["a"] }), "with x1 <= x2"],
     [
       "labels amiss",
       scene("<OD>", { boxes: [], labels: ["a"] }),
-      'prompts[0].truth.labels is ["a"], expected 0 labels',
+      'prompts[0].truth.labels is ["a"]. Expected 0 labels',
     ],
     [
       "an outline of two points",
       scene("<REGION_TO_SEGMENTATION>", { polygons: [[[1, 2, 3, 4]]] }),
-      "prompts[0].truth.polygons[0][0] is [1,2,3,4], expected an even number of numbers, at least six",
+      "prompts[0].truth.polygons[0][0] is [1,2,3,4]. Expected an even number of numbers, at least six",
     ],
     [
       "a quad of seven numbers",
       scene("<OCR_WITH_REGION>", { quads: [[1, 2, 3, 4, 5, 6, 7]], labels: ["a"] }),
-      "expected eight numbers",
+      "Expected eight numbers",
     ],
   ])("with %s are refused", async (_, content, problem) => {
     const data = write("broken.jsonl", content);

@@ -162,7 +162,7 @@ describe("malformed files", () => {
     ["a truncated file", { "tokenizer.json": read("tokenizer.json").slice(0, 5000) }, "line 1, column 5001"],
     ["a web page", { "tokenizer.json": "<!DOCTYPE html><html></html>" }, 'found "<"'],
     ["a key that comes twice", { "tokenizer.json": '{"model": {}, "model": {}}' }, "model"],
-    ["a list", { "tokenizer.json": "[]" }, "the file is [], expected an object"],
+    ["a list", { "tokenizer.json": "[]" }, "tokenizer.json is []. Expected an object"],
     [
       "another model",
       changed((f) => {
@@ -210,7 +210,7 @@ describe("malformed files", () => {
       changed((f) => {
         f.post_processor.cls[1] = 7;
       }),
-      "is 7, expected 0",
+      "is 7. Expected 0",
     ],
     [
       "a prefix space said twice, differently",
@@ -236,7 +236,7 @@ describe("malformed files", () => {
       changed((f) => {
         f.model.vocab["!"] = -1;
       }),
-      "is -1, expected an integer of 0 to 639",
+      "is -1. Expected an integer of 0 to 639",
     ],
     [
       "a huge id",
@@ -319,7 +319,7 @@ describe("malformed files", () => {
       changed((f) => {
         f.added_tokens[0].id = 9;
       }),
-      "the id of <s> is 9, expected 0",
+      "the id of <s> is 9. Expected 0",
     ],
     [
       "an added token on a taken id",
@@ -338,7 +338,7 @@ describe("malformed files", () => {
     [
       "files that disagree",
       { ...changed(() => {}, selfContained()), "added_tokens.json": { "<od>": 7 } },
-      "added_tokens.json: the id of <od> is 7, expected 640",
+      "added_tokens.json: the id of <od> is 7. Expected 640",
     ],
     [
       "a missing location",
@@ -479,10 +479,20 @@ describe("ids", () => {
     expect(small.decode(new Uint32Array(ids))).toBe(small.decode(ids));
   });
 
-  it.each([-1, 1664, 1.5, Number.NaN, 1n, "5", undefined])("refuses %s as an id", (id) => {
+  it.each([-1, 2 ** 32, 1.5, Number.NaN, 1n, "5", undefined])("refuses %s as an id", (id) => {
     const error = failure(() => small.decode([5, id as number]));
     expect(error.code).toBe("token_invalid");
-    expect(error.message).toContain("0 to 1663");
+    expect(error.message).toContain("0 to 4294967295");
+  });
+
+  it("decodes an id beyond the vocabulary to nothing, as transformers does", () => {
+    const [a, b] = [small.tokenToId("a")!, small.tokenToId("b")!];
+    expect(small.decode([a, 1664, b, 51327])).toBe("ab");
+    expect(small.decode([a, 1664, b], { skipSpecialTokens: true })).toBe("ab");
+    expect(small.decodeWithOffsets([a, 1664, b])).toEqual({ text: "ab", offsets: [0, 1, 1, 2] });
+    // A character that such an id interrupts is completed.
+    const [first, ...rest] = small.encode("é", { addSpecialTokens: false });
+    expect(small.decode([first!, 1664, ...rest])).toBe("é");
   });
 
   it("keeps a byte order mark and replaces what is not UTF-8", () => {
