@@ -12,7 +12,8 @@ import {
   type GenerationSettings,
   generationSettings,
 } from "../model/generation/options.ts";
-import { preprocessImage } from "../model/image/preprocess.ts";
+import { loadImage } from "../model/image/load.ts";
+import { pixelsOf } from "../model/image/preprocess.ts";
 import { resolveTask } from "../model/tasks/index.ts";
 import { VisionSession } from "../model/vision_session.ts";
 import { loadWeights, type Weights, type WeightsDtype } from "../model/weights/load_weights.ts";
@@ -111,20 +112,21 @@ async function* phasesOf(
 ): AsyncGenerator<Phase> {
   const { config, imageConfig, tokenizer } = model;
   const picture = new Uint8Array(await readFile(PICTURE));
-  const { pixelValues, ...size } = await preprocessImage(picture, imageConfig);
-  yield { phase: "picture", run: () => preprocessImage(picture, imageConfig) };
-  const pixels = runner.zeros("pixels", [pixelValues.length]);
+  const load = async () => pixelsOf(await loadImage(picture), imageConfig);
+  const { pixels: content, ...size } = await load();
+  yield { phase: "picture", run: load };
+  const pixels = runner.zeros("pixels", [content.length]);
   yield {
     phase: "upload",
     run: async () => {
-      runner.write(pixels, pixelValues);
+      runner.write(pixels, content);
       await runner.settle();
     },
   };
   const vision = await VisionSession.open(runner, weights, config, imageConfig);
-  yield seeing(vision, pixelValues, runner);
+  yield seeing(vision, content, runner);
 
-  const image = await vision.see(pixelValues);
+  const image = await vision.encode(content);
   const promptIds = tokenizer.encode(resolveTask("<CAPTION>", undefined, size).prompt);
   for (const batch of batches) {
     const questions = new Array<Question>(batch).fill({ image, promptIds });
@@ -190,12 +192,12 @@ function loading(folder: string, dtype: WeightsDtype, runner: GpuRunner): Phase 
   };
 }
 
-function seeing(vision: VisionSession, pixelValues: Float32Array, runner: GpuRunner): Phase {
+function seeing(vision: VisionSession, pixels: Float32Array, runner: GpuRunner): Phase {
   let features: Tensor | undefined;
   return {
     phase: "vision",
     run: async () => {
-      features = await vision.see(pixelValues);
+      features = await vision.encode(pixels);
       await runner.settle();
     },
     after: () => runner.free(features!),

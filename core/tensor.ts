@@ -80,6 +80,12 @@ export function newTensor(
   return { storage: { label, words, lifetime }, offset: 0, shape, dtype };
 }
 
+/** Makes owned tensors: `Runner.zeros` with memory on its device, `shapeOnly` without any. */
+export type Allocate = (label: string, shape: readonly number[], dtype?: Dtype) => Tensor;
+
+/** An owned tensor without memory: enough to record with, not to run. */
+export const shapeOnly: Allocate = (label, shape, dtype = "f32") => newTensor(label, shape, dtype, "owned");
+
 /** The same elements under another shape. */
 export function reshape(tensor: Tensor, shape: readonly number[]): Tensor {
   if (elementsOf(shape) !== elementsOf(tensor.shape)) {

@@ -8,8 +8,8 @@ import { EncodedImage } from "./encoded_image.ts";
 import { type ForwardInput, type ForwardOutput, forwardRow, rowsOfInput } from "./forward.ts";
 import { generate, stream } from "./generation/generate.ts";
 import { type GenerationOptions, type GenerationSettings, settingsFor } from "./generation/options.ts";
-import type { ImageInput, LoadImageOptions } from "./image/load.ts";
-import { preprocessImage } from "./image/preprocess.ts";
+import { type ImageInput, type LoadImageOptions, loadImage } from "./image/load.ts";
+import { type ImagePixels, pixelsOf } from "./image/preprocess.ts";
 import { type LoadOptions, loadModel } from "./loading/load.ts";
 import { type BatchItem, type PreparedQuestion, preparePrompt, type RunOptions } from "./questions.ts";
 import { type Result, resultOf, type StreamPart } from "./results.ts";
@@ -128,10 +128,10 @@ export class Florence2 {
 
   /** Sees a picture once, for any number of tasks. The result is to be disposed by its owner. */
   async encodeImage(image: ImageInput, options: LoadImageOptions = {}): Promise<EncodedImage> {
-    const { pixelValues, width, height } = await preprocessImage(image, this.imageConfig, options);
+    const pixels = pixelsOf(await loadImage(image, options), this.imageConfig);
     const release = await this.#acquire();
     try {
-      return await this.#see(pixelValues, { width, height }, options.signal);
+      return await this.#see(pixels, options.signal);
     } finally {
       release();
     }
@@ -226,10 +226,10 @@ export class Florence2 {
   /** Checks a question and encodes its image, in this order. */
   async #prepare({ image, ...asked }: BatchItem, options: RunOptions): Promise<Prepared> {
     const loaded =
-      image instanceof EncodedImage ? image : await preprocessImage(image, this.imageConfig, options);
+      image instanceof EncodedImage ? image : pixelsOf(await loadImage(image, options), this.imageConfig);
     const prompt = preparePrompt(asked, loaded, this);
     if (loaded instanceof EncodedImage) return { ...prompt, image: loaded.features, free: () => {} };
-    const encoded = await this.#see(loaded.pixelValues, loaded, options.signal);
+    const encoded = await this.#see(loaded, options.signal);
     return { ...prompt, image: encoded.features, free: () => encoded.dispose() };
   }
 
@@ -238,13 +238,9 @@ export class Florence2 {
   }
 
   /** Runs the vision tower and the projector; the features are the caller's. */
-  async #see(
-    pixelValues: Float32Array,
-    size: { width: number; height: number },
-    signal?: AbortSignal,
-  ): Promise<EncodedImage> {
+  async #see({ pixels, ...size }: ImagePixels, signal?: AbortSignal): Promise<EncodedImage> {
     this.#vision ??= await VisionSession.open(this.#runner, this.#weights, this.config, this.imageConfig);
-    const features = await this.#vision.see(pixelValues, signal);
+    const features = await this.#vision.encode(pixels, signal);
     return new EncodedImage(features, size, () => this.#runner.free(features));
   }
 }

@@ -4,6 +4,7 @@ import type { RecordingOptions } from "../core/recording.ts";
 import type { Tensor, TensorData } from "../core/tensor.ts";
 import { DecodingSession } from "./decoding_session.ts";
 import { settingsFor } from "./generation/options.ts";
+import { pixelsOfPlanes } from "./image/preprocess.ts";
 import type { LoadedModel } from "./loading/load.ts";
 import { VisionSession } from "./vision_session.ts";
 
@@ -75,7 +76,7 @@ export async function forwardRow(
   let image: Tensor | undefined;
   let session: DecodingSession | undefined;
   try {
-    image = await vision.see(pixelValues);
+    image = await vision.encode(pixelsOfPlanes(pixelValues));
     const questions = [{ image, promptIds: inputIds }];
     session = await DecodingSession.open(runner, weights.text, config.text, questions, settings, recording);
     for (const [t, id] of decoderInputIds.entries()) {

@@ -2,37 +2,32 @@ import { Recording, type RecordingOptions } from "../core/recording.ts";
 import type { Program, Runner } from "../core/runner.ts";
 import type { Tensor, TensorData } from "../core/tensor.ts";
 import type { Florence2Config, ImageConfig } from "./config/config.ts";
-import { visionTower } from "./davit.ts";
-import { projectImage } from "./projector.ts";
+import { PIXEL_CHANNELS } from "./image/preprocess.ts";
+import { recordVision } from "./recordings.ts";
 import type { Weights } from "./weights/load_weights.ts";
 
-/** Red, green, blue and a zero: filters read channels in fours. */
-const PIXEL_CHANNELS = 4;
-
-/** The recorded way from pixels to picture tokens, run once for each picture. */
+/** The program from pixels to image tokens, run once for each image. */
 export class VisionSession {
   readonly #runner: Runner;
   readonly #pixels: Tensor;
   readonly #features: Tensor;
   readonly #taps: Recording["taps"];
   readonly #program: Program;
-  /** Stages of the last picture that were asked for, by name. */
+  /** Stages of the last image that were asked for, by name. */
   readonly tapped = new Map<string, TensorData>();
 
   static async open(
     runner: Runner,
     weights: Weights,
     config: Florence2Config,
-    { width, height }: ImageConfig,
+    imageConfig: ImageConfig,
     recording: RecordingOptions = {},
   ): Promise<VisionSession> {
-    const pixels = runner.zeros("pixel values", [height * width, PIXEL_CHANNELS]);
+    const shape = [imageConfig.height * imageConfig.width, PIXEL_CHANNELS];
+    const pixels = runner.zeros("pixels", shape);
     try {
       const rec = new Recording({ ...recording, profile: runner.profile });
-      const map = visionTower(rec, weights.vision, { x: pixels, height, width }, config.vision);
-      const features = rec.keep(
-        projectImage(rec, weights.projector, map, config.projection.imageFeatureSource),
-      );
+      const features = recordVision(rec, weights, pixels, imageConfig, config);
       return new VisionSession(runner, pixels, features, rec.taps, await runner.prepare(rec));
     } catch (error) {
       runner.free(pixels);
@@ -54,10 +49,14 @@ export class VisionSession {
     this.#program = program;
   }
 
-  /** Picture tokens (I, d) of normalised pixels (3, H, W). The tensor is the caller's. */
-  async see(pixelValues: Float32Array, signal?: AbortSignal): Promise<Tensor> {
+  /**
+   * Image tokens (I, d), a tensor that the caller owns.
+   *
+   * @param pixels normalised (H·W, 4), as `pixelsOf` makes them
+   */
+  async encode(pixels: Float32Array, signal?: AbortSignal): Promise<Tensor> {
     const runner = this.#runner;
-    runner.write(this.#pixels, pixelsOf(pixelValues));
+    runner.write(this.#pixels, pixels);
     await this.#program.run(signal);
     for (const [name, { tensor }] of this.#taps) this.tapped.set(name, await runner.read(tensor));
     const features = runner.zeros("image features", this.#features.shape);
@@ -69,16 +68,4 @@ export class VisionSession {
     this.#program.dispose();
     this.#runner.free(this.#pixels);
   }
-}
-
-/** Planes (3, H, W) as pixels (HW, PIXEL_CHANNELS). */
-function pixelsOf(planes: Float32Array): Float32Array<ArrayBuffer> {
-  const count = planes.length / 3;
-  const pixels = new Float32Array(count * PIXEL_CHANNELS);
-  for (let i = 0; i < count; i++) {
-    pixels[i * PIXEL_CHANNELS] = planes[i]!;
-    pixels[i * PIXEL_CHANNELS + 1] = planes[count + i]!;
-    pixels[i * PIXEL_CHANNELS + 2] = planes[2 * count + i]!;
-  }
-  return pixels;
 }

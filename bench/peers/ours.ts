@@ -2,6 +2,7 @@ import { openRunner } from "../../core/device.ts";
 import { openFiles } from "../../files/files.ts";
 import { DecodingSession } from "../../model/decoding_session.ts";
 import { generate } from "../../model/generation/generate.ts";
+import { pixelsOfPlanes } from "../../model/image/preprocess.ts";
 import { VisionSession } from "../../model/vision_session.ts";
 import { openFlorenceCheckpoint } from "../../model/weights/checkpoint.ts";
 import { loadWeights } from "../../model/weights/load_weights.ts";
@@ -10,6 +11,7 @@ import { type Contestant, captionOf, type Question, rulesOf } from "./contestant
 /** This library on the GPU. Its encoder's part includes the keys and values that all decoder steps read. */
 export async function openOurs(question: Question): Promise<Contestant> {
   const { folder, imageConfig, pixelValues, promptIds, dtype } = question;
+  const pixels = pixelsOfPlanes(pixelValues);
   const { config, settings } = await rulesOf(question);
   const runner = await openRunner("gpu");
   const checkpoint = await openFlorenceCheckpoint(openFiles(folder), config);
@@ -21,7 +23,7 @@ export async function openOurs(question: Question): Promise<Contestant> {
   const caption = async () => {
     const start = performance.now();
     vision ??= await VisionSession.open(runner, weights, config, imageConfig);
-    const image = await vision.see(pixelValues);
+    const image = await vision.encode(pixels);
     const questions = [{ image, promptIds }];
     const session = await DecodingSession.open(runner, weights.text, config.text, questions, settings);
     await runner.settle();

@@ -1,7 +1,7 @@
 import { ceilDiv } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import type { Runner } from "../../core/runner.ts";
-import { elementsOf, expectShape, reshape, rows, type Tensor } from "../../core/tensor.ts";
+import { type Allocate, elementsOf, expectShape, reshape, rows, type Tensor } from "../../core/tensor.ts";
 import { logSumExp } from "../../kernels/log_sum_exp/log_sum_exp.ts";
 import { NO_RULES, rankTokens } from "../../kernels/rank_tokens/rank_tokens.ts";
 import { samplingFilter } from "../../kernels/sampling_filter/sampling_filter.ts";
@@ -10,10 +10,33 @@ import { readTraceRow, TRACE_ROW, type TraceRow } from "../../kernels/shared/sea
 import { SLICE } from "../../kernels/shared/vocabulary.ts";
 import { type GenerationSettings, integer } from "./options.ts";
 
+/** How many rows of the decoder a batch of this many images has. */
+export const rowsOfBatch = (batch: number, { rowsPerPicture }: GenerationSettings): number =>
+  integer("batch", batch, 1, Number.MAX_SAFE_INTEGER) * rowsPerPicture;
+
+/** The tensors of the searches of R rows, of which `trace` and `ancestry` have room for `capacity` steps. */
+export function searchState(
+  allocate: Allocate,
+  R: number,
+  capacity: number,
+  { numBeams, maxNewTokens }: GenerationSettings,
+): SearchState {
+  return {
+    positions: allocate("positions", [R / numBeams], "u32"),
+    trace: allocate("trace", [capacity, R, TRACE_ROW], "u32"),
+    tokens: allocate("tokens", [R], "u32"),
+    ancestry: allocate("ancestry", [R, capacity], "u32"),
+    running: allocate("running", [1], "u32"),
+    lengths: allocate("lengths", [maxNewTokens + 1]),
+  };
+}
+
+/** u32 (1): how many tokens came before. */
+export const positionOf = ({ positions }: SearchState): Tensor => rows(positions, 0, 1);
+
 /**
- * Greedy search, beam search or sampling for a batch of pictures, on the device of the decoder: what the
- * searches keep from step to step, and the kernel calls that take one step. Rows are pictures times beams,
- * or times answers where there is one beam; each answer then is a search of its own.
+ * Greedy search, beam search or sampling for a batch of images, on the device of the decoder. Rows are images
+ * times beams, or times answers where there is one beam; each answer then is a search of its own.
  */
 export class Search {
   readonly settings: GenerationSettings;
@@ -24,38 +47,22 @@ export class Search {
 
   /** @param batch number of pictures */
   constructor(runner: Runner, batch: number, settings: GenerationSettings) {
-    const { rowsPerPicture, numBeams, maxNewTokens, lengthPenalty, model } = settings;
-    const R = integer("batch", batch, 1, Number.MAX_SAFE_INTEGER) * rowsPerPicture;
+    const { numBeams, maxNewTokens, lengthPenalty, model } = settings;
+    const R = rowsOfBatch(batch, settings);
     this.settings = settings;
     this.rows = R;
     this.#runner = runner;
-    this.#state = {
-      positions: runner.zeros("positions", [R / numBeams], "u32"),
-      trace: runner.zeros("trace", [0, R, TRACE_ROW], "u32"),
-      tokens: runner.upload("tokens", [R], new Uint32Array(R).fill(model.decoderStartTokenId)),
-      ancestry: runner.zeros("ancestry", [R, 0], "u32"),
-      running: runner.upload("running", [1], Uint32Array.of(R / numBeams)),
-      lengths: runner.upload(
-        "lengths",
-        [maxNewTokens + 1],
-        Float32Array.from({ length: maxNewTokens + 1 }, (_, generated) => generated ** lengthPenalty),
-      ),
-    };
+    this.#state = searchState((...tensor) => runner.zeros(...tensor), R, 0, settings);
+    const { tokens, running, lengths } = this.#state;
+    runner.write(tokens, new Uint32Array(R).fill(model.decoderStartTokenId));
+    runner.write(running, Uint32Array.of(R / numBeams));
+    const divisors = Float32Array.from({ length: maxNewTokens + 1 }, (_, length) => length ** lengthPenalty);
+    runner.write(lengths, divisors);
   }
 
-  /** u32 (R): what the decoder is fed next. */
-  get tokens(): Tensor {
-    return this.#state.tokens;
-  }
-
-  /** u32 (1): how many tokens came before. */
-  get position(): Tensor {
-    return rows(this.#state.positions, 0, 1);
-  }
-
-  /** u32 (R, T): the row that was fed each token of this row's answer. */
-  get ancestry(): Tensor {
-    return this.#state.ancestry;
+  /** Its tensors, which `reserve` replaces. */
+  get state(): SearchState {
+    return this.#state;
   }
 
   /** Makes room for `capacity` steps, keeping the past. What was recorded has to be recorded anew. */
@@ -81,57 +88,9 @@ export class Search {
     this.#state = { ...this.#state, ...larger };
   }
 
-  /** One step for all rows, given the logits (R, V) that follow their tokens; the logits are not kept. */
+  /** Records one step for all rows, given the logits (R, V) that follow their tokens. */
   record(rec: Recording, logits: Tensor): void {
-    const { numBeams, rowsPerPicture, doSample, maxNewTokens, earlyStopping, lengthPenalty, model } =
-      this.settings;
-    const state = { ...this.#state, position: this.position };
-    const { eosTokenId: endToken, vocabSize } = model;
-    expectShape(logits, [this.rows, vocabSize], "logits of a search");
-    rec.runWhile(state.running);
-
-    const sums = rec.temp([this.rows, ceilDiv(vocabSize, SLICE), 4]);
-    const beams = numBeams > 1;
-    const next = {
-      width: numBeams,
-      // At most numBeams candidates end, so twice as many leave enough to go on with.
-      best: beams ? 2 * numBeams : 1,
-      startToken: model.decoderStartTokenId,
-      endToken,
-    };
-    // Beams are compared by log-probabilities before the rules, answers without beams by scores after them.
-    if (beams) logSumExp(rec, logits, sums);
-    let candidates = rankTokens(rec, logits, sums, state, {
-      ...next,
-      normalize: beams,
-      rules: {
-        ngram: Math.min(this.settings.noRepeatNgramSize, maxNewTokens + 1),
-        penalty: this.settings.repetitionPenalty,
-        minimum: this.settings.minNewTokens,
-        maximum: maxNewTokens,
-        forcedFirst: this.settings.forcedBosTokenId,
-        forcedLast: this.settings.forcedEosTokenId,
-      },
-    });
-    if (doSample) {
-      const { temperature, topK, topP, seed } = this.settings;
-      // Beam search needs a second token, so that a beam can go on when its likeliest token is the end.
-      samplingFilter(rec, logits, { temperature, topK, topP, least: beams ? 2 : 1 });
-      const noise = { seed, rowsPerPicture };
-      candidates = rankTokens(rec, logits, sums, state, {
-        ...next,
-        normalize: false,
-        rules: NO_RULES,
-        noise,
-      });
-    }
-    if (!beams) logSumExp(rec, logits, sums);
-    const bounded = earlyStopping === "never" && lengthPenalty > 0;
-    searchStep(rec, candidates, sums, state, {
-      endToken,
-      maximum: maxNewTokens,
-      stop: earlyStopping === true || (bounded ? "at most" : "at length so far"),
-    });
+    recordSearchStep(rec, logits, this.#state, this.settings);
   }
 
   /** What the next steps decided, by step and row; they have to have run. */
@@ -147,4 +106,66 @@ export class Search {
   dispose(): void {
     for (const tensor of Object.values(this.#state)) this.#runner.free(tensor);
   }
+}
+
+/**
+ * Records one step of the searches for all rows. The logits are not kept.
+ *
+ * @param logits (R, V): the scores of the tokens that may follow, which this step overwrites when it samples
+ */
+export function recordSearchStep(
+  rec: Recording,
+  logits: Tensor,
+  search: SearchState,
+  settings: GenerationSettings,
+): void {
+  const { numBeams, rowsPerPicture, doSample, maxNewTokens, earlyStopping, lengthPenalty, model } = settings;
+  const state = { ...search, position: positionOf(search) };
+  const { eosTokenId: endToken, vocabSize } = model;
+  const R = search.tokens.shape[0]!;
+  expectShape(logits, [R, vocabSize], "logits of a search");
+  rec.runWhile(state.running);
+
+  const sums = rec.temp([R, ceilDiv(vocabSize, SLICE), 4]);
+  const beams = numBeams > 1;
+  const next = {
+    width: numBeams,
+    // At most numBeams candidates end, so twice as many leave enough to go on with.
+    best: beams ? 2 * numBeams : 1,
+    startToken: model.decoderStartTokenId,
+    endToken,
+  };
+  // Beams are compared by log-probabilities before the rules, answers without beams by scores after them.
+  if (beams) logSumExp(rec, logits, sums);
+  let candidates = rankTokens(rec, logits, sums, state, {
+    ...next,
+    normalize: beams,
+    rules: {
+      ngram: Math.min(settings.noRepeatNgramSize, maxNewTokens + 1),
+      penalty: settings.repetitionPenalty,
+      minimum: settings.minNewTokens,
+      maximum: maxNewTokens,
+      forcedFirst: settings.forcedBosTokenId,
+      forcedLast: settings.forcedEosTokenId,
+    },
+  });
+  if (doSample) {
+    const { temperature, topK, topP, seed } = settings;
+    // Beam search needs a second token, so that a beam can go on when its likeliest token is the end.
+    samplingFilter(rec, logits, { temperature, topK, topP, least: beams ? 2 : 1 });
+    const noise = { seed, rowsPerPicture };
+    candidates = rankTokens(rec, logits, sums, state, {
+      ...next,
+      normalize: false,
+      rules: NO_RULES,
+      noise,
+    });
+  }
+  if (!beams) logSumExp(rec, logits, sums);
+  const bounded = earlyStopping === "never" && lengthPenalty > 0;
+  searchStep(rec, candidates, sums, state, {
+    endToken,
+    maximum: maxNewTokens,
+    stop: earlyStopping === true || (bounded ? "at most" : "at length so far"),
+  });
 }

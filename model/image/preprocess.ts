@@ -1,35 +1,75 @@
 import type { ImageConfig } from "../config/config.ts";
 import { type ImageInput, type LoadImageOptions, loadImage } from "./load.ts";
+import type { RgbImage } from "./pixels.ts";
 import { resizeBicubic } from "./resize.ts";
 
-/** What a picture is to the model. */
+/** Red, green, blue and a zero: the kernels read channels in fours. */
+export const PIXEL_CHANNELS = 4;
+
+/** An image as the public API gives it, in the layout of transformers. */
 export interface PreprocessedImage {
-  /** Normalised colours, [3, config.height, config.width]. */
+  /** Normalised colours (3, H, W), H and W being those of `config`. */
   pixelValues: Float32Array;
-  /** Size of the upright picture in pixels, to which coordinates in the answer refer. */
+  /** Size of the upright image in pixels, to which coordinates in the answer refer. */
   width: number;
   height: number;
 }
 
+/** An image as the vision tower reads it. */
+export interface ImagePixels {
+  /** Normalised colours (H·W, PIXEL_CHANNELS), H and W being those of the configuration. */
+  readonly pixels: Float32Array<ArrayBuffer>;
+  /** Size of the upright image in pixels, to which coordinates in the answer refer. */
+  readonly width: number;
+  readonly height: number;
+}
+
 /**
- * Loads a picture and turns it into the numbers that the model takes: stretched to the size of `config`
+ * Loads an image and turns it into the numbers that the model takes: stretched to the size of `config`
  * whatever its proportions, rescaled and normalised. From the decoded pixels on it equals transformers'
- * CLIPImageProcessorPil bit for bit. Throws what `loadImage` throws.
+ * CLIPImageProcessorPil bit for bit.
+ *
+ * @throws what `loadImage` throws
  */
 export async function preprocessImage(
   input: ImageInput,
   config: ImageConfig,
   options?: LoadImageOptions,
 ): Promise<PreprocessedImage> {
-  const { data, width, height } = await loadImage(input, options);
-  const resized = resizeBicubic(data, width, height, config.width, config.height);
-  return { pixelValues: normalise(resized, config), width, height };
+  const image = await loadImage(input, options);
+  const pixelValues = new Float32Array(3 * config.width * config.height);
+  normalise(resized(image, config), config, pixelValues, { pixel: 1, channel: config.width * config.height });
+  return { pixelValues, width: image.width, height: image.height };
 }
 
-/** [height, width, 3] pixels to [3, height, width] numbers. A pixel has 256 values: a table holds the results. */
-function normalise(rgb: Uint8Array, config: ImageConfig): Float32Array {
+/** The same numbers in the layout of the vision tower. */
+export function pixelsOf(image: RgbImage, config: ImageConfig): ImagePixels {
+  const pixels = new Float32Array(PIXEL_CHANNELS * config.width * config.height);
+  normalise(resized(image, config), config, pixels, { pixel: PIXEL_CHANNELS, channel: 1 });
+  return { pixels, width: image.width, height: image.height };
+}
+
+/** Planes (3, H, W) as pixels (H·W, PIXEL_CHANNELS). */
+export function pixelsOfPlanes(planes: Float32Array): Float32Array<ArrayBuffer> {
+  const count = planes.length / 3;
+  const pixels = new Float32Array(count * PIXEL_CHANNELS);
+  for (let channel = 0; channel < 3; channel++) {
+    for (let i = 0; i < count; i++) pixels[i * PIXEL_CHANNELS + channel] = planes[channel * count + i]!;
+  }
+  return pixels;
+}
+
+const resized = ({ data, width, height }: RgbImage, config: ImageConfig): Uint8Array =>
+  resizeBicubic(data, width, height, config.width, config.height);
+
+/** Rescales and normalises pixels (H, W, 3). A colour has 256 values: a table holds the results. */
+function normalise(
+  rgb: Uint8Array,
+  config: ImageConfig,
+  out: Float32Array,
+  stride: { readonly pixel: number; readonly channel: number },
+): void {
   const pixels = rgb.length / 3;
-  const result = new Float32Array(rgb.length);
   for (let channel = 0; channel < 3; channel++) {
     const mean = Math.fround(config.mean[channel]!);
     const std = Math.fround(config.std[channel]!);
@@ -38,8 +78,7 @@ function normalise(rgb: Uint8Array, config: ImageConfig): Float32Array {
       { length: 256 },
       (_, value) => Math.fround(Math.fround(value * config.rescaleFactor) - mean) / std,
     );
-    const plane = result.subarray(channel * pixels, (channel + 1) * pixels);
-    for (let i = 0; i < pixels; i++) plane[i] = table[rgb[i * 3 + channel]!]!;
+    for (let i = 0; i < pixels; i++)
+      out[i * stride.pixel + channel * stride.channel] = table[rgb[i * 3 + channel]!]!;
   }
-  return result;
 }

@@ -5,7 +5,7 @@ import type { DownloadEvent, HubOptions } from "../../files/open_model_files.ts"
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import type { Florence2Config, ImageConfig } from "../config/config.ts";
 import { checkDtype, loadWeights, type Weights, type WeightsDtype } from "../weights/load_weights.ts";
-import { compileAhead } from "./compile_ahead.ts";
+import { compileAhead, type ModelToCompile } from "./compile_ahead.ts";
 import { openModel } from "./open_model.ts";
 
 /** A stage of loading: the files of a hub's repository arrive, weights go to the device, all is ready. */
@@ -78,7 +78,7 @@ export async function loadModel(source: Source, options: LoadOptions = {}): Prom
  * Not on software devices: compiling would compete with reading for the CPU. `Runner.prepare` reports the
  * errors that are ignored here.
  */
-function compileInBackground(runner: Runner, model: Parameters<typeof compileAhead>[1]): void {
+function compileInBackground(runner: Runner, model: ModelToCompile): void {
   if (runner.profile.features.has("software")) return;
-  compileAhead(runner, model, (recording) => runner.compile(recording)).catch(() => {});
+  compileAhead(runner, model).catch(() => {});
 }

@@ -63,6 +63,9 @@ export interface LoadOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What weights are brought to: a runner, or what only keeps their shapes. */
+export type WeightTarget = Pick<Runner, "zeros" | "upload" | "write" | "settle">;
+
 /** Rows are read and uploaded in pieces of at most this many bytes: what bounds the host's memory. */
 const PIECE_BYTES = 16 * 2 ** 20;
 
@@ -75,7 +78,7 @@ const PIECE_BYTES = 16 * 2 ** 20;
 export async function loadWeights(
   checkpoint: FlorenceCheckpoint,
   config: Florence2Config,
-  runner: Runner,
+  runner: WeightTarget,
   options: LoadOptions = {},
 ): Promise<Weights> {
   const load = new Loader(checkpoint, config, runner, options);
@@ -194,7 +197,7 @@ async function all<Layer extends object>(
 /** Brings tensors of a checkpoint onto a device, by their canonical names. */
 class Loader {
   readonly #checkpoint: FlorenceCheckpoint;
-  readonly #runner: Runner;
+  readonly #runner: WeightTarget;
   readonly #options: LoadOptions;
   readonly #totalBytes: number;
   #loadedBytes = 0;
@@ -202,7 +205,12 @@ class Loader {
   #unsettledBytes = 0;
   #settled: Promise<void> = Promise.resolve();
 
-  constructor(checkpoint: FlorenceCheckpoint, config: Florence2Config, runner: Runner, options: LoadOptions) {
+  constructor(
+    checkpoint: FlorenceCheckpoint,
+    config: Florence2Config,
+    runner: WeightTarget,
+    options: LoadOptions,
+  ) {
     this.#checkpoint = checkpoint;
     this.#runner = runner;
     this.#options = options;

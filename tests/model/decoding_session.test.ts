@@ -6,6 +6,7 @@ import type { Tensor } from "../../core/tensor.ts";
 import { DecodingSession } from "../../model/decoding_session.ts";
 import { generate } from "../../model/generation/generate.ts";
 import { type GenerationSettings, generationSettings } from "../../model/generation/options.ts";
+import { pixelsOfPlanes } from "../../model/image/preprocess.ts";
 import { VisionSession } from "../../model/vision_session.ts";
 import { gpuMissing, openTestGpu } from "../support/gpu.ts";
 import { modelFixture, openParityModel, type ParityModel, parityPixels } from "../support/parity_model.ts";
@@ -58,7 +59,8 @@ for (const [name, missing, open, chosen] of runners) {
         parity = await openParityModel("tiny", side, runner);
         vision = await VisionSession.open(runner, parity.weights, parity.config, parity.imageConfig);
         for (const { picture } of chosen) {
-          if (!pictures.has(picture)) pictures.set(picture, await vision.see(parityPixels(picture, side)));
+          if (!pictures.has(picture))
+            pictures.set(picture, await vision.encode(pixelsOfPlanes(parityPixels(picture, side))));
         }
       });
       afterAll(() => parity.model.dispose());

@@ -38,8 +38,8 @@ describe.skipIf(gpuMissing)("the pipelines of a model on the GPU", () => {
     const { bytes } = gpu.memory;
     const read = vi.spyOn(checkpoint, "readRows");
     const compile = vi.spyOn(device, "createComputePipelineAsync");
-    const rehearsed = { checkpoint, config, imageConfig, dtype: "f32" } as const;
-    await compileAhead(gpu, rehearsed, (recording) => gpu.compile(recording));
+    const model = { checkpoint, config, imageConfig, dtype: "f32" } as const;
+    await compileAhead(gpu, model);
     await checkpoint.close();
     expect(read).not.toHaveBeenCalled();
     expect(gpu.memory.bytes).toBe(bytes);
@@ -61,8 +61,8 @@ describe.skipIf(gpuMissing)("the pipelines of a model on the GPU", () => {
 it("needs nothing compiled on the CPU", async () => {
   const { config, imageConfig, checkpoint } = await openModel(tiny);
   const runner = new CpuRunner();
-  const rehearsed = { checkpoint, config, imageConfig, dtype: "f32" } as const;
-  await compileAhead(runner, rehearsed, () => runner.compile());
+  const model = { checkpoint, config, imageConfig, dtype: "f32" } as const;
+  await compileAhead(runner, model);
   await checkpoint.close();
   expect(runner.memory.peakBytes).toBe(0);
 });

@@ -147,7 +147,7 @@ describe("the base model with one picture and 3 beams", () => {
     const runner = new PlanningRunner();
     const weights = await loadWeights(emptyCheckpoint(config, "F16"), config, runner, { dtype });
     const vision = await VisionSession.open(runner, weights, config, image);
-    const features = await vision.see(new Float32Array(3 * 768 * 768));
+    const features = await vision.encode(new Float32Array(4 * 768 * 768));
     const { text, tokens } = config;
     const settings = generationSettings(
       { numBeams: 3 },
