@@ -48,6 +48,8 @@ export const WANTED_LIMITS = [
 export interface DeviceOptions {
   /** Told in words when the CPU has to serve. Default: `console.warn`. */
   readonly onWarning?: (message: string) => void;
+  /** Threads of the CPU engine. Default: as many as there are processors, at most 16. */
+  readonly threads?: number;
   /** Fills fresh memory with NaN and watches the memory behind every tensor. For tests. */
   readonly debug?: boolean;
 }
@@ -62,7 +64,7 @@ export async function openRunner(
   device: DeviceOption = "auto",
   options: DeviceOptions = {},
 ): Promise<Runner> {
-  if (device === "cpu") return new CpuRunner();
+  if (device === "cpu") return CpuRunner.open(options);
   if (typeof device === "object" && device !== null) {
     const given = device as GPUDevice;
     const features = await understoodFeatures(given, featuresOf(given, given.adapterInfo));
@@ -82,7 +84,7 @@ export async function openRunner(
     (options.onWarning ?? console.warn)(
       `No GPU: ${error.message}\nThe CPU serves instead, many times slower.`,
     );
-    return new CpuRunner();
+    return CpuRunner.open(options);
   }
 }
 

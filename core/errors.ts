@@ -39,6 +39,10 @@ export type ErrorCode =
   | "gpu_out_of_memory"
   /** A GPU validation or compilation error: a bug in this library. */
   | "gpu_invalid"
+  /** The memory of the CPU engine cannot grow. */
+  | "cpu_out_of_memory"
+  /** The CPU engine cannot be compiled, or a thread of it ended. */
+  | "cpu_failed"
   /** A kernel was given tensors that do not fit together: a bug in this library. */
   | "shape_mismatch"
   | "non_finite"

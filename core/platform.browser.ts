@@ -31,3 +31,14 @@ export async function readShippedText(url: URL): Promise<string> {
   }
   return response.text();
 }
+
+/** How many threads this page may compute with. */
+export async function availableThreads(): Promise<number> {
+  return navigator.hardwareConcurrency || 1;
+}
+
+/** Browsers know relaxed SIMD or do not. */
+export async function allowRelaxedSimd(): Promise<void> {}
+
+/** Whether threads may share memory: only where the page is isolated from other origins. */
+export const canShareMemory = () => globalThis.crossOriginIsolated === true;

@@ -65,3 +65,19 @@ export async function readShippedText(url: URL): Promise<string> {
   }
   return response.text();
 }
+
+/** How many threads this process may compute with. */
+export async function availableThreads(): Promise<number> {
+  const { availableParallelism } = await import("node:os");
+  return availableParallelism();
+}
+
+/** Node 20 knows relaxed SIMD, but only takes it when told to; later versions do, and would warn of the flag. */
+export async function allowRelaxedSimd(): Promise<void> {
+  if (!isNode || !process.versions.node.startsWith("20.")) return;
+  const { setFlagsFromString } = await import("node:v8");
+  setFlagsFromString("--experimental-wasm-relaxed-simd");
+}
+
+/** Whether threads may share memory. */
+export const canShareMemory = () => typeof SharedArrayBuffer === "function";

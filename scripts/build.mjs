@@ -5,6 +5,7 @@
  */
 import { chmodSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { ensureCompiledKernels } from "./compile_kernels.mjs";
 import { root, run } from "./steps.mjs";
 
 const isBench = process.argv[2] === "bench";
@@ -12,6 +13,8 @@ const target = join(root, isBench ? ".cache/bench" : "dist");
 rmSync(target, { recursive: true, force: true });
 const project = isBench ? "tsconfig.bench.json" : "tsconfig.build.json";
 run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", project]);
+await ensureCompiledKernels();
+cpSync(join(root, "core/cpu/compiled.js"), join(target, "core/cpu/compiled.js"));
 for (const folder of isBench ? ["core", "kernels", "bench"] : ["core", "kernels"]) {
   for (const file of readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })) {
     if (file.endsWith(".wgsl")) cpSync(join(root, folder, file), join(target, folder, file));

@@ -18,9 +18,12 @@ const textOf = (file: string) => readFileSync(join(root, file), "utf8");
 /** Files that a file imports, as paths from the root; packages by their name. */
 function importsOf(file: string): string[] {
   return [...textOf(file).matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map(([, specifier]) =>
-    specifier!.startsWith(".") ? relative(root, join(root, dirname(file), specifier!)) : specifier!,
+    specifier!.startsWith(".") ? sourceOf(relative(root, join(root, dirname(file), specifier!))) : specifier!,
   );
 }
+
+/** AssemblyScript leaves the ending out; what is made by the build has its types in the repository. */
+const sourceOf = (path: string) => path.replace(/\.as$/, ".as.ts").replace(/\.js$/, ".d.ts");
 
 /** Who may import from whom: a room, and the rooms below it that it stands on. `.` is the root's own files. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {

@@ -85,24 +85,27 @@ export async function runCase(
 }
 
 /**
- * Runs a case on the GPU and on the CPU twins, both on the same weights in one format, and says where they
+ * Runs a case on a device and on the CPU twins, both on the same weights in one format, and says where they
  * differ; `undefined` if nowhere.
+ *
+ * @param variant the shader's label; `undefined` for a compiled kernel of the CPU engine
  */
 export async function checkCase(
-  gpu: Runner,
+  device: Runner,
   suite: AnyKernelCases,
   testCase: Case,
-  variant: string,
+  variant: string | undefined,
   format?: WeightFormat,
 ) {
   const expected = await runCase(new CpuRunner(), suite, testCase, undefined, format);
-  const found = await runCase(gpu, suite, testCase, variant, format);
+  const found = await runCase(device, suite, testCase, variant, format);
   const { tolerance: allowed, kernel } = suite;
-  const used = kernel.variants.find(({ label }) => label === variant)!;
+  const used = kernel.variants.find(({ label }) => label === variant) ?? kernel.variants.at(-1)!;
   const tolerance = typeof allowed === "number" ? allowed : allowed(testCase, used);
   for (const [name, { data, columns }] of expected) {
     const { faults, report } = compare(found.get(name)!.data, data, tolerance, columns);
-    if (faults > 0) return `${suite.kernel.name}/${variant}, ${testCase.name}, ${name}: ${report}`;
+    if (faults > 0)
+      return `${suite.kernel.name}/${variant ?? "compiled"}, ${testCase.name}, ${name}: ${report}`;
   }
   return undefined;
 }

@@ -1,0 +1,75 @@
+import { availableThreads, hasFileSystem } from "../platform.ts";
+import type { Arena, Span } from "./arena.ts";
+import { type CompiledKernels, compileKernels } from "./compiled_kernels.ts";
+import { MainThread } from "./main_thread.ts";
+import { type Executor, Threads } from "./threads.ts";
+
+/** More threads than this only wait for each other. */
+const MOST_THREADS = 16;
+/** Each thread's own memory: a panel of the longest rows in f32, and room for a kernel's own. */
+const LOCAL_BYTES = 2 ** 20;
+
+/** The compiled kernels, and the threads that run them on the memory of an arena. */
+export class Engine {
+  readonly form: CompiledKernels["form"];
+  readonly threads: number;
+  /** To count units and scratch memory with: nothing is computed by it. */
+  readonly exports: WebAssembly.Exports;
+  readonly executor: Executor;
+  readonly #arena: Arena;
+  #scratch: Span | undefined;
+
+  /**
+   * @param threads default: as many as there are processors, at most 16
+   * @returns `undefined` where WebAssembly has no SIMD
+   * @throws {Florence2Error} `cpu_failed`
+   */
+  static async open(arena: Arena, shared: boolean, threads?: number): Promise<Engine | undefined> {
+    const kernels = await compileKernels(shared);
+    if (!kernels) return undefined;
+    const { memory } = arena;
+    const { exports } = await WebAssembly.instantiate(kernels.module, { env: { memory } });
+    const count = shared ? Math.min(threads ?? (await availableThreads()), MOST_THREADS) : 1;
+    const locals = Array.from({ length: count }, (_, i) => arena.allocate(LOCAL_BYTES, `thread ${i}`).at);
+    const globals = { tile_rows: 4 };
+    if (shared) {
+      try {
+        const executor = await Threads.open(kernels, memory, locals, globals);
+        return new Engine(arena, kernels.form, count, exports, executor);
+      } catch (error) {
+        if (hasFileSystem) throw error;
+        // A page whose policy forbids such workers: its own thread computes.
+      }
+    }
+    const executor = new MainThread(exports, memory, { ...globals, local: locals[0]! });
+    return new Engine(arena, kernels.form, 1, exports, executor);
+  }
+
+  private constructor(
+    arena: Arena,
+    form: CompiledKernels["form"],
+    threads: number,
+    exports: WebAssembly.Exports,
+    executor: Executor,
+  ) {
+    this.#arena = arena;
+    this.form = form;
+    this.threads = threads;
+    this.exports = exports;
+    this.executor = executor;
+  }
+
+  /** Where scratch memory of at least so many bytes begins. One run uses it at a time. */
+  scratch(bytes: number): number {
+    if (bytes === 0) return 0;
+    if (!this.#scratch || this.#scratch.bytes < bytes) {
+      if (this.#scratch) this.#arena.release(this.#scratch);
+      this.#scratch = this.#arena.allocate(bytes, "scratch memory of kernels", false);
+    }
+    return this.#scratch.at;
+  }
+
+  dispose(): void {
+    this.executor.dispose();
+  }
+}

@@ -1,0 +1,72 @@
+import { Florence2Error } from "../errors.ts";
+import type { CompiledCall } from "./protocol.ts";
+import type { CallList, Executor } from "./threads.ts";
+
+/** The event loop gets a turn at least about this often. */
+const TURN_MS = 8;
+
+/** Runs calls where it is called, a few units at a time: for pages whose memory no other thread may see. */
+export class MainThread implements Executor {
+  readonly #exports: WebAssembly.Exports;
+  readonly #memory: WebAssembly.Memory;
+  #disposed = false;
+
+  constructor(
+    exports: WebAssembly.Exports,
+    memory: WebAssembly.Memory,
+    globals: Readonly<Record<string, number>>,
+  ) {
+    this.#exports = exports;
+    this.#memory = memory;
+    for (const [name, value] of Object.entries(globals)) this.#set(name, value);
+  }
+
+  keep(calls: readonly CompiledCall[]): CallList {
+    return {
+      run: async (times, scratch, signal) => {
+        let resumed = performance.now();
+        this.#set("scratch", scratch);
+        for (const call of Array.from({ length: times }, () => calls).flat()) {
+          if (call.counter !== 0 && new Uint32Array(this.#memory.buffer, call.counter, 1)[0] === 0) continue;
+          for (let unit = 0; unit < call.units; unit++) {
+            this.#runUnit(call, unit);
+            if (performance.now() - resumed < TURN_MS) continue;
+            await turn();
+            signal?.throwIfAborted();
+            if (this.#disposed) throw new Florence2Error("disposed", "this runner was disposed");
+            resumed = performance.now();
+          }
+        }
+      },
+      forget: () => {},
+    };
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+  }
+
+  #runUnit({ name, args }: CompiledCall, unit: number): void {
+    try {
+      (this.#exports[name] as (...args: number[]) => void)(...args, unit, unit + 1);
+    } catch (cause) {
+      throw new Florence2Error("cpu_failed", `A kernel of the CPU engine failed: ${cause}`, {}, cause);
+    }
+  }
+
+  #set(name: string, value: number): void {
+    (this.#exports[name] as WebAssembly.Global).value = value;
+  }
+}
+
+/** Lets everything else that waits have its turn; timers would wait 4 ms in browsers. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}

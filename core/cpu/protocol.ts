@@ -1,0 +1,59 @@
+/** What the main thread and the engine's threads say to each other. */
+
+/** One call of a compiled kernel, or of its first pass. */
+export interface CompiledCall {
+  /** Of the export. */
+  readonly name: string;
+  readonly args: readonly number[];
+  readonly units: number;
+  /** Where the word is that must not be 0; 0 if the call always works. */
+  readonly counter: number;
+}
+
+/** Words of the control block that all threads share. */
+export const CONTROL = {
+  /** Threads that wait for the others. */
+  arrived: 0,
+  /** Changes whenever all have arrived. */
+  round: 1,
+  /** The call that comes next in the whole run, or -1 at its end. */
+  next: 2,
+  /** Units of this call that were handed out. */
+  unit: 3,
+  /** Set to end the run before its next call. */
+  stop: 4,
+} as const;
+
+export type ToWorker =
+  | {
+      readonly type: "start";
+      readonly module: WebAssembly.Module;
+      readonly memory: WebAssembly.Memory;
+      readonly control: Int32Array;
+      readonly threads: number;
+      /** Globals of the module and their values in this thread. */
+      readonly globals: Readonly<Record<string, number>>;
+    }
+  | { readonly type: "program"; readonly id: number; readonly calls: readonly CompiledCall[] }
+  | { readonly type: "forget"; readonly id: number }
+  | {
+      readonly type: "run";
+      readonly id: number;
+      readonly times: number;
+      readonly scratch: number;
+    };
+
+export type FromWorker = { readonly type: "ready" } | { readonly type: "done"; readonly error?: string };
+
+/** One thread, in whichever way the runtime makes them. */
+export interface Thread {
+  post(message: ToWorker): void;
+  /** Whether the process waits for it. */
+  hold(busy: boolean): void;
+  end(): void;
+}
+
+export interface ThreadListeners {
+  readonly onMessage: (message: FromWorker) => void;
+  readonly onEnd: (reason: string) => void;
+}

@@ -1,0 +1,138 @@
+import { Florence2Error } from "../errors.ts";
+import type { CompiledKernels } from "./compiled_kernels.ts";
+import { CONTROL, type CompiledCall, type FromWorker, type ToWorker } from "./protocol.ts";
+
+/** What runs compiled calls. */
+export interface Executor {
+  /** Keeps a list of calls, to be run as often as wanted. */
+  keep(calls: readonly CompiledCall[]): CallList;
+  /** Ends its threads. Runs in flight fail. */
+  dispose(): void;
+}
+
+export interface CallList {
+  /**
+   * Runs all calls, in order, `times` times over.
+   *
+   * @param scratch where their scratch memory begins
+   * @throws {Florence2Error} `cpu_failed` if a thread dies or a kernel traps; the signal's reason when it aborts, which
+   *   takes effect between calls
+   */
+  run(times: number, scratch: number, signal?: AbortSignal): Promise<void>;
+  forget(): void;
+}
+
+/** Threads with a part of the memory for each; all see the same memory. */
+export class Threads implements Executor {
+  readonly #threads: Thread[] = [];
+  readonly #control = new Int32Array(new SharedArrayBuffer(64));
+  #nextId = 0;
+  #failure: Florence2Error | undefined;
+  /** Settles the run in flight. */
+  #waiting: { answers: number; error?: string; resolve(): void; reject(error: Error): void } | undefined;
+
+  /** @param locals where each thread's own memory begins: there are as many threads */
+  static async open(
+    { module }: CompiledKernels,
+    memory: WebAssembly.Memory,
+    locals: readonly number[],
+    globals: Readonly<Record<string, number>>,
+  ): Promise<Threads> {
+    const { worker } = await import("./compiled.js");
+    const threads = new Threads();
+    try {
+      for (const local of locals) {
+        const thread = await startThread(worker, {
+          onMessage: (message) => threads.#onMessage(message),
+          onEnd: (reason) => threads.#fail(reason),
+        });
+        threads.#threads.push(thread);
+        const control = threads.#control;
+        thread.post({
+          type: "start",
+          module,
+          memory,
+          control,
+          threads: locals.length,
+          globals: { ...globals, local },
+        });
+      }
+      await threads.#answers();
+      return threads;
+    } catch (error) {
+      threads.dispose();
+      throw error;
+    }
+  }
+
+  private constructor() {}
+
+  keep(calls: readonly CompiledCall[]): CallList {
+    const id = this.#nextId++;
+    this.#post({ type: "program", id, calls });
+    return {
+      run: (times, scratch, signal) => this.#run(id, times, scratch, signal),
+      forget: () => this.#post({ type: "forget", id }),
+    };
+  }
+
+  dispose(): void {
+    this.#fail("the runner was disposed", "disposed");
+  }
+
+  async #run(id: number, times: number, scratch: number, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.#failure) throw this.#failure;
+    Atomics.store(this.#control, CONTROL.stop, 0);
+    const stop = () => Atomics.store(this.#control, CONTROL.stop, 1);
+    signal?.addEventListener("abort", stop);
+    try {
+      this.#post({ type: "run", id, times, scratch });
+      await this.#answers();
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+    signal?.throwIfAborted();
+  }
+
+  /** Waits until each thread has answered. */
+  async #answers(): Promise<void> {
+    for (const thread of this.#threads) thread.hold(true);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        if (this.#failure) reject(this.#failure);
+        this.#waiting = { answers: 0, resolve, reject };
+      });
+    } finally {
+      this.#waiting = undefined;
+      for (const thread of this.#threads) thread.hold(false);
+    }
+  }
+
+  #onMessage(message: FromWorker): void {
+    const waiting = this.#waiting;
+    if (!waiting) return;
+    if (message.type === "done") waiting.error ??= message.error;
+    if (++waiting.answers < this.#threads.length) return;
+    if (waiting.error === undefined) waiting.resolve();
+    else
+      waiting.reject(
+        new Florence2Error("cpu_failed", `A kernel of the CPU engine failed: ${waiting.error}`, {}),
+      );
+  }
+
+  #post(message: ToWorker): void {
+    for (const thread of this.#threads) thread.post(message);
+  }
+
+  #fail(reason: string, code: "cpu_failed" | "disposed" = "cpu_failed"): void {
+    if (this.#failure) return;
+    this.#failure = new Florence2Error(
+      code,
+      code === "disposed" ? "this runner was disposed" : `A thread of the CPU engine ended: ${reason}`,
+      { reason },
+    );
+    for (const thread of this.#threads) thread.end();
+    this.#waiting?.reject(this.#failure);
+  }
+}

@@ -1,0 +1,245 @@
+// A unit is a block of up to BLOCK_ROWS rows by BLOCK_COLUMNS columns of the product, the blocks of the same rows side
+// by side. Rows that are read through a norm are normalised into scratch memory first.
+//
+// A tile of a few rows by the 8 columns of a panel is added up in registers, along all of K. Up to FEW rows, as
+// decoding has them, read weights as they are stored; more rows share a panel that was widened to f32 in local memory.
+import { local, scratch, tile_rows } from "../shared/memory.as";
+import { normalize_row } from "../shared/norm.as";
+import { add_up_tile, TILE_BYTES } from "../shared/tile.as";
+import { gelu } from "../shared/vector.as";
+import { PANEL, panel_bytes, panel_in_f32, ROWS } from "../shared/weights.as";
+import { add_up_few, FEW } from "../shared/few_rows.as";
+
+const BLOCK_ROWS: u32 = 96;
+const BLOCK_COLUMNS: u32 = 128;
+/** Rows that a unit of the first pass normalises. */
+const NORM_ROWS: u32 = 16;
+
+/** Values of NORM, as in matmul.twin.ts. */
+const OF_X: u32 = 1;
+const OF_RESIDUAL: u32 = 2;
+
+/* What the store of a tile reads: set at the start of each part. */
+let sums_bias: usize = 0;
+let sums_residual: usize = 0;
+let sums_out: usize = 0;
+let sums_gelu: bool = false;
+let columns: u32 = 0;
+let out_rows: u32 = 0;
+let out_columns: u32 = 0;
+let first_row: u32 = 0;
+let first_column: u32 = 0;
+/** Whether the residual's rows are N long and begin with row 0: normalised ones. */
+let residual_is_plain: bool = false;
+
+export function matmul_scratch(
+  weight_format: u32,
+  M: u32,
+  N: u32,
+  K: u32,
+  outRows: u32,
+  outColumns: u32,
+  outRow: u32,
+  outColumn: u32,
+  HAS_BIAS: u32,
+  HAS_RESIDUAL: u32,
+  HAS_GELU: u32,
+  NORM: u32,
+): u32 {
+  return NORM == OF_X ? 4 * M * K : NORM == OF_RESIDUAL ? 4 * M * N : 0;
+}
+
+export function matmul_first_units(
+  weight_format: u32,
+  M: u32,
+  N: u32,
+  K: u32,
+  outRows: u32,
+  outColumns: u32,
+  outRow: u32,
+  outColumn: u32,
+  HAS_BIAS: u32,
+  HAS_RESIDUAL: u32,
+  HAS_GELU: u32,
+  NORM: u32,
+): u32 {
+  return NORM == 0 ? 0 : (M + NORM_ROWS - 1) / NORM_ROWS;
+}
+
+export function matmul_first(
+  x: usize,
+  weight: usize,
+  bias: usize,
+  residual: usize,
+  normed: usize,
+  norm_weight: usize,
+  norm_bias: usize,
+  out: usize,
+  weight_format: u32,
+  M: u32,
+  N: u32,
+  K: u32,
+  outRows: u32,
+  outColumns: u32,
+  outRow: u32,
+  outColumn: u32,
+  HAS_BIAS: u32,
+  HAS_RESIDUAL: u32,
+  HAS_GELU: u32,
+  NORM: u32,
+  begin: u32,
+  end: u32,
+): void {
+  const C = NORM == OF_X ? K : N;
+  const last = min(end * NORM_ROWS, M);
+  for (let row = begin * NORM_ROWS; row < last; row++) {
+    const at = <usize>row * <usize>C * 4;
+    normalize_row(normed + at, norm_weight, norm_bias, C, scratch + at);
+  }
+}
+
+/** Rows of a block: whole tiles, all blocks nearly alike. */
+function rows_of_block(M: u32): u32 {
+  const blocks = (M + BLOCK_ROWS - 1) / BLOCK_ROWS;
+  const rows = (M + blocks - 1) / blocks;
+  return ((rows + 11) / 12) * 12;
+}
+
+export function matmul_units(
+  weight_format: u32,
+  M: u32,
+  N: u32,
+  K: u32,
+  outRows: u32,
+  outColumns: u32,
+  outRow: u32,
+  outColumn: u32,
+  HAS_BIAS: u32,
+  HAS_RESIDUAL: u32,
+  HAS_GELU: u32,
+  NORM: u32,
+): u32 {
+  const rows = rows_of_block(M);
+  return ((M + rows - 1) / rows) * ((N + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS);
+}
+
+export function matmul(
+  x: usize,
+  weight: usize,
+  bias: usize,
+  residual: usize,
+  normed: usize,
+  norm_weight: usize,
+  norm_bias: usize,
+  out: usize,
+  weight_format: u32,
+  M: u32,
+  N: u32,
+  K: u32,
+  outRows: u32,
+  outColumns: u32,
+  outRow: u32,
+  outColumn: u32,
+  HAS_BIAS: u32,
+  HAS_RESIDUAL: u32,
+  HAS_GELU: u32,
+  NORM: u32,
+  begin: u32,
+  end: u32,
+): void {
+  if (NORM == OF_X) x = scratch;
+  sums_bias = HAS_BIAS ? bias : 0;
+  sums_residual = NORM == OF_RESIDUAL ? scratch : HAS_RESIDUAL ? residual : 0;
+  residual_is_plain = NORM == OF_RESIDUAL;
+  sums_out = out;
+  sums_gelu = HAS_GELU != 0;
+  columns = N;
+  out_rows = outRows;
+  out_columns = outColumns;
+  first_row = outRow;
+  first_column = outColumn;
+  const rows = rows_of_block(M);
+  const across = (N + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS;
+  for (let unit = begin; unit < end; unit++) {
+    const row = (unit / across) * rows;
+    const column = (unit % across) * BLOCK_COLUMNS;
+    const lastColumn = min(column + BLOCK_COLUMNS, N);
+    block(
+      x,
+      weight,
+      weight_format,
+      K,
+      row,
+      min(row + rows, M),
+      column,
+      lastColumn,
+      M <= FEW && weight_format != ROWS,
+    );
+  }
+}
+
+function block(
+  x: usize,
+  weight: usize,
+  format: u32,
+  K: u32,
+  row: u32,
+  lastRow: u32,
+  column: u32,
+  lastColumn: u32,
+  isFew: bool,
+): void {
+  const stride = <usize>K * 4;
+  const size = panel_bytes(K, format);
+  for (let n = column; n < lastColumn; n += PANEL) {
+    const stored = weight + <usize>(n / PANEL) * size;
+    if (isFew) {
+      add_up_few(x + row * stride, stride, lastRow - row, stored, K, format);
+      for (let m = row; m < lastRow; m++) store_sums(m, n, local + (m - row) * 32);
+      continue;
+    }
+    const panel = panel_in_f32(stored, K, format, min(PANEL, lastColumn - n), local + TILE_BYTES);
+    for (let m = row; m < lastRow; m += tile_rows) {
+      const height = min(tile_rows, lastRow - m);
+      add_up_tile(x + m * stride, stride, height, panel, K);
+      for (let r: u32 = 0; r < height; r++) store_sums(m + r, n, local + r * 32);
+    }
+  }
+}
+
+/** Finishes 8 sums of row m, from column n on, and stores those that are in the product. */
+function store_sums(m: u32, n: u32, sums: usize): void {
+  let low = v128.load(sums);
+  let high = v128.load(sums, 16);
+  if (sums_bias) {
+    low = f32x4.add(low, v128.load(sums_bias + n * 4));
+    high = f32x4.add(high, v128.load(sums_bias + n * 4, 16));
+  }
+  if (sums_gelu) {
+    low = gelu(low);
+    high = gelu(high);
+  }
+  const column = first_column + n;
+  const within = column % out_columns;
+  if (n + PANEL <= columns && within + PANEL <= out_columns) {
+    const at = ((column / out_columns) * out_rows + first_row + m) * out_columns + within;
+    if (sums_residual) {
+      const other = sums_residual + <usize>(residual_is_plain ? m * columns + n : at) * 4;
+      low = f32x4.add(low, v128.load(other));
+      high = f32x4.add(high, v128.load(other, 16));
+    }
+    v128.store(sums_out + <usize>at * 4, low);
+    v128.store(sums_out + <usize>at * 4, high, 16);
+    return;
+  }
+  v128.store(sums, low);
+  v128.store(sums, high, 16);
+  for (let i: u32 = 0; i < min(PANEL, columns - n); i++) {
+    const column = first_column + n + i;
+    const at = ((column / out_columns) * out_rows + first_row + m) * out_columns + (column % out_columns);
+    let sum = load<f32>(sums + i * 4);
+    if (sums_residual)
+      sum += load<f32>(sums_residual + <usize>(residual_is_plain ? m * columns + n + i : at) * 4);
+    store<f32>(sums_out + <usize>at * 4, sum);
+  }
+}

@@ -1,0 +1,8 @@
+// Memory that kernels may use beside their tensors. The engine sets the pointers; see core/cpu/README.md.
+
+/** Of this thread alone, LOCAL_BYTES long. What it holds is lost between two calls. */
+export let local: usize = 0;
+/** Of the call, the same for all its threads and for both its passes: as long as NAME_scratch asks for. */
+export let scratch: usize = 0;
+/** Rows of a tile of a matrix product, 4 or 6: whichever this engine's compiler makes the faster code of. */
+export let tile_rows: u32 = 4;

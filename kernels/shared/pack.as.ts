@@ -1,0 +1,49 @@
+// Packing: from the rows of a matrix as files have them to panels (see weights.as.ts), in the same memory.
+import { local } from "./memory.as";
+import { BLOCK, F16, F32, PANEL, panel_bytes, Q8 } from "./weights.as";
+
+/** Bytes of a row. */
+function row_bytes(K: u32, format: u32): usize {
+  return panel_bytes(K, format) / PANEL;
+}
+
+/** Turns the panels `begin` to `end` of a matrix from rows into panels. */
+export function pack_panels(matrix: usize, K: u32, format: u32, begin: u32, end: u32): void {
+  const size = panel_bytes(K, format);
+  for (let panel = begin; panel < end; panel++) {
+    const at = matrix + <usize>panel * size;
+    memory.copy(local, at, size);
+    pack_panel(local, K, format, at);
+  }
+}
+
+function pack_panel(rows: usize, K: u32, format: u32, to: usize): void {
+  const stride = row_bytes(K, format);
+  for (let row: u32 = 0; row < PANEL; row++, rows += stride) {
+    if (format == F32) {
+      for (let k: usize = 0; k < <usize>K; k++) store<f32>(to + (k * 8 + row) * 4, load<f32>(rows + k * 4));
+    } else if (format == F16) {
+      for (let k: usize = 0; k < <usize>K; k++) store<u16>(to + (k * 8 + row) * 2, load<u16>(rows + k * 2));
+    } else if (format == Q8) pack_q8(rows, row, K, to);
+    else pack_q4(rows, row, K, to);
+  }
+}
+
+function pack_q8(words: usize, row: u32, K: u32, to: usize): void {
+  for (let block: usize = 0; block < <usize>(K / BLOCK); block++, words += 36, to += 288) {
+    store<u32>(to + row * 4, load<u32>(words));
+    for (let group: usize = 0; group < 8; group++)
+      store<u32>(to + 32 + group * 32 + row * 4, load<u32>(words + 4 + group * 4));
+  }
+}
+
+function pack_q4(words: usize, row: u32, K: u32, to: usize): void {
+  for (let block: usize = 0; block < <usize>(K / BLOCK); block++, words += 20, to += 160) {
+    store<u32>(to + row * 4, load<u32>(words));
+    for (let k: usize = 0; k < 32; k++) {
+      const q = (load<u8>(words + 4 + k / 2) >> (<u8>(k % 2) * 4)) & 15;
+      const at = to + 32 + (k / 4) * 16 + (row % 4) * 4 + (k % 4);
+      store<u8>(at, row < 4 ? q : load<u8>(at) | (q << 4));
+    }
+  }
+}

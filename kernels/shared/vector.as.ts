@@ -1,0 +1,108 @@
+// Arithmetic on vectors of four f32.
+
+/** a * b + c, fused where the engine compiles the module with relaxed SIMD. */
+// @ts-expect-error: decorator
+@inline
+export function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+/** The sum of the four. */
+// @ts-expect-error: decorator
+@inline
+export function sum_of(x: v128): f32 {
+  return (
+    f32x4.extract_lane(x, 0) +
+    f32x4.extract_lane(x, 1) +
+    (f32x4.extract_lane(x, 2) + f32x4.extract_lane(x, 3))
+  );
+}
+
+/** The largest of the four. */
+// @ts-expect-error: decorator
+@inline
+export function max_of(x: v128): f32 {
+  return max(
+    max(f32x4.extract_lane(x, 0), f32x4.extract_lane(x, 1)),
+    max(f32x4.extract_lane(x, 2), f32x4.extract_lane(x, 3)),
+  );
+}
+
+/**
+ * e^x to 2e-7 of itself, 0 below -87, and at most e^88: 2^n * e^r with whole n and |r| <= ln 2 / 2, e^r by its Taylor
+ * series.
+ */
+// @ts-expect-error: decorator
+@inline
+export function exp(x: v128): v128 {
+  const clamped = f32x4.min(f32x4.max(x, f32x4.splat(-87.3)), f32x4.splat(88));
+  const n = f32x4.nearest(f32x4.mul(clamped, f32x4.splat(1.44269504)));
+  // ln 2 in two parts, the first with few bits, so that n times it is exact.
+  let r = madd(n, f32x4.splat(-0.693359375), clamped);
+  r = madd(n, f32x4.splat(2.12194440e-4), r);
+  let fit = f32x4.splat(1 / 5040);
+  fit = madd(fit, r, f32x4.splat(1 / 720));
+  fit = madd(fit, r, f32x4.splat(1 / 120));
+  fit = madd(fit, r, f32x4.splat(1 / 24));
+  fit = madd(fit, r, f32x4.splat(1 / 6));
+  fit = madd(fit, r, f32x4.splat(0.5));
+  fit = madd(fit, r, f32x4.splat(1));
+  fit = madd(fit, r, f32x4.splat(1));
+  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+  const isZero = f32x4.lt(x, f32x4.splat(-87.3));
+  return v128.andnot(f32x4.mul(fit, power), isZero);
+}
+
+/** The error function: the fit of kernels/shared/gelu.wgsl. */
+// @ts-expect-error: decorator
+@inline
+function erf(x: v128): v128 {
+  const positive = f32x4.abs(x);
+  const one = f32x4.splat(1);
+  const t = f32x4.div(one, madd(f32x4.splat(0.5), positive, one));
+  let fit = f32x4.splat(0.17087277);
+  fit = madd(t, fit, f32x4.splat(-0.82215223));
+  fit = madd(t, fit, f32x4.splat(1.48851587));
+  fit = madd(t, fit, f32x4.splat(-1.13520398));
+  fit = madd(t, fit, f32x4.splat(0.27886807));
+  fit = madd(t, fit, f32x4.splat(-0.18628806));
+  fit = madd(t, fit, f32x4.splat(0.09678418));
+  fit = madd(t, fit, f32x4.splat(0.37409196));
+  fit = madd(t, fit, f32x4.splat(1.00002368));
+  fit = madd(t, fit, f32x4.splat(-1.26551223));
+  const rest = f32x4.mul(t, exp(f32x4.sub(fit, f32x4.mul(x, x))));
+  const sign = v128.and(x, i32x4.splat(0x80000000));
+  return v128.or(f32x4.sub(one, rest), sign);
+}
+
+/** x times the probability that a standard normal number is below x. */
+// @ts-expect-error: decorator
+@inline
+export function gelu(x: v128): v128 {
+  const half = f32x4.mul(x, f32x4.splat(0.5));
+  return madd(half, erf(f32x4.mul(x, f32x4.splat(0.70710678))), half);
+}
+
+/** Four f32 from the four f16 in the low halves of four lanes, sign-extended. Exact, but for infinities and NaN. */
+// @ts-expect-error: decorator
+@inline
+function widened(halves: v128): v128 {
+  // Sign, exponent and fraction in their places; what is missing is the difference of the exponents' biases, 2^112.
+  const bits = v128.and(i32x4.shl(halves, 13), i32x4.splat(0x8fffe000));
+  return f32x4.mul(bits, f32x4.splat(5192296858534827628530496329220096.0));
+}
+
+/** The first four of eight f16. */
+// @ts-expect-error: decorator
+@inline
+export function widen_low(halves: v128): v128 {
+  return widened(i32x4.extend_low_i16x8_s(halves));
+}
+
+/** The last four of eight f16. */
+// @ts-expect-error: decorator
+@inline
+export function widen_high(halves: v128): v128 {
+  return widened(i32x4.extend_high_i16x8_s(halves));
+}

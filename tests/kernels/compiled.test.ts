@@ -1,0 +1,73 @@
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { compileKernels } from "../../core/cpu/compiled_kernels.ts";
+import { CpuRunner } from "../../core/cpu/cpu_runner.ts";
+import type { Kernel } from "../../core/kernel.ts";
+import { allKernelCases, checkCase, weightFormats } from "../support/kernel_check.ts";
+
+const compiled = await compileKernels(true);
+const exported = new Set(WebAssembly.Module.exports(compiled!.module).map(({ name }) => name));
+const suites = allKernelCases.filter(({ kernel }) => exported.has(kernel.name));
+
+describe("compiled kernels against their twins", () => {
+  let runner: CpuRunner;
+  beforeAll(async () => {
+    runner = await CpuRunner.open({ threads: 2, debug: true });
+  });
+  afterAll(() => runner.dispose());
+
+  for (const suite of suites) {
+    describe(suite.kernel.name, () => {
+      for (const testCase of suite.cases) {
+        for (const format of suite.weights ? weightFormats(suite, testCase) : [undefined]) {
+          it([testCase.name, ...(format ? [`weights in ${format}`] : [])].join(": "), async () => {
+            expect(await checkCase(runner, suite, testCase, undefined, format)).toBeUndefined();
+          });
+        }
+      }
+    });
+  }
+});
+
+describe("the signature of a compiled kernel", () => {
+  for (const { kernel } of suites) {
+    const url = new URL(`../../kernels/${kernel.name}/${kernel.name}.as.ts`, import.meta.url);
+    it(`${kernel.name} agrees with its definition`, () => {
+      const source = readFileSync(url, "utf8");
+      const sizes = expectedSizes(kernel);
+      const whole = [...pointersOf(kernel), ...sizes, "begin: u32", "end: u32"];
+      expect(parametersOf(source, kernel.name)).toEqual(whole);
+      expect(parametersOf(source, `${kernel.name}_units`)).toEqual(sizes);
+      for (const [name, expected] of [
+        ["_first", whole],
+        ["_first_units", sizes],
+        ["_scratch", sizes],
+      ] as const) {
+        const found = parametersOf(source, `${kernel.name}${name}`);
+        if (found) expect(found, name).toEqual(expected);
+      }
+    });
+  }
+});
+
+const snake = (name: string) => name.replace(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+/** Pointers, in the order of the bindings. */
+const pointersOf = ({ bindings }: Kernel) => Object.keys(bindings).map((name) => `${name}: usize`);
+
+/** The formats of weights, and then what makes up a call's sizes. */
+function expectedSizes({ bindings, params, constants }: Kernel): string[] {
+  const formats = Object.keys(bindings).filter((name) => bindings[name]!.formats);
+  return [
+    ...formats.map((name) => `${name}_format: u32`),
+    ...Object.entries({ ...params, ...constants }).map(([name, type]) => `${snake(name)}: ${type}`),
+  ];
+}
+
+function parametersOf(source: string, name: string): string[] | undefined {
+  const list = new RegExp(`^export function ${name}\\(([^)]*)\\)`, "m").exec(source)?.[1];
+  return list?.split(",").flatMap((parameter) => {
+    const [field, type] = parameter.split(":").map((part) => part.trim());
+    return field ? [`${snake(field)}: ${type}`] : [];
+  });
+}
