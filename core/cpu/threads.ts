@@ -1,6 +1,7 @@
 import { Florence2Error } from "../errors.ts";
 import type { CompiledKernels } from "./compiled_kernels.ts";
-import { CONTROL, type CompiledCall, type FromWorker, type ToWorker } from "./protocol.ts";
+import { CONTROL, type CompiledCall, type FromWorker, type Thread, type ToWorker } from "./protocol.ts";
+import { startThread } from "./start_thread.ts";
 
 /** What runs compiled calls. */
 export interface Executor {
