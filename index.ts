@@ -27,6 +27,7 @@ export {
   type PolygonAnswer,
   parseAnswer,
   type QuadAnswer,
+  resolveTask,
   type TaskOrPrompt,
   type TaskToken,
   tasks,

@@ -1,11 +1,16 @@
-/** `npm run serve`: sets up what is missing, then serves the example page to browsers of this machine. */
-import { ensureBuild, ensurePackages, root } from "./steps.mjs";
+/** `npm run serve [-- options]`: sets up what is missing, then starts the service of apps/server on the bundled checkpoint. */
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { ensureAdapter, ensureApp, ensureBuild, ensurePackages, root } from "./steps.mjs";
 
 ensurePackages();
 ensureBuild();
-const { preview } = await import("vite");
-// Browsers give WebGPU to pages of this machine without a certificate.
-const server = await preview({ root, configFile: false, logLevel: "error", build: { outDir: "." } });
-const page = `${server.resolvedUrls.local[0]}examples/browser.html`;
-console.log(`The bundled checkpoint: ${page}`);
-console.log(`The released weights:   ${page}?model=microsoft/Florence-2-base`);
+ensureApp("server");
+ensureAdapter();
+const main = join(root, "apps/server/dist/main.js");
+const server = spawn(process.execPath, [main, ...process.argv.slice(2)], { stdio: "inherit" });
+// The server decides when it ends: it first answers what it has accepted.
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => server.kill(signal));
+server.on("exit", (code) => {
+  process.exitCode = code ?? 1;
+});

@@ -34,15 +34,32 @@ export function run(command, args, options = {}) {
     throw new Error(`${command} ${args.join(" ")}: ${error?.message ?? `exit ${status}`}`);
 }
 
-/** Installs the packages that the lock file names, unless they are there already. */
+/** Installs the packages of the library that the lock file names, unless they are there already. Those of the apps stay away. */
 export function ensurePackages() {
-  const installed = join(root, "node_modules", ".package-lock.json");
-  const isCurrent =
-    existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs;
-  if (isCurrent) return;
-  say("installing packages");
+  if (!isCurrent(join(root, "node_modules", ".package-lock.json")))
+    install("packages", ["--workspaces=false"]);
+}
+
+/** Installs the packages of the apps as well. */
+export function ensureAppPackages() {
+  const stamp = join(root, "node_modules", ".apps");
+  if (isCurrent(stamp)) return;
+  install("packages of the apps", []);
+  writeFileSync(stamp, "");
+}
+
+function isCurrent(installed) {
+  return (
+    existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs
+  );
+}
+
+function install(what, options) {
+  say(`installing ${what}`);
   // Not `npm ci`: it wants the lock file to list the binaries of every platform, and npm writes only some.
-  run("npm", ["install", "--no-save", "--no-audit", "--no-fund"], { shell: process.platform === "win32" });
+  run("npm", ["install", "--no-save", "--no-audit", "--no-fund", ...options], {
+    shell: process.platform === "win32",
+  });
 }
 
 /** The folders and files that make up the package: the one list of rooms, which the type check and the architecture test read too. */
@@ -56,6 +73,26 @@ export function ensureBuild() {
     return;
   say("building");
   run(process.execPath, [join(root, "scripts", "build.mjs")]);
+}
+
+/** Builds `apps/NAME/dist` if a source of it or of the library is newer than its last build. */
+export function ensureApp(name) {
+  ensureAppPackages();
+  const app = join(root, "apps", name);
+  const built = join(app, "dist", ".built");
+  const sources = readdirSync(app).filter((entry) => !["dist", "tests", "README.md"].includes(entry));
+  const changes = [join(root, "dist", ".built"), ...sources.map((entry) => join(app, entry))].map(
+    newestChange,
+  );
+  if (existsSync(built) && Math.max(...changes) <= statSync(built).mtimeMs) return;
+  say(`building apps/${name}`);
+  rmSync(join(app, "dist"), { recursive: true, force: true });
+  run(process.execPath, [
+    join(root, "node_modules/typescript/bin/tsc"),
+    "-p",
+    join(app, "tsconfig.build.json"),
+  ]);
+  writeFileSync(built, "");
 }
 
 function newestChange(path) {

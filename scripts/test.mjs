@@ -6,10 +6,11 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureAdapter, ensureBuild, ensurePackages, root } from "./steps.mjs";
+import { ensureAdapter, ensureApp, ensureBuild, ensurePackages, root } from "./steps.mjs";
 
 ensurePackages();
 ensureBuild();
+ensureApp("server");
 ensureAdapter();
 
 const results = mkdtempSync(join(tmpdir(), "florence2-tests-"));

@@ -1,5 +1,5 @@
 /**
- * A model from a hub in a real browser, kept in its Cache API: the page of `npm run serve` with ?model=, and the
+ * A model from a hub in a real browser, kept in its Cache API: the page of `npm run page` with ?model=, and the
  * library in it. Skipped where there is no Chromium. tests/hub_browser.test.ts tries more, without a browser.
  */
 import { readFile } from "node:fs/promises";

@@ -1,5 +1,5 @@
 /**
- * The page examples/browser.html as `npm run serve` serves it, in a real browser on software WebGPU. Skipped where
+ * The page examples/browser.html as `npm run page` serves it, in a real browser on software WebGPU. Skipped where
  * there is no Chromium (Debian: apt-get install chromium), as on the machines that run CI.
  */
 import { join } from "node:path";

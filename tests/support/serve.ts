@@ -8,13 +8,13 @@ export interface Served {
   stop(): void;
 }
 
-/** The command `npm run serve`, once it serves. */
+/** The command `npm run page`, once it serves. */
 export async function serve(): Promise<Served> {
-  const script = fileURLToPath(new URL("../../scripts/serve.mjs", import.meta.url));
+  const script = fileURLToPath(new URL("../../scripts/page.mjs", import.meta.url));
   const server: ChildProcess = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
   let said = "";
   const page = await new Promise<string>((resolve, reject) => {
-    server.on("exit", (code) => reject(new Error(`npm run serve ended with ${code}`)));
+    server.on("exit", (code) => reject(new Error(`npm run page ended with ${code}`)));
     server.stdout!.on("data", (text) => {
       said += text;
       const found = /http:\S+browser\.html$/m.exec(said);

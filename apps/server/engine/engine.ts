@@ -1,0 +1,64 @@
+import type { GenerationOptions, PixelBox } from "florence2-webgpu";
+
+/** An image that the model has looked at; what it made of it is kept on the device. */
+export interface EncodedImage {
+  readonly width: number;
+  readonly height: number;
+  /** How many of a prompt's tokens it stands for. */
+  readonly tokens: number;
+  /** Of device memory. */
+  readonly bytes: number;
+  dispose(): void;
+}
+
+/** What is asked about an image. */
+export interface Question {
+  /** A tag such as `<OD>`, or a free prompt. */
+  readonly task: string;
+  readonly text?: string;
+  readonly region?: PixelBox;
+  readonly coordinates?: "float" | "integer";
+  readonly generation: Omit<GenerationOptions, "signal" | "onStep">;
+}
+
+/** One of the answers to a question. */
+export interface Sequence {
+  /** In the shape that the task's name stands for. */
+  readonly answer: unknown;
+  readonly tokens: readonly { readonly text: string; readonly logProb: number }[];
+  /** Of all new tokens, with those that people do not see. */
+  readonly tokenCount: number;
+  readonly score: number;
+  readonly finishReason: "stop" | "length";
+}
+
+export interface Answered {
+  readonly promptTokens: number;
+  /** Best first. */
+  readonly sequences: readonly [Sequence, ...Sequence[]];
+}
+
+export interface Part {
+  /** A piece of the generated text, with its location tokens. */
+  readonly text: string;
+  /** With the last part. */
+  readonly answered?: Answered;
+}
+
+/** What the server asks of a model. Calls may overlap: an engine answers together what waits together. */
+export interface Engine {
+  readonly device: { readonly kind: string; readonly name: string };
+  /** Device memory now in use, in bytes. */
+  readonly memoryBytes: number;
+  /** Decodes an image file and looks at it. */
+  encode(image: Uint8Array, signal: AbortSignal): Promise<EncodedImage>;
+  /**
+   * Checks a question before any work is done for it.
+   *
+   * @throws {Florence2Error} for a task, text or region that cannot be asked
+   */
+  check(question: Question): void;
+  run(image: EncodedImage, question: Question, signal: AbortSignal): Promise<Answered>;
+  stream(image: EncodedImage, question: Question, signal: AbortSignal): AsyncIterable<Part>;
+  dispose(): void;
+}

@@ -1,0 +1,362 @@
+import { ApiError, ClientGone } from "../http/errors.ts";
+import { taskLabel } from "../openai/task_names.ts";
+import type { Metrics } from "../operations/metrics.ts";
+import { Admission, type Priority } from "./admission.ts";
+import type { Answered, EncodedImage, Engine, Part, Question } from "./engine.ts";
+import { type Borrowed, ImageCache } from "./image_cache.ts";
+import { type Lifetime, openLifetime, raced } from "./signals.ts";
+
+export type ServiceState = "loading" | "ready" | "lost" | "draining" | "stopped";
+
+export interface ServiceOptions {
+  /** Loads the model; called again when its device was lost. */
+  readonly load: (signal: AbortSignal) => Promise<Engine>;
+  readonly metrics: Metrics;
+  readonly maxQueue: number;
+  readonly maxRunning: number;
+  /** In milliseconds, from a request's arrival. */
+  readonly requestTimeout: number;
+  /** In bytes. */
+  readonly imageCache: number;
+  /** Told of what an operator should know. */
+  readonly onEvent?: (event: string, details: Record<string, unknown>) => void;
+}
+
+/** What the answers to one request's questions are, and the image that they are about. */
+export interface Answers {
+  readonly image: Pick<EncodedImage, "width" | "height" | "tokens">;
+  readonly isCached: boolean;
+  readonly answers: readonly Answered[];
+}
+
+const RELOAD_MILLISECONDS = { first: 500, most: 30_000 };
+
+/** A model that may be loading, lost or about to stop, and the requests that it is asked. */
+export class Service {
+  readonly #options: ServiceOptions;
+  readonly #admission: Admission;
+  readonly #cache: ImageCache;
+  readonly #stop = new AbortController();
+  #state: ServiceState = "loading";
+  #engine: Engine | undefined;
+  #calls = new Set<Call>();
+  #idle: (() => void)[] = [];
+
+  constructor(options: ServiceOptions) {
+    this.#options = options;
+    this.#admission = new Admission(options);
+    this.#cache = new ImageCache(options.imageCache);
+    const { metrics } = options;
+    metrics.gauge("florence2_requests_running", "Requests at the model", () => this.#admission.running);
+    metrics.gauge(
+      "florence2_requests_waiting",
+      "Requests accepted and not at the model",
+      () => this.#admission.waiting,
+    );
+    metrics.gauge("florence2_model_loaded", "1 when the model can be asked", () =>
+      Number(this.#state === "ready"),
+    );
+    metrics.gauge("florence2_image_cache_bytes", "Device memory of kept images", () => this.#cache.bytes);
+    metrics.gauge(
+      "florence2_device_memory_bytes",
+      "Device memory in use",
+      () => this.#engine?.memoryBytes ?? 0,
+    );
+  }
+
+  get state(): ServiceState {
+    return this.#state;
+  }
+
+  get admission(): Admission {
+    return this.#admission;
+  }
+
+  get metrics(): Metrics {
+    return this.#options.metrics;
+  }
+
+  get device(): Engine["device"] | undefined {
+    return this.#engine?.device;
+  }
+
+  /** Why requests are not taken now; undefined when they are. */
+  get unreadyReason(): string | undefined {
+    if (this.#state !== "ready") return this.#state;
+    return this.#admission.isFull ? "overloaded" : undefined;
+  }
+
+  async start(): Promise<void> {
+    this.#engine = await this.#options.load(this.#stop.signal);
+    if (this.#state === "loading") this.#state = "ready";
+  }
+
+  /** @throws {ApiError} 503 when the model cannot be asked, 429 when too many wait */
+  expectRoom(): void {
+    const { metrics } = this.#options;
+    try {
+      this.#expectReady();
+      this.#admission.expectRoom();
+    } catch (error) {
+      metrics.rejected.inc({ reason: (error as ApiError).code });
+      throw error;
+    }
+  }
+
+  /** Takes a request in. `client` aborts when its caller is gone. The call is to be closed. */
+  open(priority: Priority, client: AbortSignal): Call {
+    if (priority === "interactive") this.expectRoom();
+    else this.#expectReady();
+    const lifetime = openLifetime(
+      [
+        { signal: client, reason: () => new ClientGone() },
+        { signal: this.#stop.signal, reason: stopping },
+      ],
+      this.#options.requestTimeout,
+      () =>
+        new ApiError(
+          504,
+          "deadline_exceeded",
+          `The answer took longer than the ${this.#options.requestTimeout / 1000} s that a request may take.`,
+        ),
+    );
+    const leave = this.#admission.accept(priority);
+    const call = new Call(this, priority, lifetime, () => {
+      leave();
+      this.#calls.delete(call);
+      if (this.#calls.size === 0) for (const tell of this.#idle.splice(0)) tell();
+    });
+    this.#calls.add(call);
+    return call;
+  }
+
+  /** Takes no more requests, lets the accepted ones finish for a while, and ends the rest. */
+  async drain(milliseconds: number): Promise<void> {
+    this.#state = "draining";
+    if (this.#calls.size > 0) {
+      let timer: NodeJS.Timeout | undefined;
+      await Promise.race([
+        new Promise<void>((resolve) => this.#idle.push(resolve)),
+        new Promise<void>((resolve) => {
+          timer = setTimeout(resolve, milliseconds);
+        }),
+      ]);
+      clearTimeout(timer);
+    }
+    this.#stop.abort(stopping());
+    this.#state = "stopped";
+    this.#cache.clear();
+    this.#engine?.dispose();
+    this.#engine = undefined;
+  }
+
+  /** For `Call` alone. */
+  borrow(file: Uint8Array, signal: AbortSignal): Promise<Borrowed> {
+    const engine = this.engine();
+    return this.#cache.borrow(
+      file,
+      async (look) => {
+        const end = this.metrics.encodeSeconds.startTimer();
+        const image = await this.#watch(engine, engine.encode(file, look));
+        end();
+        return image;
+      },
+      signal,
+    );
+  }
+
+  /** For `Call` alone. */
+  run(image: EncodedImage, question: Question, signal: AbortSignal): Promise<Answered> {
+    const engine = this.engine();
+    return this.#watch(engine, engine.run(image, question, signal));
+  }
+
+  /** For `Call` alone. */
+  async *stream(image: EncodedImage, question: Question, signal: AbortSignal): AsyncIterable<Part> {
+    const engine = this.engine();
+    try {
+      yield* engine.stream(image, question, signal);
+    } catch (error) {
+      this.#noteLoss(engine, error);
+      throw error;
+    }
+  }
+
+  engine(): Engine {
+    this.#expectLoaded();
+    return this.#engine!;
+  }
+
+  #expectReady(): void {
+    if (this.#state === "draining" || this.#state === "stopped") throw stopping();
+    this.#expectLoaded();
+  }
+
+  #expectLoaded(): void {
+    if (this.#engine) return;
+    const doing = this.#state === "lost" ? "is being loaded again, its device was lost" : "is being loaded";
+    throw new ApiError(503, "model_loading", `The model ${doing}; try again in a few seconds.`, {
+      headers: { "retry-after": "5" },
+    });
+  }
+
+  async #watch<T>(engine: Engine, work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      this.#noteLoss(engine, error);
+      throw error;
+    }
+  }
+
+  /** A lost device does not come back: the model is loaded anew, again and again until that succeeds. */
+  #noteLoss(engine: Engine, error: unknown): void {
+    if ((error as { code?: unknown } | undefined)?.code !== "gpu_lost" || this.#engine !== engine) return;
+    this.#engine = undefined;
+    this.#options.metrics.deviceLost.inc();
+    this.#options.onEvent?.("device_lost", { message: (error as Error).message });
+    this.#cache.clear();
+    engine.dispose();
+    if (this.#state === "ready") this.#state = "lost";
+    void this.#reload();
+  }
+
+  async #reload(): Promise<void> {
+    for (let wait = RELOAD_MILLISECONDS.first; !this.#stop.signal.aborted; wait *= 2) {
+      try {
+        const engine = await this.#options.load(this.#stop.signal);
+        if (this.#stop.signal.aborted) return engine.dispose();
+        this.#engine = engine;
+        if (this.#state === "lost") this.#state = "ready";
+        this.#options.onEvent?.("model_reloaded", { device: engine.device.name });
+        return;
+      } catch (error) {
+        this.#options.onEvent?.("model_reload_failed", { message: (error as Error).message });
+        await new Promise((resolve) =>
+          setTimeout(resolve, Math.min(wait, RELOAD_MILLISECONDS.most)).unref?.(),
+        );
+      }
+    }
+  }
+}
+
+function stopping(): ApiError {
+  return new ApiError(503, "shutting_down", "The server is shutting down.", {
+    headers: { "retry-after": "5", connection: "close" },
+  });
+}
+
+/** One request's stay at the model. */
+export class Call {
+  readonly #service: Service;
+  readonly #priority: Priority;
+  readonly #lifetime: Lifetime;
+  readonly #leave: () => void;
+  readonly #arrival = performance.now();
+  /** Waiting for a turn, and at the model, in milliseconds. */
+  queueMs = 0;
+  inferenceMs = 0;
+
+  constructor(service: Service, priority: Priority, lifetime: Lifetime, leave: () => void) {
+    this.#service = service;
+    this.#priority = priority;
+    this.#lifetime = lifetime;
+    this.#leave = leave;
+  }
+
+  /** Aborts when the caller is gone, time is over, or the server stops. */
+  get signal(): AbortSignal {
+    return this.#lifetime.signal;
+  }
+
+  /** The answers to questions about one image, which is looked at once. */
+  async ask(file: Uint8Array, questions: readonly Question[]): Promise<Answers> {
+    for (const question of questions) this.#service.engine().check(question);
+    const end = await this.#start();
+    const begin = performance.now();
+    let borrowed: Borrowed | undefined;
+    let runs: Promise<Answered>[] = [];
+    try {
+      borrowed = await this.#service.borrow(file, this.signal);
+      const { image, isHit } = borrowed;
+      runs = questions.map((question) => this.#service.run(image, question, this.signal));
+      const answers = await raced(Promise.all(runs), this.signal);
+      this.#count(image, isHit, questions, answers, begin);
+      return { image, isCached: isHit, answers };
+    } finally {
+      this.inferenceMs = performance.now() - begin;
+      // The model may go on for a moment after the signal: the turn is over when it is done.
+      void Promise.allSettled(runs).then(() => {
+        borrowed?.release();
+        end();
+      });
+    }
+  }
+
+  /** The parts of an answer; the image's size is known with the first. */
+  async *stream(
+    file: Uint8Array,
+    question: Question,
+  ): AsyncGenerator<Part & Pick<Answers, "image" | "isCached">> {
+    this.#service.engine().check(question);
+    const end = await this.#start();
+    const begin = performance.now();
+    let borrowed: Borrowed | undefined;
+    try {
+      borrowed = await this.#service.borrow(file, this.signal);
+      const { image, isHit } = borrowed;
+      let isFirst = true;
+      for await (const part of this.#service.stream(image, question, this.signal)) {
+        if (isFirst)
+          this.#service.metrics.firstTokenSeconds.observe((performance.now() - this.#arrival) / 1000);
+        isFirst = false;
+        if (part.answered) this.#count(image, isHit, [question], [part.answered], begin);
+        yield { ...part, image, isCached: isHit };
+      }
+    } finally {
+      this.inferenceMs = performance.now() - begin;
+      borrowed?.release();
+      end();
+    }
+  }
+
+  close(): void {
+    this.#lifetime.close();
+    this.#leave();
+  }
+
+  /** Ends the call, as when its caller is gone. */
+  abort(): void {
+    this.#lifetime.end(new ClientGone());
+  }
+
+  async #start(): Promise<() => void> {
+    const begin = performance.now();
+    const { admission, metrics } = this.#service;
+    const end = await admission.start(this.#priority, this.signal);
+    this.queueMs = performance.now() - begin;
+    metrics.queueSeconds.observe(this.queueMs / 1000);
+    metrics.concurrency.observe(admission.running);
+    return end;
+  }
+
+  #count(
+    image: EncodedImage,
+    isHit: boolean,
+    questions: readonly Question[],
+    answers: readonly Answered[],
+    begin: number,
+  ): void {
+    const { metrics } = this.#service;
+    if (isHit) metrics.cacheHits.inc();
+    for (const [i, { promptTokens, sequences }] of answers.entries()) {
+      metrics.promptTokens.inc(promptTokens);
+      metrics.generationTokens.inc(sequences.reduce((sum, { tokenCount }) => sum + tokenCount, 0));
+      metrics.inferenceSeconds.observe(
+        { task: taskLabel(questions[i]!.task) },
+        (performance.now() - begin) / 1000,
+      );
+    }
+    void image;
+  }
+}

@@ -1,0 +1,47 @@
+import { badRequest } from "../http/errors.ts";
+import { answerSchema, type JsonSchema, objectsSchema } from "./answer_schemas.ts";
+import { objectsOf, readableText } from "./answers.ts";
+import { misfit, project } from "./schema_fit.ts";
+
+export type ResponseFormat =
+  | { readonly type: "text" }
+  | { readonly type: "json_object" }
+  | { readonly type: "json_schema"; readonly schema: JsonSchema };
+
+/** What `message.content` is made of an answer. */
+export type Render = (answer: unknown) => string;
+
+const TEXT_SCHEMA = answerSchema("<CAPTION>");
+
+/** An answer as JSON: one in words becomes `{ text }`. */
+export const jsonOf = (answer: unknown): unknown =>
+  typeof answer === "string" ? { text: readableText(answer) } : answer;
+
+/**
+ * How the answers to a task become content. A schema must be one that every answer to the task satisfies, whole or
+ * in part, or its objects, or its readable text: the model cannot be made to answer otherwise.
+ *
+ * @throws {ApiError} 400 `json_schema_unsupported`, with the schema of the task
+ */
+export function renderFor(format: ResponseFormat, tag: string, param: string): Render {
+  if (format.type === "text") return readableText;
+  if (format.type === "json_object") return (answer) => JSON.stringify(jsonOf(answer));
+  const { schema } = format;
+  const own = answerSchema(tag);
+  const forms: readonly (readonly [JsonSchema, (answer: unknown) => unknown])[] = [
+    [own, jsonOf],
+    [objectsSchema, (answer) => ({ objects: objectsOf(answer) })],
+    [TEXT_SCHEMA, (answer) => ({ text: readableText(answer) })],
+  ];
+  const reasons: string[] = [];
+  for (const [given, make] of forms) {
+    const reason = misfit(given, schema);
+    if (!reason) return (answer) => JSON.stringify(project(make(answer), schema));
+    reasons.push(reason);
+  }
+  throw badRequest(
+    "json_schema_unsupported",
+    `Answers to ${tag} do not satisfy the schema (${reasons[0]}). They satisfy ${JSON.stringify(own)} and ${JSON.stringify(objectsSchema)}.`,
+    param,
+  );
+}
