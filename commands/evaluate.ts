@@ -5,7 +5,7 @@ import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Florence2Error } from "../core/errors.ts";
-import { openDataSet } from "../datasets/data_set.ts";
+import { openDataSet } from "../datasets/truth/data_set.ts";
 import { compare, comparisonTable } from "../eval/comparison.ts";
 import { type Origin, PredictionFile } from "../eval/predictions.ts";
 import { ProgressBar } from "../eval/progress.ts";

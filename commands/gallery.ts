@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
-import { type DataSet, type Picture, type Prompt, pathOf } from "../datasets/data_set.ts";
+import { type DataSet, type Picture, type Prompt, pathOf } from "../datasets/truth/data_set.ts";
 import { drawOnPicture } from "../draw/picture.ts";
 import type { Florence2 } from "../model/florence2.ts";
 import { loadSharp } from "../model/image/sharp.ts";

@@ -1,4 +1,4 @@
-import type { DataSet } from "../datasets/data_set.ts";
+import type { DataSet } from "../datasets/truth/data_set.ts";
 import type { Prediction, PredictionFile } from "./predictions.ts";
 import { asTable } from "./report.ts";
 

@@ -2,7 +2,7 @@
 export { type Box, boxOverlap } from "../datasets/geometry/boxes.ts";
 export { type ImageSize, maskOverlap, rasterize } from "../datasets/geometry/masks.ts";
 export { quadOverlap } from "../datasets/geometry/quads.ts";
-export type { LabelledBoxes } from "../datasets/truth.ts";
+export type { LabelledBoxes } from "../datasets/truth/truth.ts";
 export { bleu } from "./metrics/bleu.ts";
 export { matchBoxes, phrasesFound } from "./metrics/boxes.ts";
 export { ciderD } from "./metrics/cider.ts";

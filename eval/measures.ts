@@ -1,7 +1,7 @@
 import { boxOverlap } from "../datasets/geometry/boxes.ts";
 import { type ImageSize, maskOverlap, rasterize } from "../datasets/geometry/masks.ts";
 import { quadOverlap } from "../datasets/geometry/quads.ts";
-import type { LabelledBoxes, TrueBoxes, TruePolygons, TrueQuads } from "../datasets/truth.ts";
+import type { LabelledBoxes, TrueBoxes, TruePolygons, TrueQuads } from "../datasets/truth/truth.ts";
 import { type AnswerOf, type TaskToken, tasks } from "../model/tasks/index.ts";
 import { bleu } from "./metrics/bleu.ts";
 import { matchBoxes, phrasesFound } from "./metrics/boxes.ts";

@@ -1,8 +1,8 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync } from "node:fs";
 import { dirname } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
-import type { Prompt } from "../datasets/data_set.ts";
-import { parseLines } from "../datasets/json_lines.ts";
+import type { Prompt } from "../datasets/truth/data_set.ts";
+import { parseLines } from "../datasets/truth/json_lines.ts";
 
 /** What the model answered to one prompt. */
 export interface Prediction {

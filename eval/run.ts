@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { Florence2Error } from "../core/errors.ts";
-import { type DataSet, type Picture, type Prompt, pathOf } from "../datasets/data_set.ts";
+import { type DataSet, type Picture, type Prompt, pathOf } from "../datasets/truth/data_set.ts";
 import type { EncodedImage } from "../model/encoded_image.ts";
 import type { Florence2 } from "../model/florence2.ts";
 import type { GenerationOptions } from "../model/generation/options.ts";

@@ -1,3 +1,5 @@
+import { polygonArea } from "./polygons.ts";
+
 type Point = readonly [x: number, y: number];
 
 /**
@@ -11,6 +13,8 @@ export function quadOverlap(a: readonly number[], b: readonly number[]): number 
   const union = area(hullA) + area(hullB) - shared;
   return union > 0 ? shared / union : 0;
 }
+
+const area = (points: readonly Point[]) => polygonArea(points.flat());
 
 function pointsOf(numbers: readonly number[]): Point[] {
   return numbers.flatMap((x, i) => (i % 2 === 0 ? [[x, numbers[i + 1]!] as const] : []));
@@ -56,14 +60,4 @@ function clip(polygon: readonly Point[], window: readonly Point[]): readonly Poi
     });
   }
   return inside;
-}
-
-/** Shoelace formula. */
-function area(polygon: readonly Point[]): number {
-  let twice = 0;
-  for (const [i, [x, y]] of polygon.entries()) {
-    const [nextX, nextY] = polygon[(i + 1) % polygon.length]!;
-    twice += x * nextY - nextX * y;
-  }
-  return twice / 2;
 }

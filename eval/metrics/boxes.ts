@@ -1,5 +1,5 @@
 import { boxOverlap } from "../../datasets/geometry/boxes.ts";
-import type { LabelledBoxes } from "../../datasets/truth.ts";
+import type { LabelledBoxes } from "../../datasets/truth/truth.ts";
 import { matchPairs } from "./matching.ts";
 
 /**

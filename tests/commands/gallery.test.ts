@@ -4,7 +4,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { drawGallery } from "../../commands/gallery.ts";
-import type { DataSet, Prompt } from "../../datasets/data_set.ts";
+import type { DataSet, Prompt } from "../../datasets/truth/data_set.ts";
 import type { Florence2 } from "../../index.ts";
 import { florenceError } from "../support/errors.ts";
 

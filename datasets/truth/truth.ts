@@ -1,8 +1,8 @@
 /** The forms of truth, and how each is read from a plain JSONL file. Coordinates are pixels of the image. */
 
-import { type Field, invalid, items, member, numbers, text, texts } from "../files/fields.ts";
-import type { TaskToken } from "../model/tasks/index.ts";
-import type { Box } from "./geometry/boxes.ts";
+import { type Field, invalid, items, member, numbers, text, texts } from "../../files/fields.ts";
+import type { TaskToken } from "../../model/tasks/index.ts";
+import type { Box } from "../geometry/boxes.ts";
 
 export interface LabelledBoxes {
   /** Left, top, right, bottom of each. */

@@ -8,8 +8,8 @@ import {
   numbers,
   text,
   wholeFile,
-} from "../files/fields.ts";
-import type { JsonValue } from "../files/json.ts";
+} from "../../files/fields.ts";
+import type { JsonValue } from "../../files/json.ts";
 import type { Picture } from "./data_set.ts";
 import type { TrueBoxes } from "./truth.ts";
 

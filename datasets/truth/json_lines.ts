@@ -1,6 +1,6 @@
-import { Florence2Error } from "../core/errors.ts";
-import { type Field, hasMember, items, member, text, wholeFile } from "../files/fields.ts";
-import { parseJson } from "../files/json.ts";
+import { Florence2Error } from "../../core/errors.ts";
+import { type Field, hasMember, items, member, text, wholeFile } from "../../files/fields.ts";
+import { parseJson } from "../../files/json.ts";
 import type { Picture, Prompt } from "./data_set.ts";
 import { readTruth } from "./truth.ts";
 

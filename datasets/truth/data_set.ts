@@ -1,7 +1,7 @@
 import { basename, dirname, join } from "node:path";
-import { Florence2Error } from "../core/errors.ts";
-import { openFile } from "../files/files.ts";
-import { parseJson } from "../files/json.ts";
+import { Florence2Error } from "../../core/errors.ts";
+import { openFile } from "../../files/files.ts";
+import { parseJson } from "../../files/json.ts";
 import { readCoco } from "./coco.ts";
 import { readJsonLines } from "./json_lines.ts";
 
