@@ -56,5 +56,6 @@ export {
 export { stemsOf } from "./names.ts";
 export { linesOf, readingOrder, type TextLine, type TextWord, wordsOf } from "./reading_order.ts";
 export { type ClassRule, classNames, type SelectionOptions, select } from "./selection.ts";
+export { guardFormula, parseCsv } from "./shared/csv.ts";
 export { encodePng, maskRows } from "./shared/png.ts";
 export { parseSplit, splitFiles } from "./splits.ts";

@@ -4,7 +4,7 @@ import { Florence2Error } from "../../core/errors.ts";
 import { hasMember, items, member, number, numbers, text } from "../../files/fields.ts";
 import type { LabelledImage } from "../labelled.ts";
 import { parseLines } from "../truth/json_lines.ts";
-import { below, type Format, type Images, partOf, rounded, splitsOf, type WriteOptions } from "./format.ts";
+import { below, type Format, type Images, partOf, splitsOf, type WriteOptions } from "./format.ts";
 
 export const imageFolder: Format = {
   name: "hf",
@@ -13,7 +13,7 @@ export const imageFolder: Format = {
   *write(images, options) {
     for (const split of splitsOf(images)) {
       const part = partOf(images, split);
-      yield { path: below(split, "metadata.jsonl"), content: writeMetadata(part, options) };
+      yield { path: below(split, "metadata.jsonl"), content: writeMetadata(part, options, images) };
       if (options.withImages ?? true) {
         for (const { file } of part) yield { path: below(split, file), content: { image: file } };
       }
@@ -22,29 +22,42 @@ export const imageFolder: Format = {
   },
 };
 
-/** The lines: `file_name`, `text` of a caption, `objects` with boxes as left, top, width, height and class numbers. */
+/**
+ * The lines: `file_name`, `text` of a caption, `objects` with boxes as left, top, width, height and class numbers.
+ * Every line has the same members, and every coordinate a decimal point: `datasets` takes the types of columns from
+ * the first values that it meets, and refuses parts that differ.
+ *
+ * @param of images of which the part is one: what any of them has, every line has
+ */
 export function* writeMetadata(
   images: Images,
   { classes }: Pick<WriteOptions, "classes">,
+  of: Images = images,
 ): Generator<string> {
+  const hasText = some(of, ({ text: caption }) => caption !== undefined);
+  const hasScores = some(of, ({ objects }) => objects.some(({ score }) => score !== undefined));
   for (const { file, text: caption, objects } of images) {
-    const line = {
-      file_name: file,
-      ...(caption !== undefined && { text: caption }),
-      ...(classes.length > 0 && {
-        objects: {
-          bbox: objects.map(({ box: [left, top, right, bottom] }) =>
-            [left, top, right - left, bottom - top].map((value) => rounded(value)),
-          ),
-          categories: objects.map(({ label }) => classes.indexOf(label)),
-          ...(objects.some(({ score }) => score !== undefined) && {
-            scores: objects.map(({ score = 1 }) => score),
-          }),
-        },
-      }),
-    };
-    yield `${JSON.stringify(line)}\n`;
+    const boxes = objects.map(({ box: [left, top, right, bottom] }) => {
+      const sides = [left, top, right - left, bottom - top];
+      return `[${sides.map((side) => side.toFixed(2)).join(",")}]`;
+    });
+    const members = [
+      `"bbox":[${boxes.join(",")}]`,
+      `"categories":[${objects.map(({ label }) => classes.indexOf(label)).join(",")}]`,
+      ...(hasScores ? [`"scores":[${objects.map(({ score = 1 }) => score.toFixed(6)).join(",")}]`] : []),
+    ];
+    const columns = [
+      `"file_name":${JSON.stringify(file)}`,
+      ...(hasText ? [`"text":${JSON.stringify(caption ?? "")}`] : []),
+      ...(classes.length > 0 ? [`"objects":{${members.join(",")}}`] : []),
+    ];
+    yield `{${columns.join(",")}}\n`;
   }
+}
+
+function some(images: Images, test: (image: LabelledImage) => boolean): boolean {
+  for (const image of images) if (test(image)) return true;
+  return false;
 }
 
 /**
