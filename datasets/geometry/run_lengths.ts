@@ -45,7 +45,7 @@ export function maskArea(mask: Uint8Array): number {
 
 /**
  * pycocotools' text of runs: from the fourth on, each run is written as its difference from the one two before;
- * five bits a character from the low end, 32 added while more follow, characters from "0" on (rleToString in
+ * five bits a character from the low end, 32 added while more follow, the lowest character is the digit 0 (rleToString in
  * maskApi.c): [2, 1] → "21".
  */
 export function runsToText(runs: readonly number[]): string {
