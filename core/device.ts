@@ -1,8 +1,7 @@
 import { CpuRunner } from "./cpu/cpu_runner.ts";
 import { type ErrorCode, Florence2Error } from "./errors.ts";
 import { GpuRunner } from "./gpu/gpu_runner.ts";
-import { hasMatrixUnits } from "./gpu/matrix_units.ts";
-import { understoodFeatures } from "./gpu/probes.ts";
+import { compilesMatrixUnits, hasMatrixUnits } from "./gpu/matrix_units.ts";
 import type { Feature } from "./kernel.ts";
 import { webgpu } from "./platform.ts";
 import type { Runner } from "./runner.ts";
@@ -23,7 +22,7 @@ export type DeviceOption = "auto" | "gpu" | "cpu" | DeviceLike;
 const NO_GPU: readonly ErrorCode[] = ["gpu_unavailable", "dependency_missing"];
 
 /** Ours to WebGPU's names: the only place that knows both. */
-const FEATURE_NAMES: Readonly<Record<Exclude<Feature, "software">, GPUFeatureName>> = {
+const FEATURE_NAMES: Readonly<Record<Feature, GPUFeatureName>> = {
   f16: "shader-f16",
   subgroups: "subgroups" as GPUFeatureName,
   matrices: "chromium-experimental-subgroup-matrix" as GPUFeatureName,
@@ -67,7 +66,7 @@ export async function openRunner(
   if (device === "cpu") return CpuRunner.open(options);
   if (typeof device === "object" && device !== null) {
     const given = device as GPUDevice;
-    const features = await understoodFeatures(given, featuresOf(given, given.adapterInfo));
+    const features = await compilableFeatures(given, featuresOf(given, given.adapterInfo));
     return new GpuRunner(given, { features, name: "a device of the caller", owned: false, ...options });
   }
   if (device !== "auto" && device !== "gpu") {
@@ -116,7 +115,7 @@ async function openGpu(options: DeviceOptions): Promise<GpuRunner> {
   const found = featuresOf(adapter, adapter.info);
   const wanted = {
     label: "florence2-webgpu",
-    requiredFeatures: [...found].flatMap((name) => (name === "software" ? [] : FEATURE_NAMES[name])),
+    requiredFeatures: [...found].map((name) => FEATURE_NAMES[name]),
     requiredLimits: Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]])),
   };
   const device = await adapter.requestDevice(wanted).catch((cause: unknown) => {
@@ -124,7 +123,7 @@ async function openGpu(options: DeviceOptions): Promise<GpuRunner> {
   });
   const { vendor, architecture, description } = adapter.info;
   const name = description || [vendor, architecture].filter(Boolean).join(" ") || "a WebGPU adapter";
-  const features = await understoodFeatures(device, found);
+  const features = await compilableFeatures(device, found);
   return new GpuRunner(device, { features, name, owned: true, adapter, ...options });
 }
 
@@ -133,9 +132,16 @@ function featuresOf({ features: found, limits }: GPUAdapter | GPUDevice, info: G
     found.has(FEATURE_NAMES[name]),
   );
   const features = new Set<Feature>(names);
-  if (!(info.subgroupMinSize >= 8)) features.delete("subgroups");
   const canFeedUnits = features.has("f16") && features.has("subgroups");
   if (!canFeedUnits || !hasMatrixUnits(info, limits)) features.delete("matrices");
-  if (info.isFallbackAdapter) features.add("software");
   return features;
+}
+
+/** Those of the features that the device's compiler takes as our shaders write for them. */
+async function compilableFeatures(
+  device: GPUDevice,
+  features: ReadonlySet<Feature>,
+): Promise<ReadonlySet<Feature>> {
+  if (!features.has("matrices") || (await compilesMatrixUnits(device))) return features;
+  return new Set([...features].filter((feature) => feature !== "matrices"));
 }

@@ -3,11 +3,11 @@ import { Florence2Error } from "./errors.ts";
 import type { Dtype } from "./tensor.ts";
 
 /**
- * Optional device features by our own short names; `device.ts` alone knows what WebGPU calls them. Subgroups
- * have 8 lanes at least; `matrices` are units that multiply blocks of 16 x 16 in half precision and add them up in
- * single, by subgroups of 32 lanes, beside 32 KiB of workgroup memory; `software` is a device that computes on the CPU.
+ * Optional device features by our own short names; `device.ts` alone knows what WebGPU calls them. `matrices` are
+ * units that multiply blocks of 16 x 16 in half precision and add them up in single, by subgroups of 32 lanes, beside
+ * 32 KiB of workgroup memory.
  */
-export type Feature = "f16" | "subgroups" | "matrices" | "timestamps" | "software";
+export type Feature = "f16" | "subgroups" | "matrices" | "timestamps";
 
 export interface Binding {
   readonly access: "read" | "write" | "readwrite";
@@ -86,11 +86,9 @@ export interface Kernel {
   readonly twin: (arrays: Readonly<Record<string, never>>, params: Numbers, constants: Numbers) => void;
 }
 
-export type DefinedKernel<B extends Bindings, P extends Fields, C extends Fields> = KernelDefinition<B, P, C>;
-
 export function defineKernel<const B extends Bindings, const P extends Fields, const C extends Fields>(
   definition: KernelDefinition<B, P, C>,
-): DefinedKernel<B, P, C> {
+): KernelDefinition<B, P, C> {
   const last = definition.variants[definition.variants.length - 1];
   if (!last || last.needs || last.weights || last.when || last.suits) {
     throw new Florence2Error(

@@ -61,8 +61,8 @@ export class Recording {
   readonly dispatches: Dispatch[] = [];
   /** Storages whose content outlives the run: outputs and taps that were asked for. */
   readonly kept = new Set<Storage>();
-  /** Stages in the order they were recorded: the tensor, and how many dispatches precede its completion. */
-  readonly taps = new Map<string, { readonly tensor: Tensor; readonly dispatches: number }>();
+  /** The tensors of named stages, in the order in which they were recorded. */
+  readonly taps = new Map<string, Tensor>();
   readonly profile: DeviceProfile;
   readonly #options: RecordingOptions;
   #scope = "";
@@ -92,7 +92,7 @@ export class Recording {
     if (this.#options.taps?.(name)) {
       const given: Tensor | (() => Tensor) = stage;
       const tensor = typeof given === "function" ? given() : given;
-      this.taps.set(name, { tensor, dispatches: this.dispatches.length });
+      this.taps.set(name, tensor);
       this.keep(tensor);
     }
     return stage;

@@ -29,13 +29,8 @@ export interface Runner {
 
   /** Compiles what a recording calls, so that `prepare` finds it done. Its tensors need not be on the device. */
   compile(recording: Recording): Promise<void>;
-  /**
-   * Compiles, plans and allocates once; the program then runs as often as wanted.
-   *
-   * @param cpuUntil a stage that the recording taps: what comes before its end runs with the kernels'
-   *   twins, what follows on the device. Moving it finds the first stage that a wrong shader spoils.
-   */
-  prepare(recording: Recording, cpuUntil?: string): Promise<Program>;
+  /** Compiles, plans and allocates once; the program then runs as often as wanted. */
+  prepare(recording: Recording): Promise<Program>;
   /** Ends everything that this runner made. A second call does nothing. */
   dispose(): void;
 }

@@ -107,7 +107,7 @@ export class DecodingSession {
     runner.write(positionOf(state), Uint32Array.of(this.#position));
     await this.#program!.run();
     this.#position++;
-    for (const [name, { tensor }] of this.#taps) this.tapped.set(name, await runner.read(tensor));
+    for (const [name, tensor] of this.#taps) this.tapped.set(name, await runner.read(tensor));
     return (await runner.read(this.#logits!)) as Float32Array;
   }
 
@@ -137,7 +137,7 @@ export class DecodingSession {
       recordEncoding(rec, this.#weights, tensors, index * source, this.#config);
       program = await runner.prepare(rec);
       await program.run(this.#search.settings.signal);
-      for (const [name, { tensor }] of rec.taps) this.tapped.set(name, await runner.read(tensor));
+      for (const [name, tensor] of rec.taps) this.tapped.set(name, await runner.read(tensor));
     } finally {
       program?.dispose();
       runner.free(prompt);

@@ -58,7 +58,7 @@ export class VisionSession {
     const runner = this.#runner;
     runner.write(this.#pixels, pixels);
     await this.#program.run(signal);
-    for (const [name, { tensor }] of this.#taps) this.tapped.set(name, await runner.read(tensor));
+    for (const [name, tensor] of this.#taps) this.tapped.set(name, await runner.read(tensor));
     const features = runner.zeros("image features", this.#features.shape);
     runner.copy(this.#features, features);
     return features;

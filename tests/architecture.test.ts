@@ -142,9 +142,9 @@ describe("shaders", () => {
   });
 
   for (const { kernel } of allKernelCases) {
-    it(`${kernel.name} has at most three, whatever the sizes of their tiles, and labels of their own`, () => {
+    it(`${kernel.name} has at most three variants, with labels of their own`, () => {
       const { variants } = kernel;
-      expect(new Set(variants.map(({ source }) => source.href)).size).toBeLessThanOrEqual(3);
+      expect(variants.length).toBeLessThanOrEqual(3);
       expect(new Set(variants.map(({ label }) => label)).size).toBe(variants.length);
     });
 

@@ -73,7 +73,7 @@ export async function examine(source: string, options: OpenModelOptions = {}): P
   });
   try {
     const device = runner instanceof GpuRunner ? describe(runner) : undefined;
-    if (device?.features.includes("software")) findings.push(SOFTWARE);
+    if (runner instanceof GpuRunner && runner.device.adapterInfo.isFallbackAdapter) findings.push(SOFTWARE);
     const environment = await hubEnvironment();
     const repositories = await cachedRepositories(environment.cacheFolder);
     if (repositories.some(({ id }) => id === source)) {

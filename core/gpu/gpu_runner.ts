@@ -1,4 +1,3 @@
-import { runTwin } from "../cpu/cpu_runner.ts";
 import { Florence2Error } from "../errors.ts";
 import type { Feature, Numbers } from "../kernel.ts";
 import { planMemory } from "../plan.ts";
@@ -16,7 +15,6 @@ import {
 } from "../tensor.ts";
 import { watchDevice } from "./device_watch.ts";
 import { type CompiledKernel, PipelineCache } from "./pipelines.ts";
-import { waitPatiently } from "./wait_for_device.ts";
 
 // GPUBufferUsage and GPUMapMode, which Node has no globals for.
 const USAGE = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, UNIFORM: 0x40, STORAGE: 0x80 } as const;
@@ -136,7 +134,7 @@ export class GpuRunner implements Runner {
 
   async settle(): Promise<void> {
     this.#checkUsable();
-    await this.#answer(this.device.queue.onSubmittedWorkDone());
+    await this.device.queue.onSubmittedWorkDone();
     await this.#settleErrors();
   }
 
@@ -145,10 +143,9 @@ export class GpuRunner implements Runner {
     await this.#pipelinesOf(recording);
   }
 
-  async prepare(recording: Recording, cpuUntil?: string): Promise<Program> {
+  async prepare(recording: Recording): Promise<Program> {
     this.#checkUsable();
-    const onCpu = cpuUntil === undefined ? 0 : dispatchesUntil(recording, cpuUntil);
-    const compiled = await this.#answer(this.#pipelinesOf(recording));
+    const compiled = await this.#pipelinesOf(recording);
     this.#checkUsable();
 
     const plan = planMemory(recording);
@@ -186,22 +183,16 @@ export class GpuRunner implements Runner {
     );
     await this.#settleErrors();
 
-    const onDevice = bound.slice(onCpu);
     const program: Program = {
       run: async (signal, times = 1) => {
-        if (onCpu > 0 && times > 1) {
-          for (let time = 0; time < times; time++) await program.run(signal);
-          return;
-        }
         signal?.throwIfAborted();
         this.#checkUsable();
         if (this.#debug) this.#poison(recording, blocks);
-        for (const dispatch of recording.dispatches.slice(0, onCpu)) await this.#runOnCpu(dispatch);
         this.#guarded("running a recording", () => {
           const encoder = this.device.createCommandEncoder();
           const pass = encoder.beginComputePass();
           for (let time = 0; time < times; time++) {
-            for (const { pipeline, tensors, params, offset, groups } of onDevice) {
+            for (const { pipeline, tensors, params, offset, groups } of bound) {
               pass.setPipeline(pipeline);
               pass.setBindGroup(0, tensors);
               pass.setBindGroup(1, params, [offset]);
@@ -233,17 +224,6 @@ export class GpuRunner implements Runner {
     this.#buffers.clear();
     if (this.#staging) this.#destroy(this.#staging);
     if (this.#owned) this.device.destroy();
-  }
-
-  /** One dispatch by its twin, between reading its tensors back and writing its results. */
-  async #runOnCpu(dispatch: Dispatch): Promise<void> {
-    const { kernel, tensors } = dispatch;
-    const arrays: TensorData[] = [];
-    for (const tensor of tensors) arrays.push(await this.read(tensor));
-    runTwin(dispatch, arrays);
-    for (const [i, { access }] of Object.values(kernel.bindings).entries()) {
-      if (access !== "read") this.write(tensors[i]!, arrays[i]!);
-    }
   }
 
   #pipelinesOf({ dispatches }: Recording): Promise<CompiledKernel[]> {
@@ -321,7 +301,7 @@ export class GpuRunner implements Runner {
       this.device.queue.submit([encoder.finish()]);
     });
     try {
-      await this.#answer(staging.mapAsync(MAP_MODE_READ, 0, bytes));
+      await staging.mapAsync(MAP_MODE_READ, 0, bytes);
     } catch (cause) {
       await this.#settleErrors();
       this.#checkUsable();
@@ -352,15 +332,10 @@ export class GpuRunner implements Runner {
     }
   }
 
-  /** What the device gives, waited for. */
-  #answer<T>(promise: Promise<T>): Promise<T> {
-    return this.profile.features.has("software") ? waitPatiently(promise) : promise;
-  }
-
   async #settleErrors(): Promise<void> {
     const pending = this.#pending;
     this.#pending = [];
-    await this.#answer(Promise.all(pending));
+    await Promise.all(pending);
     this.#throwFailure();
   }
 
@@ -405,16 +380,6 @@ export class GpuRunner implements Runner {
       }
     }
   }
-}
-
-function dispatchesUntil(recording: Recording, stage: string): number {
-  const tap = recording.taps.get(stage);
-  if (tap) return tap.dispatches;
-  const known = [...recording.taps.keys()].join(", ");
-  throw new Florence2Error(
-    "option_invalid",
-    `No stage ${stage} is tapped by this recording, only: ${known || "none"}`,
-  );
 }
 
 function boundStorages(recording: Recording): Set<Storage> {

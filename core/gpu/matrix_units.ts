@@ -1,3 +1,5 @@
+import { readShippedText } from "../platform.ts";
+
 /** What Dawn tells of matrix units, experimental still: products of M x K and K x N. */
 export interface MatrixUnits {
   readonly subgroupMatrixConfigs?: readonly {
@@ -21,4 +23,12 @@ export function hasMatrixUnits(
       componentType === "f16" && resultComponentType === "f32" && M === 16 && N === 16 && K === 16,
   );
   return has32Lanes && has32KiB && hasUnits;
+}
+
+/** Whether the device's compiler takes matrix units as our shaders write them: see matrix_units.wgsl. */
+export async function compilesMatrixUnits(device: GPUDevice): Promise<boolean> {
+  const code = await readShippedText(new URL("./matrix_units.wgsl", import.meta.url));
+  device.pushErrorScope("validation");
+  device.createShaderModule({ label: "probe of matrix units", code });
+  return (await device.popErrorScope()) === null;
 }

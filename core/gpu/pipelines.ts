@@ -13,10 +13,10 @@ export interface CompiledKernel {
 const COMPUTE_STAGE = 4; // GPUShaderStage.COMPUTE, which Node has no global for
 
 /** What a feature must be called at the head of a shader. */
-const ENABLES: Partial<Record<Feature, readonly string[]>> = {
-  f16: ["f16"],
-  subgroups: ["subgroups"],
-  matrices: ["f16", "subgroups", "chromium_experimental_subgroup_matrix"],
+const ENABLES: Partial<Record<Feature, string>> = {
+  f16: "f16",
+  subgroups: "subgroups",
+  matrices: "chromium_experimental_subgroup_matrix",
 };
 
 /**

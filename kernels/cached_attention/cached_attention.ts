@@ -2,22 +2,23 @@ import { Florence2Error } from "../../core/errors.ts";
 import { defineKernel, linearGroups, read, readU32, update, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
-import { overLanes } from "../shared/over_lanes.ts";
 import { cachedAttentionTwin } from "./cached_attention.twin.ts";
+
+const include = (name: string) => new URL(`../shared/${name}.wgsl`, import.meta.url);
 
 export const cachedAttentionKernel = defineKernel({
   name: "cached_attention",
   bindings: { qkv: read, ancestry: readU32, position: readU32, keys: update, values: update, out: write },
   params: { rows: "u32", steps: "u32" },
   constants: { D: "u32", H: "u32" },
-  variants: overLanes({
-    source: new URL("./cached_attention.wgsl", import.meta.url),
-    includes: [
-      new URL("../shared/grid.wgsl", import.meta.url),
-      new URL("../shared/query_attention.wgsl", import.meta.url),
-    ],
-    groups: ({ rows }: { readonly rows: number }, { H }: { readonly H: number }) => linearGroups(rows * H),
-  }),
+  variants: [
+    {
+      label: "portable",
+      source: new URL("./cached_attention.wgsl", import.meta.url),
+      includes: ["grid", "query_attention", "reduce"].map(include),
+      groups: ({ rows }, { H }) => linearGroups(rows * H),
+    },
+  ],
   twin: cachedAttentionTwin,
 });
 

@@ -47,8 +47,11 @@ fn value(step: u32, quad: u32) -> vec4f {
 }
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
-  let lane = lane_of(at);
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let index = linear_workgroup(group, groups);
   if (index >= params.rows * H) {
     return;
@@ -74,9 +77,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         score += dot(qkv[own(0u) + quad], keys[key + quad]);
       }
     }
-    attend(first, min(LANES, last + 1u - first), score * inverseSqrt(f32(D)), at);
+    attend(first, min(LANES, last + 1u - first), score * inverseSqrt(f32(D)), lane);
   }
-  let mean = attended(at);
+  let mean = attended(lane);
   if (lane < QUADS) {
     out[index * QUADS + lane] = mean;
   }

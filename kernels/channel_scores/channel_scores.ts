@@ -3,7 +3,6 @@ import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/ker
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
-import { bySixteenRows, NORM_OF_SUBGROUPS, WEIGHTS_OF_COLUMNS } from "../shared/sixteen_rows.ts";
 import { tileByLanes, tileByMatrices } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { channelScoresTwin } from "./channel_scores.twin.ts";
@@ -23,18 +22,14 @@ interface Size {
   readonly groups: number;
 }
 
-/** Workgroups for chunks of tokens, and as many whole groups as have so many channels. */
-const workgroupsOf =
-  (channels: number) =>
-  ({ tokens, chunk, groups }: Size, { D }: { readonly D: number }) =>
-    linearGroups(ceilDiv(tokens, chunk) * ceilDiv(groups, Math.floor(channels / D)));
-
 const byTile = {
   label: "tile",
   source: new URL("./channel_scores.tile.wgsl", import.meta.url),
   ...tileByLanes(includes),
   tile: { TILE },
-  groups: workgroupsOf(TILE / 2),
+  /** For each chunk of tokens and as many whole groups as half of a tile has channels. */
+  groups: ({ tokens, chunk, groups }: Size, { D }: { readonly D: number }) =>
+    linearGroups(ceilDiv(tokens, chunk) * ceilDiv(groups, Math.floor(TILE / 2 / D))),
 };
 
 export const channelScoresKernel = defineKernel({
@@ -49,17 +44,7 @@ export const channelScoresKernel = defineKernel({
   },
   params: { tokens: "u32", chunk: "u32", groups: "u32" },
   constants: { D: "u32" },
-  variants: [
-    {
-      // As with matrix products. All models of the paper have groups of 32 channels.
-      ...bySixteenRows([...includes, NORM_OF_SUBGROUPS, WEIGHTS_OF_COLUMNS]),
-      source: new URL("./channel_scores.subgroups.wgsl", import.meta.url),
-      when: (_, { D }) => D === MAX_GROUP_WIDTH,
-      groups: workgroupsOf(2 * MAX_GROUP_WIDTH),
-    },
-    { ...byTile, label: "matrices", ...tileByMatrices(includes) },
-    byTile,
-  ],
+  variants: [{ ...byTile, ...tileByMatrices(includes) }, byTile],
   twin: channelScoresTwin,
 });
 

@@ -66,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var tap = 0u; tap < TAPS; tap += taps_at_once) {
     if (HAS_NORM == 1u) {
       let pixel = source(own_corner, tap);
-      find_statistics_from(select(pixel, 0u, pixel == OUTSIDE) * vectors, vectors, SHARE, at);
+      find_statistics_from(select(pixel, 0u, pixel == OUTSIDE) * vectors, vectors, SHARE, lane);
     }
     for (var start = 0u; start < taps_at_once * vectors; start += SLAB) {
       let vector = start + q;

@@ -1,10 +1,9 @@
 import { Florence2Error } from "../../core/errors.ts";
-import { defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
+import { defineKernel, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
-import { bySixteenRows, SIXTEEN_ROWS, WEIGHTS_OF_COLUMNS } from "../shared/sixteen_rows.ts";
-import { tilesOf, tileVariants } from "../shared/tile.ts";
+import { tileVariants } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { conv2dTwin } from "./conv2d.twin.ts";
 
@@ -32,20 +31,11 @@ export const conv2dKernel = defineKernel({
     outputs: "u32",
   },
   constants: { KERNEL: "u32", STRIDE: "u32", PADDING: "u32", HAS_NORM: "u32" },
-  variants: [
-    {
-      // As with matrix products.
-      ...bySixteenRows([...includes, WEIGHTS_OF_COLUMNS]),
-      source: new URL("./conv2d.subgroups.wgsl", import.meta.url),
-      groups: ({ out_height, out_width, outputs }) =>
-        linearGroups(tilesOf(out_height * out_width, SIXTEEN_ROWS, outputs, 128)),
-    },
-    ...tileVariants({
-      source: new URL("./conv2d.tile.wgsl", import.meta.url),
-      includes,
-      productOf: ({ out_height, out_width, outputs }: Size) => ({ M: out_height * out_width, N: outputs }),
-    }),
-  ],
+  variants: tileVariants({
+    source: new URL("./conv2d.tile.wgsl", import.meta.url),
+    includes,
+    productOf: ({ out_height, out_width, outputs }: Size) => ({ M: out_height * out_width, N: outputs }),
+  }),
   twin: conv2dTwin,
 });
 

@@ -1,25 +1,12 @@
 import { Florence2Error } from "../../core/errors.ts";
-import { ceilDiv, defineKernel, linearGroups, read, readU32, write } from "../../core/kernel.ts";
+import { defineKernel, linearGroups, read, readU32, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
-import { OVER_LANES } from "../shared/over_lanes.ts";
-import { bySixteenQueries, NORM_OF_SUBGROUPS, SIXTEEN_ROWS } from "../shared/sixteen_rows.ts";
 import { weights } from "../shared/weights.ts";
 import { crossAttentionTwin } from "./cross_attention.twin.ts";
 
-const includes = [
-  new URL("../shared/grid.wgsl", import.meta.url),
-  new URL("../shared/row_statistics.wgsl", import.meta.url),
-];
-
-const byLanes = (lanes: number) => ({
-  label: "portable",
-  source: new URL("./cross_attention.wgsl", import.meta.url),
-  includes: [...includes, new URL("../shared/query_attention.wgsl", import.meta.url), OVER_LANES],
-  tile: { LANES: lanes },
-  groups: ({ rows }: { readonly rows: number }, { H }: { readonly H: number }) => linearGroups(rows * H),
-});
+const include = (name: string) => new URL(`../shared/${name}.wgsl`, import.meta.url);
 
 export const crossAttentionKernel = defineKernel({
   name: "cross_attention",
@@ -37,16 +24,11 @@ export const crossAttentionKernel = defineKernel({
   constants: { D: "u32", H: "u32" },
   variants: [
     {
-      ...bySixteenQueries([...includes, NORM_OF_SUBGROUPS]),
-      source: new URL("./cross_attention.subgroups.wgsl", import.meta.url),
-      // As all models of the paper have them: a lane for the statistics of each row, and room for queries and scores.
-      when: (_, { D }) => D === 64,
-      groups: ({ rows, rowsPerPicture }, { H }) =>
-        linearGroups((rows / rowsPerPicture) * H * ceilDiv(rowsPerPicture, SIXTEEN_ROWS)),
+      label: "portable",
+      source: new URL("./cross_attention.wgsl", import.meta.url),
+      includes: ["grid", "row_statistics", "query_attention", "reduce"].map(include),
+      groups: ({ rows }, { H }) => linearGroups(rows * H),
     },
-    // Rows of few columns are not worth more lanes.
-    { ...byLanes(64), label: "narrow", when: (_, { D, H }) => D * H <= 256 },
-    byLanes(256),
   ],
   twin: crossAttentionTwin,
 });

@@ -2,7 +2,7 @@
 // q[r] = query_weight x[r] + query_bias and x[r] is the layer norm of normed[r]
 //
 // One workgroup per row and head makes its part of the query, four lanes to each channel, and then takes the
-// source tokens LANES at a time (see query_attention.wgsl).
+// source tokens 256 at a time (see query_attention.wgsl).
 
 struct Params {
   rows: u32,
@@ -23,6 +23,7 @@ override H: u32 = 1;
 @group(0) @binding(7) var<storage, read_write> out: array<vec4f>;
 @group(1) @binding(0) var<uniform> params: Params;
 
+const LANES = 256u;
 // Of the layer norm.
 const ROWS = 1u;
 override QUADS: u32 = D / 4u;
@@ -36,9 +37,8 @@ fn value(token: u32, quad: u32) -> vec4f {
   return keysValues[values + token * 2u * VECTORS + quad];
 }
 
-fn make_query(row: u32, head: u32, at: Lane) {
-  let lane = lane_of(at);
-  find_statistics(row, row, VECTORS, LANES, at);
+fn make_query(row: u32, head: u32, lane: u32) {
+  find_statistics(row, row, VECTORS, LANES, lane);
   for (var v = lane; v < VECTORS; v += LANES) {
     x[v] = normalized(normed[row * VECTORS + v], statistics[0], v);
   }
@@ -50,7 +50,7 @@ fn make_query(row: u32, head: u32, at: Lane) {
     for (var v = lane % 4u; v < VECTORS; v += 4u) {
       product += dot(x[v], four_of_query_weight(column * VECTORS + v));
     }
-    let all = sum_over(product, 4u, at);
+    let all = reduce_sum_of(product, 4u, lane);
     if (channel < D && lane % 4u == 0u) {
       query[channel] = (all + query_bias[column]) * inverseSqrt(f32(D));
     }
@@ -59,15 +59,18 @@ fn make_query(row: u32, head: u32, at: Lane) {
 }
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
-  let lane = lane_of(at);
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let index = linear_workgroup(group, groups);
   if (index >= params.rows * H) {
     return;
   }
   let row = index / H;
   let head = index % H;
-  make_query(row, head, at);
+  make_query(row, head, lane);
 
   let picture = row / params.rowsPerPicture;
   let length = lengths[picture];
@@ -82,9 +85,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         score += dot(vec4f(query[c], query[c + 1u], query[c + 2u], query[c + 3u]), keysValues[key + quad]);
       }
     }
-    attend(first, min(LANES, length - first), score, at);
+    attend(first, min(LANES, length - first), score, lane);
   }
-  let mean = attended(at);
+  let mean = attended(lane);
   if (lane < QUADS) {
     out[index * QUADS + lane] = mean;
   }

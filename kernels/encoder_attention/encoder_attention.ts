@@ -2,10 +2,7 @@ import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, rowsOf, type Tensor } from "../../core/tensor.ts";
-import { bySixteenQueries, SIXTEEN_ROWS } from "../shared/sixteen_rows.ts";
 import { encoderAttentionTwin } from "./encoder_attention.twin.ts";
-
-const includes = [new URL("../shared/grid.wgsl", import.meta.url)];
 
 /** Queries of a workgroup, as in the shader. */
 const TILE = 32;
@@ -18,14 +15,9 @@ export const encoderAttentionKernel = defineKernel({
   constants: { D: "u32", H: "u32" },
   variants: [
     {
-      ...bySixteenQueries(includes),
-      source: new URL("./encoder_attention.subgroups.wgsl", import.meta.url),
-      groups: ({ tokens }, { H }) => linearGroups(ceilDiv(tokens, SIXTEEN_ROWS) * H),
-    },
-    {
       label: "portable",
       source: new URL("./encoder_attention.wgsl", import.meta.url),
-      includes,
+      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
       groups: ({ tokens }, { H }) => linearGroups(ceilDiv(tokens, TILE) * H),
     },
   ],

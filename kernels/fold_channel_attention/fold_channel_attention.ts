@@ -1,8 +1,6 @@
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
-import { bySixteenRows, SIXTEEN_ROWS } from "../shared/sixteen_rows.ts";
-import { tilesOf } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { foldChannelAttentionTwin } from "./fold_channel_attention.twin.ts";
 
@@ -28,15 +26,6 @@ export const foldChannelAttentionKernel = defineKernel({
   params: { chunks: "u32", groups: "u32", scale: "f32" },
   constants: { D: "u32" },
   variants: [
-    {
-      // All models of the paper have groups of 32 channels.
-      ...bySixteenRows(includes),
-      source: new URL("./fold_channel_attention.subgroups.wgsl", import.meta.url),
-      when: (_, { D }) => D === 32,
-      // With fewer columns, many of its lanes have none.
-      suits: ({ groups }) => groups > 8,
-      groups: ({ groups }, { D }) => linearGroups(tilesOf(groups * D, SIXTEEN_ROWS, groups * D, 512)),
-    },
     {
       label: "portable",
       source: new URL("./fold_channel_attention.wgsl", import.meta.url),

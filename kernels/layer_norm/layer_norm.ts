@@ -2,22 +2,23 @@ import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/ker
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
-import { overLanes } from "../shared/over_lanes.ts";
 import { layerNormTwin } from "./layer_norm.twin.ts";
+
+const include = (name: string) => new URL(`../shared/${name}.wgsl`, import.meta.url);
 
 export const layerNormKernel = defineKernel({
   name: "layer_norm",
   bindings: { normed: read, norm_weight: read, norm_bias: read, out: write },
   params: { rows: "u32", vectors: "u32" },
   constants: {},
-  variants: overLanes({
-    source: new URL("./layer_norm.wgsl", import.meta.url),
-    includes: [
-      new URL("../shared/grid.wgsl", import.meta.url),
-      new URL("../shared/row_statistics.wgsl", import.meta.url),
-    ],
-    groups: ({ rows }: { readonly rows: number }) => linearGroups(ceilDiv(rows, 4)),
-  }),
+  variants: [
+    {
+      label: "portable",
+      source: new URL("./layer_norm.wgsl", import.meta.url),
+      includes: ["grid", "row_statistics", "reduce"].map(include),
+      groups: ({ rows }) => linearGroups(ceilDiv(rows, 4)),
+    },
+  ],
   twin: layerNormTwin,
 });
 

@@ -19,13 +19,16 @@ const ROWS = 4u;
 const SHARE = LANES / ROWS;
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
-  let lane = lane_of(at);
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let first_row = linear_workgroup(group, groups) * ROWS;
   if (first_row >= params.rows) {
     return;
   }
-  find_statistics(first_row, params.rows - 1u, params.vectors, SHARE, at);
+  find_statistics(first_row, params.rows - 1u, params.vectors, SHARE, lane);
   let row = lane / SHARE;
   if (first_row + row >= params.rows) {
     return;

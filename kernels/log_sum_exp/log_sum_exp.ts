@@ -1,24 +1,24 @@
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
-import { overLanes } from "../shared/over_lanes.ts";
 import { SLICE } from "../shared/vocabulary.ts";
 import { logSumExpTwin } from "./log_sum_exp.twin.ts";
+
+const include = (name: string) => new URL(`../shared/${name}.wgsl`, import.meta.url);
 
 export const logSumExpKernel = defineKernel({
   name: "log_sum_exp",
   bindings: { scores: read, sums: write },
   params: { rows: "u32", columns: "u32" },
   constants: {},
-  variants: overLanes({
-    source: new URL("./log_sum_exp.wgsl", import.meta.url),
-    includes: [
-      new URL("../shared/grid.wgsl", import.meta.url),
-      new URL("../shared/vocabulary.wgsl", import.meta.url),
-    ],
-    groups: ({ rows, columns }: Readonly<Record<"rows" | "columns", number>>) =>
-      linearGroups(rows * ceilDiv(columns, SLICE)),
-  }),
+  variants: [
+    {
+      label: "portable",
+      source: new URL("./log_sum_exp.wgsl", import.meta.url),
+      includes: ["grid", "vocabulary", "reduce"].map(include),
+      groups: ({ rows, columns }) => linearGroups(rows * ceilDiv(columns, SLICE)),
+    },
+  ],
   twin: logSumExpTwin,
 });
 

@@ -15,8 +15,11 @@ struct Params {
 const LANES = 64u;
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
-  let lane = lane_of(at);
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let slices = (params.columns + SLICE - 1u) / SLICE;
   let number = linear_workgroup(group, groups);
   let row = number / slices;
@@ -37,14 +40,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       own_broken = min(own_broken, column);
     }
   }
-  let largest = max_over_lanes(own_largest, at);
-  let broken = u32(-max_over_lanes(-f32(own_broken), at));
+  let largest = reduce_max(own_largest, lane);
+  let broken = u32(-reduce_max(-f32(own_broken), lane));
 
   var own_sum = 0.0;
   for (var column = first + lane; column < end; column += LANES) {
     own_sum += exp(scores[start + column] - largest);
   }
-  let sum = sum_over_lanes(own_sum, at);
+  let sum = reduce_sum(own_sum, lane);
 
   if (lane == 0u) {
     var column = -1.0;

@@ -1,8 +1,8 @@
 // out[m, n] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[m, n], where the rows of
 // x or those of the residual are normalised as they are read (see matmul.store.wgsl)
 //
-// One workgroup of 64 lanes per 4 rows and COLUMNS columns. Lane l sums the products of vectors l, l + 64, ...; then
-// lane COLUMNS m + n adds up what all lanes found for row m and column n.
+// One workgroup of 64 lanes per 4 rows and 4 columns. Lane l sums the products of vectors l, l + 64, ...; then lane
+// 4 m + n adds up the sums of all lanes for row m and column n.
 
 struct Params {
   M: u32,
@@ -31,13 +31,17 @@ override NORM: u32 = 0;
 
 const LANES = 64u;
 const ROWS = 4u;
+const COLUMNS = 4u;
 // The sums of a lane; one more keeps lanes off each other's banks.
 const PITCH = ROWS * COLUMNS + 1u;
-var<workgroup> partial: array<f32, LANES * PITCH>;
+var<workgroup> products: array<f32, LANES * PITCH>;
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
-  let lane = lane_of(at);
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let column_tiles = (params.N + COLUMNS - 1u) / COLUMNS;
   let number = linear_workgroup(group, groups);
   let first_row = number / column_tiles * ROWS;
@@ -46,7 +50,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     return;
   }
   let rows = min(params.M - first_row, ROWS);
-  prepare_norm(first_row, select(LANES / ROWS, LANES / rows, rows < 3u), at);
+  prepare_norm(first_row, select(LANES / ROWS, LANES / rows, rows < 3u), lane);
 
   let vectors = params.K / 4u;
   var sums: array<array<f32, COLUMNS>, ROWS>;
@@ -71,7 +75,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   for (var i = 0u; i < ROWS; i++) {
     for (var j = 0u; j < COLUMNS; j++) {
-      partial[lane * PITCH + i * COLUMNS + j] = sums[i][j];
+      products[lane * PITCH + i * COLUMNS + j] = sums[i][j];
     }
   }
   workgroupBarrier();
@@ -79,7 +83,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (lane < rows * COLUMNS) {
     var sum = 0.0;
     for (var i = 0u; i < LANES; i++) {
-      sum += partial[i * PITCH + lane];
+      sum += products[i * PITCH + lane];
     }
     store(first_row, first_row + lane / COLUMNS, first_column + lane % COLUMNS, sum);
   }

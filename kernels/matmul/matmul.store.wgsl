@@ -4,12 +4,12 @@ const NORM_OF_X = 1u;
 const NORM_OF_RESIDUAL = 2u;
 
 // Looks at the rows from first_row on with `share` lanes each.
-fn prepare_norm(first_row: u32, share: u32, at: Lane) {
+fn prepare_norm(first_row: u32, share: u32, lane: u32) {
   if (NORM == NORM_OF_X) {
-    find_statistics(first_row, params.M - 1u, params.K / 4u, share, at);
+    find_statistics(first_row, params.M - 1u, params.K / 4u, share, lane);
   }
   if (NORM == NORM_OF_RESIDUAL) {
-    find_statistics(first_row, params.M - 1u, params.N / 4u, share, at);
+    find_statistics(first_row, params.M - 1u, params.N / 4u, share, lane);
   }
 }
 
@@ -22,11 +22,6 @@ fn start_of(column: u32) -> u32 {
 }
 
 fn store(first_row: u32, row: u32, column: u32, product: f32) {
-  store_from(start_of(column), first_row, row, column, product);
-}
-
-// The same for a column that starts there: divisions are slow where lanes are emulated.
-fn store_from(start: u32, first_row: u32, row: u32, column: u32, product: f32) {
   if (row >= params.M || column >= params.N) {
     return;
   }
@@ -37,7 +32,7 @@ fn store_from(start: u32, first_row: u32, row: u32, column: u32, product: f32) {
   if (HAS_GELU != 0u) {
     value = gelu(value);
   }
-  let i = start + row * params.outColumns;
+  let i = start_of(column) + row * params.outColumns;
   if (NORM == NORM_OF_RESIDUAL) {
     let four = normalized(vec4f(residual[i]), statistics[row - first_row], column / 4u);
     value += four[column % 4u];

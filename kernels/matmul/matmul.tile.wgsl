@@ -43,7 +43,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     return;
   }
 
-  prepare_norm(first_row, LANES / ROWS, at);
+  prepare_norm(first_row, LANES / ROWS, lane);
 
   let vectors = params.K / 4u;
   let r = lane / SLAB;

@@ -3,14 +3,7 @@ import { defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
-import { overLanes } from "../shared/over_lanes.ts";
-import {
-  bySixteenRows,
-  NORM_OF_SUBGROUPS,
-  SIXTEEN_ROWS,
-  WEIGHTS_OF_COLUMNS,
-} from "../shared/sixteen_rows.ts";
-import { ENOUGH_WORKGROUPS, tilesOf, tileVariants } from "../shared/tile.ts";
+import { tilesOf, tileVariants } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { matmulTwin, NORM } from "./matmul.twin.ts";
 
@@ -28,20 +21,6 @@ interface Size {
   readonly M: number;
   readonly N: number;
 }
-
-const byRows = (columns: number, suits: (size: Size) => boolean) =>
-  overLanes(
-    {
-      source: new URL("./matmul.rows.wgsl", import.meta.url),
-      includes,
-      tile: { COLUMNS: columns },
-      // Each four rows read all weights anew.
-      when: ({ M }: Size) => M <= 4 * FEW_ROWS,
-      suits,
-      groups: ({ M, N }: Size) => linearGroups(tilesOf(M, 4, N, columns)),
-    },
-    [`rows ${columns} subgroups`, `rows ${columns}`],
-  );
 
 export const matmulKernel = defineKernel({
   name: "matmul",
@@ -68,13 +47,14 @@ export const matmulKernel = defineKernel({
   constants: { HAS_BIAS: "u32", HAS_RESIDUAL: "u32", HAS_GELU: "u32", NORM: "u32" },
   variants: [
     {
-      // Many rows, and the few of decoding as well.
-      ...bySixteenRows([...includes, NORM_OF_SUBGROUPS, WEIGHTS_OF_COLUMNS]),
-      source: new URL("./matmul.subgroups.wgsl", import.meta.url),
-      groups: ({ M, N }) => linearGroups(tilesOf(M, SIXTEEN_ROWS, N, 128)),
+      label: "rows",
+      source: new URL("./matmul.rows.wgsl", import.meta.url),
+      includes: [...includes, new URL("../shared/reduce.wgsl", import.meta.url)],
+      // Each four rows read all weights anew.
+      when: ({ M }) => M <= 4 * FEW_ROWS,
+      suits: ({ M }) => M <= FEW_ROWS,
+      groups: ({ M, N }) => linearGroups(tilesOf(M, 4, N, 4)),
     },
-    ...byRows(8, ({ M, N }) => M <= FEW_ROWS && tilesOf(M, 4, N, 8) >= ENOUGH_WORKGROUPS),
-    ...byRows(4, ({ M }) => M <= FEW_ROWS),
     ...tileVariants({
       source: new URL("./matmul.tile.wgsl", import.meta.url),
       includes,

@@ -43,9 +43,7 @@ export const rankTokensKernel = defineKernel({
       label: "portable",
       source: new URL("./rank_tokens.wgsl", import.meta.url),
       includes: [
-        ...["grid", "vocabulary", "over_lanes", "best_of_lanes", "log_normalizer", "search_trace"].map(
-          include,
-        ),
+        ...["grid", "vocabulary", "reduce", "best_of_lanes", "log_normalizer", "search_trace"].map(include),
         new URL("./gumbel.wgsl", import.meta.url),
       ],
       groups: ({ rows, columns }) => linearGroups(rows * ceilDiv(columns, SLICE)),

@@ -118,8 +118,11 @@ fn best_of_lane(lane: u32) -> Best {
 }
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
-  let lane = lane_of(at);
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let slices = (params.columns + SLICE - 1u) / SLICE;
   let number = linear_workgroup(group, groups);
   let row = number / slices;
@@ -132,7 +135,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   mark_answer(row, generated, first, lane);
   var normalizer = vec2f(0.0);
   if (params.normalize != 0u) {
-    normalizer = log_normalizer(row, slices, at);
+    normalizer = log_normalizer(row, slices, lane);
   }
   workgroupBarrier();
 

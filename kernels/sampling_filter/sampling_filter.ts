@@ -1,7 +1,6 @@
 import { defineKernel, linearGroups, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, rowsOf, type Tensor } from "../../core/tensor.ts";
-import { OVER_LANES } from "../shared/over_lanes.ts";
 import { samplingFilterTwin } from "./sampling_filter.twin.ts";
 
 export const samplingFilterKernel = defineKernel({
@@ -23,7 +22,7 @@ export const samplingFilterKernel = defineKernel({
       includes: [
         new URL("../shared/grid.wgsl", import.meta.url),
         new URL("../shared/vocabulary.wgsl", import.meta.url),
-        OVER_LANES,
+        new URL("../shared/reduce.wgsl", import.meta.url),
       ],
       groups: ({ rows }) => linearGroups(rows),
     },

@@ -29,32 +29,32 @@ fn score_of(rank: u32) -> f32 {
 }
 
 // How many scores of the row rank at least as high.
-fn count_from(start: u32, threshold: u32, at: Lane) -> f32 {
+fn count_from(start: u32, threshold: u32, lane: u32) -> f32 {
   var count = 0.0;
-  for (var column = lane_of(at); column < params.columns; column += LANES) {
+  for (var column = lane; column < params.columns; column += LANES) {
     let score = scores[start + column];
     count += select(0.0, 1.0, score > LOWEST && rank_bits(score) >= threshold);
   }
-  return sum_over_lanes(count, at);
+  return reduce_sum(count, lane);
 }
 
 // The weight, exp(score - largest), of all scores of the row that rank lower.
-fn weight_below(start: u32, threshold: u32, largest: f32, at: Lane) -> f32 {
+fn weight_below(start: u32, threshold: u32, largest: f32, lane: u32) -> f32 {
   var weight = 0.0;
-  for (var column = lane_of(at); column < params.columns; column += LANES) {
+  for (var column = lane; column < params.columns; column += LANES) {
     let score = scores[start + column];
     if (score > LOWEST && rank_bits(score) < threshold) {
       weight += exp(score - largest);
     }
   }
-  return sum_over_lanes(weight, at);
+  return reduce_sum(weight, lane);
 }
 
 // The rank of the k-th highest score, 0 if there are fewer.
-fn rank_of_highest(start: u32, k: u32, at: Lane) -> u32 {
+fn rank_of_highest(start: u32, k: u32, lane: u32) -> u32 {
   var rank = 0u;
   for (var bit = 0x80000000u; bit > 0u; bit /= 2u) {
-    if (count_from(start, rank | bit, at) >= f32(k)) {
+    if (count_from(start, rank | bit, lane) >= f32(k)) {
       rank |= bit;
     }
   }
@@ -62,19 +62,19 @@ fn rank_of_highest(start: u32, k: u32, at: Lane) -> u32 {
 }
 
 // Drops the scores below a rank and the first `equals` of that rank.
-fn drop_below(start: u32, rank: u32, equals: u32, at: Lane) {
+fn drop_below(start: u32, rank: u32, equals: u32, lane: u32) {
   // The column before which so many of that rank stand.
   var end = 0u;
   for (var bit = 0x80000000u >> countLeadingZeros(params.columns); bit > 0u; bit /= 2u) {
     var count = 0.0;
-    for (var column = lane_of(at); column < min(end | bit, params.columns); column += LANES) {
+    for (var column = lane; column < min(end | bit, params.columns); column += LANES) {
       count += select(0.0, 1.0, rank_bits(scores[start + column]) == rank);
     }
-    if (sum_over_lanes(count, at) <= f32(equals)) {
+    if (reduce_sum(count, lane) <= f32(equals)) {
       end |= bit;
     }
   }
-  for (var column = lane_of(at); column < params.columns; column += LANES) {
+  for (var column = lane; column < params.columns; column += LANES) {
     let own = rank_bits(scores[start + column]);
     if (own < rank || (own == rank && column < end)) {
       scores[start + column] = LOWEST;
@@ -83,36 +83,40 @@ fn drop_below(start: u32, rank: u32, equals: u32, at: Lane) {
 }
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let row = linear_workgroup(group, groups);
   if (row >= params.rows) {
     return;
   }
   let start = row * params.columns;
-  for (var column = lane_of(at); column < params.columns; column += LANES) {
+  for (var column = lane; column < params.columns; column += LANES) {
     if (scores[start + column] > LOWEST) {
       scores[start + column] /= params.temperature;
     }
   }
 
   if (params.topK > 0u) {
-    drop_below(start, rank_of_highest(start, params.topK, at), 0u, at);
+    drop_below(start, rank_of_highest(start, params.topK, lane), 0u, lane);
   }
   if (params.droppable > 0.0) {
-    let largest = score_of(rank_of_highest(start, 1u, at));
-    let total = weight_below(start, 0xffffffffu, largest, at);
+    let largest = score_of(rank_of_highest(start, 1u, lane));
+    let total = weight_below(start, 0xffffffffu, largest, lane);
     // The highest rank below which no more than `droppable` lies, but at least `least` scores from it on.
     var rank = 0u;
     for (var bit = 0x80000000u; bit > 0u; bit /= 2u) {
-      let below = weight_below(start, rank | bit, largest, at);
-      let left = count_from(start, rank | bit, at);
+      let below = weight_below(start, rank | bit, largest, lane);
+      let left = count_from(start, rank | bit, lane);
       if (below / total <= params.droppable && left >= f32(params.least)) {
         rank |= bit;
       }
     }
     // Of the scores of just this rank, as many as fit in as well.
-    let room = params.droppable * total - weight_below(start, rank, largest, at);
-    let spare = count_from(start, rank, at) - f32(params.least);
-    drop_below(start, rank, u32(max(0.0, min(floor(room / exp(score_of(rank) - largest)), spare))), at);
+    let room = params.droppable * total - weight_below(start, rank, largest, lane);
+    let spare = count_from(start, rank, lane) - f32(params.least);
+    drop_below(start, rank, u32(max(0.0, min(floor(room / exp(score_of(rank) - largest)), spare))), lane);
   }
 }

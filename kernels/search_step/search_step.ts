@@ -34,7 +34,7 @@ export const searchStepKernel = defineKernel({
     {
       label: "portable",
       source: new URL("./search_step.wgsl", import.meta.url),
-      includes: ["grid", "vocabulary", "over_lanes", "best_of_lanes", "log_normalizer", "search_trace"].map(
+      includes: ["grid", "vocabulary", "reduce", "best_of_lanes", "log_normalizer", "search_trace"].map(
         include,
       ),
       groups: ({ rows, width }) => linearGroups(ceilDiv(rows, width)),

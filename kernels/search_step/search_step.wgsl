@@ -126,8 +126,11 @@ fn can_improve(generated: u32) -> bool {
 }
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, at: Lane) {
-  let lane = lane_of(at);
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let search = linear_workgroup(group, groups);
   let first_row = search * params.width;
   if (first_row >= params.rows) {
@@ -163,7 +166,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   var normalizer = vec2f(0.0);
   if (params.width == 1u) {
-    normalizer = log_normalizer(first_row, params.slices, at);
+    normalizer = log_normalizer(first_row, params.slices, lane);
   }
   if (is_row) {
     // Where there is no beam, the first row is repeated; nobody looks at what comes of it.

@@ -14,10 +14,9 @@ var<private> total = 0.0;
 var<private> sum = vec4f(0.0);
 
 // Takes in keys first to first + count - 1, the lane's own with its score.
-fn attend(first: u32, count: u32, score: f32, at: Lane) {
-  let lane = lane_of(at);
+fn attend(first: u32, count: u32, score: f32, lane: u32) {
   let before = highest;
-  highest = max(before, max_over_lanes(select(NOTHING, score, lane < count), at));
+  highest = max(before, reduce_max(select(NOTHING, score, lane < count), lane));
   let weight = select(0.0, exp(score - highest), lane < count);
   weights[lane] = weight;
   workgroupBarrier();
@@ -33,11 +32,10 @@ fn attend(first: u32, count: u32, score: f32, at: Lane) {
 }
 
 // The weighted mean of the values: its quad number `lane`, for the first QUADS lanes.
-fn attended(at: Lane) -> vec4f {
-  let lane = lane_of(at);
+fn attended(lane: u32) -> vec4f {
   sums[lane] = sum;
   // Has barriers enough for the sums as well.
-  let whole = sum_over_lanes(total, at);
+  let whole = reduce_sum(total, lane);
   var all = vec4f(0.0);
   if (lane < QUADS) {
     for (var slice = 0u; slice < SLICES; slice++) {

@@ -1,19 +1,18 @@
 // Layer norm inside of other kernels: mean and 1 / standard deviation of neighbouring rows of `normed`, which the
 // kernel that includes this binds as vectors of four, beside norm_weight and norm_bias. Of its LANES invocations
-// `share`, a power of two, look at each row (see over_lanes.wgsl); LANES / share rows are at most ROWS.
+// `share`, a power of two, look at each row (see reduce.wgsl); LANES / share rows are at most ROWS.
 
 const EPSILON = 1e-5;
 var<workgroup> statistics: array<vec2f, ROWS>;
 
 // Fills `statistics` for the rows from first_row on; rows behind last_row repeat it.
-fn find_statistics(first_row: u32, last_row: u32, vectors: u32, share: u32, at: Lane) {
-  find_statistics_from(min(first_row + lane_of(at) / share, last_row) * vectors, vectors, share, at);
+fn find_statistics(first_row: u32, last_row: u32, vectors: u32, share: u32, lane: u32) {
+  find_statistics_from(min(first_row + lane / share, last_row) * vectors, vectors, share, lane);
 }
 
 // The same for rows that begin anywhere: each at `start` of the lanes that share it. Each lane takes squares around
 // an element of its own, so that a mean far from zero costs no accuracy, and memory is read once.
-fn find_statistics_from(start: u32, vectors: u32, share: u32, at: Lane) {
-  let lane = lane_of(at);
+fn find_statistics_from(start: u32, vectors: u32, share: u32, lane: u32) {
   let first = min(lane % share, vectors - 1u);
   let pivot = normed[start + first];
   var count = 0.0;
@@ -28,20 +27,15 @@ fn find_statistics_from(start: u32, vectors: u32, share: u32, at: Lane) {
   let shift = sum / max(count, 1.0);
   let own_mean = pivot + shift;
   let elements = f32(vectors * 4u);
-  let mean = sum_over(count * dot(own_mean, vec4f(1.0)), share, at) / elements;
+  let mean = reduce_sum_of(count * dot(own_mean, vec4f(1.0)), share, lane) / elements;
   let away = own_mean - mean;
   let own_squares = squares - shift * sum + count * away * away;
-  let variance = sum_over(dot(own_squares, vec4f(1.0)), share, at) / elements;
+  let variance = reduce_sum_of(dot(own_squares, vec4f(1.0)), share, lane) / elements;
   statistics[lane / share] = vec2f(mean, inverseSqrt(variance + EPSILON));
   workgroupBarrier();
 }
 
-// Four columns of a row with these statistics, before the norm's own weights.
-fn standardized(four: vec4f, of_row: vec2f) -> vec4f {
-  return (four - of_row.x) * of_row.y;
-}
-
 // Columns 4 * vector, ... of a row with these statistics.
 fn normalized(four: vec4f, of_row: vec2f, vector: u32) -> vec4f {
-  return standardized(four, of_row) * norm_weight[vector] + norm_bias[vector];
+  return (four - of_row.x) * of_row.y * norm_weight[vector] + norm_bias[vector];
 }

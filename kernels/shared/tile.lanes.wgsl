@@ -12,6 +12,15 @@ var<workgroup> weight_tile: array<vec4f, TILE * PITCH>;
 
 alias OwnSums = array<vec4f, 8>;
 
+// What numbers the invocations of a workgroup.
+struct Lane {
+  @builtin(local_invocation_index) number: u32,
+}
+
+fn lane_of(at: Lane) -> u32 {
+  return at.number;
+}
+
 fn stage(i: u32, from_x: vec4f, from_weight: vec4f) {
   x_tile[i] = from_x;
   weight_tile[i] = from_weight;

@@ -15,6 +15,17 @@ var<workgroup> x_tile: array<vec4<f16>, TILE * PITCH>;
 var<workgroup> rest_of_x_tile: array<vec4<f16>, TILE * PITCH>;
 var<workgroup> weight_tile: array<vec4<f16>, TILE * PITCH>;
 
+// What numbers the invocations of a workgroup: through its subgroups, of which each multiplies blocks of its own.
+struct Lane {
+  @builtin(subgroup_id) subgroup: u32,
+  @builtin(subgroup_size) size: u32,
+  @builtin(subgroup_invocation_id) place: u32,
+}
+
+fn lane_of(at: Lane) -> u32 {
+  return at.subgroup * at.size + at.place;
+}
+
 alias Left = subgroup_matrix_left<f16, SIDE, SIDE>;
 alias Right = subgroup_matrix_right<f16, SIDE, SIDE>;
 alias Sums = subgroup_matrix_result<f32, SIDE, SIDE>;

@@ -2,23 +2,7 @@ import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { columnsOf, expectShape, type Tensor } from "../../core/tensor.ts";
-import { bySixteenQueries, SIXTEEN_ROWS } from "../shared/sixteen_rows.ts";
 import { windowAttentionTwin } from "./window_attention.twin.ts";
-
-const includes = [
-  new URL("../shared/grid.wgsl", import.meta.url),
-  new URL("./window_attention.map.wgsl", import.meta.url),
-];
-
-interface Size {
-  readonly height: number;
-  readonly width: number;
-  readonly heads: number;
-}
-
-/** Of all windows. */
-const headsOf = ({ height, width, heads }: Size, window: number) =>
-  ceilDiv(height, window) * ceilDiv(width, window) * heads;
 
 export const windowAttentionKernel = defineKernel({
   name: "window_attention",
@@ -27,16 +11,14 @@ export const windowAttentionKernel = defineKernel({
   constants: { D: "u32", WINDOW: "u32" },
   variants: [
     {
-      ...bySixteenQueries(includes),
-      source: new URL("./window_attention.subgroups.wgsl", import.meta.url),
-      groups: (params, { WINDOW }) =>
-        linearGroups(headsOf(params, WINDOW) * ceilDiv(WINDOW ** 2, SIXTEEN_ROWS)),
-    },
-    {
       label: "portable",
       source: new URL("./window_attention.wgsl", import.meta.url),
-      includes,
-      groups: (params, { WINDOW }) => linearGroups(headsOf(params, WINDOW)),
+      includes: [
+        new URL("../shared/grid.wgsl", import.meta.url),
+        new URL("./window_attention.map.wgsl", import.meta.url),
+      ],
+      groups: ({ height, width, heads }, { WINDOW }) =>
+        linearGroups(ceilDiv(height, WINDOW) * ceilDiv(width, WINDOW) * heads),
     },
   ],
   twin: windowAttentionTwin,

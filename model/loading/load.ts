@@ -74,11 +74,7 @@ export async function loadModel(source: Source, options: LoadOptions = {}): Prom
   }
 }
 
-/**
- * Not on software devices: compiling would compete with reading for the CPU. `Runner.prepare` reports the
- * errors that are ignored here.
- */
+/** `Runner.prepare` reports the errors that are ignored here. */
 function compileInBackground(runner: Runner, model: ModelToCompile): void {
-  if (runner.profile.features.has("software")) return;
   compileAhead(runner, model).catch(() => {});
 }

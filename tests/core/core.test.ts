@@ -249,27 +249,6 @@ describe.skipIf(gpuMissing)("GPU faults", () => {
     const still = gpu.upload("still", [1], Float32Array.of(3));
     expect(await gpu.read(still)).toEqual(Float32Array.of(3));
   });
-
-  it("stages can be moved to the twins, which finds the first one a wrong shader spoils", async () => {
-    const right = doubleKernel();
-    const wrong = doubleKernel({ statement: "out[i] = 5.0;" });
-    const x = gpu.upload("x", [1], Float32Array.of(1));
-    const rec = new Recording({ profile: gpu.profile, taps: () => true });
-    const first = rec.tap("first", double(rec, right, x));
-    const second = rec.tap("second", double(rec, wrong, first));
-    const third = rec.tap("third", double(rec, right, second));
-    const result = async (cpuUntil?: string) => {
-      const program = await gpu.prepare(rec, cpuUntil);
-      await program.run();
-      const [value] = await gpu.read(third);
-      program.dispose();
-      return value;
-    };
-    expect(await result()).toBe(10);
-    expect(await result("first")).toBe(10);
-    expect(await result("second")).toBe(8);
-    await expect(result("nowhere")).rejects.toThrow(/only: first, second, third/);
-  });
 });
 
 describe("opening a device", () => {

@@ -6,9 +6,8 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { create } from "webgpu";
 import type { GpuRunner } from "../../core/gpu/gpu_runner.ts";
-import { hasMatrixUnits } from "../../core/gpu/matrix_units.ts";
+import { compilesMatrixUnits, hasMatrixUnits } from "../../core/gpu/matrix_units.ts";
 import { shaderText } from "../../core/gpu/pipelines.ts";
-import { understoodFeatures } from "../../core/gpu/probes.ts";
 import type { Feature, Variant } from "../../core/kernel.ts";
 import { type Dispatch, PORTABLE_PROFILE, Recording } from "../../core/recording.ts";
 import { newTensor } from "../../core/tensor.ts";
@@ -22,23 +21,20 @@ const suites = allKernelCases.filter(({ kernel }) => kernel.variants.some(isOfMa
 const formats = ["f16", "q8", "q4"] as const;
 
 describe("where there are matrix units", () => {
-  const taken = (M: number, dtype: "f32" | (typeof formats)[number]) => {
-    const rec = new Recording({ profile: withMatrices });
+  const taken = (M: number, dtype: "f32" | (typeof formats)[number], label?: string) => {
+    const rec = new Recording({ profile: withMatrices, variants: label ? { matmul: label } : {} });
     matmul(rec, newTensor("x", [M, 64], "f32", "owned"), newTensor("weight", [512, 64], dtype, "owned"));
     return rec.dispatches[0]!.variant.label;
   };
 
-  it.each(formats)(
-    "they multiply many rows with weights in %s, in tiles as large as leave enough",
-    (dtype) => {
-      expect(taken(600, dtype)).toBe("matrices 64");
-      expect(taken(9216, dtype)).toBe("matrices 128");
-      expect(taken(3, dtype)).not.toMatch("matrices");
-    },
-  );
+  it.each(formats)("they multiply weights in %s when they are asked for, and only then", (dtype) => {
+    expect(taken(600, dtype, "matrices")).toBe("matrices");
+    expect(taken(600, dtype)).toBe("tile");
+    expect(taken(3, dtype)).toBe("rows");
+  });
 
   it("weights of single precision keep it", () => {
-    expect(taken(9216, "f32")).toBe("tile 64");
+    expect(taken(9216, "f32", "matrices")).toBe("tile");
   });
 });
 
@@ -100,10 +96,9 @@ describe("shaders for matrix units", () => {
   };
 
   it("are taken by some compilers and not by others", async () => {
-    const features = new Set<Feature>(["subgroups", "matrices", "software"]);
-    expect(await understoodFeatures(device, features)).toEqual(features);
+    expect(await compilesMatrixUnits(device)).toBe(true);
     const without = await (await instance.requestAdapter())!.requestDevice();
-    expect([...(await understoodFeatures(without, features))]).toEqual(["software"]);
+    expect(await compilesMatrixUnits(without)).toBe(false);
     without.destroy();
   });
 

@@ -10,19 +10,10 @@ import { gpuMissing, openTestGpu } from "../../support/gpu.ts";
 const tiny = fileURLToPath(new URL("../../fixtures/flavours/transformers", import.meta.url));
 const picture = { data: new Uint8Array(3 * 8 * 8).fill(77), width: 8, height: 8, channels: 3 } as const;
 
-/** Software devices are left to compile when it is needed. */
-function asHardware(device: GPUDevice): void {
-  const { adapterInfo } = device;
-  Object.defineProperty(device, "adapterInfo", {
-    value: { subgroupMinSize: adapterInfo.subgroupMinSize, isFallbackAdapter: false },
-  });
-}
-
 describe.skipIf(gpuMissing)("the pipelines of a model on the GPU", () => {
   it("are asked for before the last weights are there, and may be lost with their device", async () => {
     const gpu = await openTestGpu();
     const { device } = gpu;
-    asHardware(device);
     const compile = vi.spyOn(device, "createComputePipelineAsync");
     const write = vi.spyOn(device.queue, "writeBuffer");
     const model = await Florence2.fromPretrained(tiny, { device });
