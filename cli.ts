@@ -5,7 +5,7 @@ import { basename, extname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { fail, note, showLoading, showProgress } from "./commands/terminal.ts";
-import { drawOnPicture } from "./draw/index.ts";
+import { drawOnImage } from "./draw/index.ts";
 import { marksOf } from "./draw/marks.ts";
 import {
   type AnswerOf,
@@ -141,7 +141,7 @@ async function annotate(
     results.findLast(({ answer }) => typeof answer !== "string") ?? results.at(-1)!;
   const scale = Math.max(1, Math.round(LEGIBLE / Math.max(width, height)));
   const target = resolve(out ?? `${basename(picture, extname(picture))}.answer.png`);
-  await writeFile(target, await drawOnPicture(picture, answer, { region, scale }));
+  await writeFile(target, await drawOnImage(picture, answer, { region, scale }));
   note(`annotated picture: ${target}`);
 }
 

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
 import { type DataSet, type Picture, type Prompt, pathOf } from "../datasets/truth/data_set.ts";
-import { drawOnPicture } from "../draw/picture.ts";
+import { drawOnImage } from "../draw/image.ts";
 import type { Florence2 } from "../model/florence2.ts";
 import { loadSharp } from "../model/image/sharp.ts";
 import { type ImageSize, type PixelBox, parseAnswer, tasks } from "../model/tasks/index.ts";
@@ -33,7 +33,7 @@ export async function drawGallery(
     const { answer, width, height } = await model.run(path, prompt.task, { text: prompt.text });
     const region = regionOf(prompt, { width, height });
     const question = region || !prompt.text ? prompt.task : `${prompt.task} ${prompt.text}`;
-    const png = await drawOnPicture(path, answer, { question, region, scale: WIDTH / width });
+    const png = await drawOnImage(path, answer, { question, region, scale: WIDTH / width });
     drawn.push({ name: `${prompt.task.slice(1, -1).toLowerCase()}_${scene}.jpg`, png });
   }
   const sharp = await loadSharp();

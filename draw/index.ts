@@ -1,2 +1,2 @@
-export { drawOnPicture } from "./picture.ts";
+export { drawOnImage } from "./image.ts";
 export { type DrawOptions, drawAnswer } from "./svg.ts";

@@ -16,26 +16,26 @@ export interface Label extends Rectangle {
 export const PADDING = 0.55;
 
 /**
- * Finds places for labels, inside the picture and next to what they name: above it, below it or in its
- * corners, wherever the labels before are covered least.
+ * Places labels inside the image and next to their objects: above, below or in a corner, wherever they cover the
+ * labels before them least.
  *
  * @param size height of a capital
  */
 export function placeLabels(
   named: readonly { readonly text: string; readonly place: Rectangle }[],
-  picture: { readonly width: number; readonly height: number },
+  image: { readonly width: number; readonly height: number },
   size: number,
 ): Label[] {
   const labels: Label[] = [];
   for (const { text, place } of named) {
-    const label = shapeLabel(text, place, picture, size);
+    const label = shapeLabel(text, place, image, size);
     const free = (limit: number, wanted: number) => Math.min(Math.max(wanted, 0), Math.max(limit, 0));
     const [right, bottom] = [place.left + place.width, place.top + place.height];
     const candidates = [place.top - label.height, bottom, place.top, bottom - label.height].flatMap((top) =>
       [place.left, right - label.width].map((left) => ({
         ...label,
-        left: free(picture.width - label.width, left),
-        top: free(picture.height - label.height, top),
+        left: free(image.width - label.width, left),
+        top: free(image.height - label.height, top),
       })),
     );
     const covered = candidates.map((candidate) =>
@@ -46,16 +46,16 @@ export function placeLabels(
   return labels;
 }
 
-/** Breaks a text into as many lines as there is room for; what is left out is shown by three dots. */
+/** Breaks a text into as many lines as there is room for; three dots stand for the rest. */
 function shapeLabel(
   text: string,
   place: Rectangle,
-  picture: { readonly width: number; readonly height: number },
+  image: { readonly width: number; readonly height: number },
   size: number,
 ): Omit<Label, "left" | "top"> {
   const margins = 2 * PADDING * size;
-  const widest = Math.min(Math.max(place.width, 0.4 * picture.width), picture.width) - margins;
-  const room = Math.max(1, Math.floor((picture.height - margins - size) / (LINE_HEIGHT * size)) + 1);
+  const widest = Math.min(Math.max(place.width, 0.4 * image.width), image.width) - margins;
+  const room = Math.max(1, Math.floor((image.height - margins - size) / (LINE_HEIGHT * size)) + 1);
   const wrapped = wrapText(text, size, widest);
   const lines = wrapped.slice(0, room);
   if (lines.length < wrapped.length) lines.push(`${lines.pop()!.slice(0, -3)}...`);

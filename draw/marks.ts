@@ -1,6 +1,6 @@
-import type { Answer } from "../model/tasks/index.ts";
+import { type Answer, type DetectedObject, objectsOf } from "../model/tasks/index.ts";
 
-/** A place that an answer names: a box, a quad or a mask. */
+/** An object as it is drawn: a box, a quad or a mask. */
 export interface Mark {
   readonly label: string;
   readonly kind: "box" | "quad" | "mask";
@@ -10,31 +10,20 @@ export interface Mark {
   readonly score: number | undefined;
 }
 
-/** All places of an answer, boxes before masks; an answer in words alone has none. */
-export function marksOf(answer: Answer): Mark[] {
-  if (typeof answer === "string") return [];
-  const marks: Mark[] = [];
-  if ("bboxes" in answer) {
-    const labels = "labels" in answer ? answer.labels : answer.bboxes_labels;
-    for (const [i, [x1, y1, x2, y2]] of answer.bboxes.entries()) {
-      const outlines = [[x1, y1, x2, y1, x2, y2, x1, y2]];
-      marks.push({ label: labels[i] ?? "", kind: "box", outlines, score: answer.scores?.[i] });
-    }
-  }
-  if ("quad_boxes" in answer) {
-    for (const [i, quad] of answer.quad_boxes.entries()) {
-      // Microsoft's parser leaves the start of the text in the first label.
-      const label = (answer.labels[i] ?? "").replace("</s>", "");
-      marks.push({ label, kind: "quad", outlines: [quad], score: answer.scores?.[i] });
-    }
-  }
-  if ("polygons" in answer) {
-    const [labels, scores] =
-      "bboxes" in answer ? [answer.polygons_labels, answer.polygons_scores] : [answer.labels, answer.scores];
-    for (const [i, outlines] of answer.polygons.entries()) {
-      const parts = outlines.filter(({ length }) => length > 0);
-      marks.push({ label: labels[i] ?? "", kind: "mask", outlines: parts, score: scores?.[i] });
-    }
-  }
-  return marks.filter(({ outlines }) => outlines.length > 0);
+/** The marks of an answer or of objects; an answer in words alone has none. */
+export function marksOf(answer: Answer | readonly DetectedObject[]): Mark[] {
+  const objects = isObjects(answer) ? answer : objectsOf(answer);
+  return objects.map(markOf).filter(({ outlines }) => outlines.flat().length > 0);
+}
+
+/** Whether objects are given and no answer. */
+export function isObjects(answer: unknown): answer is readonly DetectedObject[] {
+  return Array.isArray(answer);
+}
+
+function markOf({ label, box, quad, polygons, score }: DetectedObject): Mark {
+  if (polygons) return { label, kind: "mask", outlines: polygons, score };
+  if (quad) return { label, kind: "quad", outlines: [quad], score };
+  const [x1, y1, x2, y2] = box;
+  return { label, kind: "box", outlines: [[x1, y1, x2, y1, x2, y2, x1, y2]], score };
 }

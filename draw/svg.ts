@@ -1,20 +1,28 @@
-import { Florence2Error } from "../core/errors.ts";
-import type { Answer, ImageSize, PixelBox } from "../model/tasks/index.ts";
-import { expectImageSize } from "../model/tasks/parsing/locations.ts";
+import { Florence2Error, quote } from "../core/errors.ts";
+import {
+  type Answer,
+  type DetectedObject,
+  type ImageSize,
+  pixelBoxOf,
+  type Region,
+} from "../model/tasks/index.ts";
+import { expectImageSize } from "../model/tasks/parsing/rules.ts";
 import { type Label, PADDING, placeLabels, type Rectangle } from "./labels.ts";
 import { type Mark, marksOf } from "./marks.ts";
 import { LINE_HEIGHT, point, STROKE, textPath, wrapText } from "./stroke_font.ts";
 
 export interface DrawOptions {
-  /** Words under the picture, above the answer's own: what was asked. */
-  readonly question?: string;
-  /** What was asked about, in pixels of the picture: a dashed box. */
-  readonly region?: PixelBox;
-  /** Pixels of the drawing for one of the picture, default 1: labels on a small picture need more. */
-  readonly scale?: number;
+  /** The question, in words under the image, above the words of the answer. */
+  readonly question?: string | undefined;
+  /** The region of the question, in pixels of the image: a dashed box. */
+  readonly region?: Region | undefined;
+  /** Pixels of the drawing for one of the image, default 1: labels on a small image need more. */
+  readonly scale?: number | undefined;
+  /** Whether confidences stand behind the labels. Default false. */
+  readonly scores?: boolean | undefined;
 }
 
-/** Far apart from each other, each dark enough for white letters; one for each label, in turn. */
+/** Colours of labels, in turn: far apart from each other, each dark enough for white letters. */
 export const COLOURS = [
   "#d4213d",
   "#1f5fd0",
@@ -30,9 +38,9 @@ export const COLOURS = [
 const INK = "#1c1f26";
 const PALE_INK = "#6a7080";
 
-/** Widths and heights of everything drawn, in pixels of the drawing. */
+/** Sizes of everything drawn, in pixels of the drawing. */
 interface Measures {
-  /** Of the picture as drawn. */
+  /** Of the image as drawn. */
   readonly width: number;
   readonly height: number;
   readonly line: number;
@@ -41,21 +49,29 @@ interface Measures {
 }
 
 /**
- * An answer as an SVG, to be laid over the picture from its upper left corner: boxes and quads with their
- * labels and confidences, masks as translucent areas. Words go under the picture, onto a white strip by which
- * the drawing is higher than it. Letters are paths: no font is needed.
+ * An answer as an SVG, to be laid over the image from its upper left corner: boxes and quads with their labels,
+ * masks as translucent areas. Words go under the image, onto a white strip by which the drawing is higher than
+ * it. Letters are paths: no font is needed.
  *
- * @param size of the picture as seen, in pixels: what the answer's coordinates refer to
- * @throws {Florence2Error} `image_invalid` for a size that is none, `option_invalid` for a scale that is none
+ *     const { objects, width, height } = await model.run("photo.jpg", "<OD>");
+ *     const svg = drawAnswer(objects, { width, height });
+ *
+ * @param answer an answer of any task, or a result's objects
+ * @param size of the image as seen, in pixels: what the answer's coordinates refer to
+ * @throws {Florence2Error} `image_invalid` for a size that is none, `option_invalid` for a scale or a region that is none
  */
-export function drawAnswer(answer: Answer, size: ImageSize, options: DrawOptions = {}): string {
-  const { question = "", region, scale = 1 } = options;
+export function drawAnswer(
+  answer: Answer | readonly DetectedObject[],
+  size: ImageSize,
+  options: DrawOptions = {},
+): string {
+  const { question = "", region, scale = 1, scores = false } = options;
   const measures = measure(drawnSize(size, scale));
   const marks = marksOf(answer).map((mark) => scaled(mark, scale));
   const colours = coloursOf(marks);
   const named = marks
     .map(({ label, score, outlines }, i) => ({
-      text: [label.trim(), score?.toFixed(2)].filter(Boolean).join(" "),
+      text: [label.trim(), scores ? score?.toFixed(2) : undefined].filter(Boolean).join(" "),
       place: boundsOf(outlines.flat()),
       colour: colours[i]!,
     }))
@@ -73,11 +89,13 @@ export function drawAnswer(answer: Answer, size: ImageSize, options: DrawOptions
   ].join("\n");
 }
 
-/** Size of the picture in the drawing, in whole pixels. */
+/** Size of the image in the drawing, in whole pixels. */
 export function drawnSize(size: ImageSize, scale = 1): { width: number; height: number } {
   expectImageSize(size);
   if (!(scale > 0 && Number.isFinite(scale))) {
-    throw new Florence2Error("option_invalid", `scale is ${scale}, expected a number above 0`, { scale });
+    throw new Florence2Error("option_invalid", `scale is ${quote(scale)}, expected a number above 0`, {
+      scale,
+    });
   }
   const drawn = (side: number) => Math.max(1, Math.round(side * scale));
   return { width: drawn(size.width), height: drawn(size.height) };
@@ -93,7 +111,7 @@ function scaled(mark: Mark, scale: number): Mark {
   return { ...mark, outlines: mark.outlines.map((points) => points.map((value) => value * scale)) };
 }
 
-/** Marks without a label are each of a colour of their own. */
+/** Equal labels have one colour; each mark without a label has its own. */
 function coloursOf(marks: readonly Mark[]): string[] {
   const keys = marks.map(({ label }, i) => label || i);
   const distinct = [...new Set(keys)];
@@ -102,11 +120,12 @@ function coloursOf(marks: readonly Mark[]): string[] {
 
 function boundsOf(points: readonly number[]): Rectangle {
   const [across, down] = [0, 1].map((axis) => points.filter((_, i) => i % 2 === axis));
-  const [left, top] = [Math.min(...across!), Math.min(...down!)];
-  return { left, top, width: Math.max(...across!) - left, height: Math.max(...down!) - top };
+  const [min, max] = [Math.min, Math.max].map((pick) => (all: number[]) => all.reduce((a, b) => pick(a, b)));
+  const [left, top] = [min!(across!), min!(down!)];
+  return { left, top, width: max!(across!) - left, height: max!(down!) - top };
 }
 
-/** A line with a light rim, so that it stands out on any ground; the parts of a mask are one area. */
+/** A line with a light rim, visible on any background; the parts of a mask are one area. */
 function drawMark({ kind, outlines }: Mark, colour: string, { line }: Measures): string {
   const paths = outlines.map(outlinePath);
   const area = paths.map((path) => `<path d="${path}"/>`).join("");
@@ -118,7 +137,13 @@ function drawMark({ kind, outlines }: Mark, colour: string, { line }: Measures):
   ].join("");
 }
 
-function drawRegion({ x1, y1, x2, y2 }: PixelBox, scale: number, { line }: Measures): string {
+function drawRegion(region: Region, scale: number, { line }: Measures): string {
+  const box = pixelBoxOf(region);
+  if (box === undefined) {
+    const message = `region is ${quote(region)}, expected [x1, y1, x2, y2] or { x1, y1, x2, y2 } in pixels`;
+    throw new Florence2Error("option_invalid", message, { region });
+  }
+  const { x1, y1, x2, y2 } = box;
   const path = outlinePath([x1, y1, x2, y1, x2, y2, x1, y2].map((value) => value * scale));
   return (
     stroke(path, "#fff", 2 * line) + stroke(path, INK, line, `stroke-dasharray="${3 * line} ${3 * line}"`)
@@ -137,7 +162,7 @@ function drawLabel(
   return `<g><title>${escapeText(text)}</title>${chip}${words}</g>`;
 }
 
-/** What was asked, and an answer in words below it. */
+/** The question, and an answer in words below it. */
 function drawStrip(
   question: string,
   words: string,

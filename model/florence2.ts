@@ -1,17 +1,29 @@
 import { Florence2Error } from "../core/errors.ts";
 import type { Runner } from "../core/runner.ts";
+import type { Tensor } from "../core/tensor.ts";
 import type { Source } from "../files/files.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
+import { AnswerStream } from "./answer_stream.ts";
 import type { Florence2Config, ImageConfig } from "./config/config.ts";
 import { DecodingSession } from "./decoding_session.ts";
 import { EncodedImage } from "./encoded_image.ts";
 import { type ForwardInput, type ForwardOutput, forwardRow, rowsOfInput } from "./forward.ts";
 import { generate, stream } from "./generation/generate.ts";
 import { type GenerationOptions, type GenerationSettings, settingsFor } from "./generation/options.ts";
+import type { GeneratedSequence } from "./generation/report.ts";
 import { type ImageInput, type LoadImageOptions, loadImage } from "./image/load.ts";
 import { type ImagePixels, pixelsOf } from "./image/preprocess.ts";
 import { type LoadOptions, loadModel } from "./loading/load.ts";
-import { type BatchItem, type PreparedQuestion, preparePrompt, type RunOptions } from "./questions.ts";
+import { expectOptions, imageOptions } from "./option_names.ts";
+import {
+  type AskedTask,
+  type BatchItem,
+  type BatchOptions,
+  type PreparedQuestion,
+  preparePrompts,
+  type RunArguments,
+  type RunOptions,
+} from "./questions.ts";
 import { type Result, resultOf, type StreamPart } from "./results.ts";
 import type { AnswerOf } from "./tasks/index.ts";
 import { VisionSession } from "./vision_session.ts";
@@ -32,6 +44,7 @@ export class Florence2 {
   readonly device: { readonly kind: "gpu" | "cpu"; readonly name: string };
   readonly #runner: Runner;
   readonly #weights: Weights;
+  readonly #warn: (message: string) => void;
   #vision: VisionSession | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #disposed = false;
@@ -44,8 +57,9 @@ export class Florence2 {
    *   a device that can't be had; nothing is left allocated then
    */
   static async fromPretrained(source: Source, options: LoadOptions = {}): Promise<Florence2> {
+    expectOptions("fromPretrained", options);
     const { config, imageConfig, tokenizer, runner, weights } = await loadModel(source, options);
-    return new Florence2(config, imageConfig, tokenizer, runner, weights);
+    return new Florence2(config, imageConfig, tokenizer, runner, weights, options.onWarning);
   }
 
   /** For weights that come from elsewhere than files; users call `fromPretrained`. */
@@ -55,7 +69,9 @@ export class Florence2 {
     tokenizer: Tokenizer,
     runner: Runner,
     weights: Weights,
+    onWarning: (message: string) => void = console.warn,
   ) {
+    this.#warn = warnOnce(onWarning);
     this.config = config;
     this.imageConfig = imageConfig;
     this.tokenizer = tokenizer;
@@ -70,54 +86,62 @@ export class Florence2 {
   }
 
   /**
-   * Answers one task about one picture.
+   * Answers one task about one image.
    *
-   * @param task one of the fifteen, such as `<OD>`, or a free prompt for fine-tuned models
-   * @throws {Florence2Error} for bad options, texts or pictures, before anything is computed; the signal's
+   *     const { answer, objects } = await model.run("photo.jpg", "<OD>");
+   *     await model.run("photo.jpg", "<OPEN_VOCABULARY_DETECTION>", { text: ["a cup", "a spoon"] });
+   *     await model.run("photo.jpg", "<REGION_TO_CATEGORY>", { region: objects[0].box });
+   *
+   * @param task one of the fifteen, such as `<OD>`; a task of `defineTask`; or a free prompt, for fine-tuned models
+   * @throws {Florence2Error} for bad options, texts or images, before anything is computed; the signal's
    *   reason when it aborts
    */
-  async run<T extends string>(
+  async run<const T extends AskedTask>(
     image: ImageInput | EncodedImage,
     task: T,
-    options: RunOptions = {},
+    ...[options = {}]: RunArguments<T>
   ): Promise<Result<AnswerOf<T>>> {
-    const [result] = await this.runBatch(
-      [{ image, task, text: options.text, region: options.region }],
-      options,
-    );
+    expectOptions("run", options);
+    const { text, region, ...shared } = options;
+    const item = { image, task, text, region } as BatchItem<T>;
+    const [result] = await this.#runAll([item], shared);
     return result!;
   }
 
   /** Like `run`, part by part as the answer becomes certain. Leaving the loop ends the decoding. */
-  async *stream<T extends string>(
+  async *stream<const T extends AskedTask>(
     image: ImageInput | EncodedImage,
     task: T,
-    options: RunOptions = {},
+    ...[options = {}]: RunArguments<T>
   ): AsyncGenerator<StreamPart<AnswerOf<T>>, void, undefined> {
+    expectOptions("stream", options);
     const settings = this.#settings(options);
     const release = await this.#acquire();
     let asked: Prepared | undefined;
     let session: DecodingSession | undefined;
     try {
-      asked = await this.#prepare({ image, task, text: options.text, region: options.region }, options);
-      session = await this.#open([asked], settings);
-      const decoder = this.tokenizer.decodeStream();
-      const quiet = new Set([this.tokenizer.bosId, this.tokenizer.eosId, this.tokenizer.padId]);
+      const { text, region } = options;
+      asked = await this.#prepare({ image, task, text, region } as BatchItem, options);
+      const { questions } = asked;
+      if (questions.length !== 1) {
+        throw new Florence2Error("task_invalid", "stream takes one text; run answers a list", { text });
+      }
+      session = await this.#open(questions, settings);
+      const decoder = new AnswerStream(this.tokenizer);
       const steps = stream(session, 1, settings);
       for (;;) {
         const { done, value } = await steps.next();
         if (done) {
           yield {
-            text: decoder.end(),
+            ...decoder.end(),
             tokens: [],
-            result: resultOf<T>(this.tokenizer, asked, value[0]!, options),
+            result: resultOf<T>(this.tokenizer, questions, value, options),
           };
           return;
         }
         const tokens = value.decided.filter(({ sequence }) => sequence === 0).flatMap((part) => part.tokens);
         if (tokens.length === 0) continue;
-        const text = tokens.map((id) => (quiet.has(id) ? "" : decoder.push(id))).join("");
-        yield { text, tokens };
+        yield { ...decoder.push(tokens), tokens };
       }
     } finally {
       session?.dispose();
@@ -128,6 +152,7 @@ export class Florence2 {
 
   /** Sees a picture once, for any number of tasks. The result is to be disposed by its owner. */
   async encodeImage(image: ImageInput, options: LoadImageOptions = {}): Promise<EncodedImage> {
+    expectOptions("encodeImage", options);
     const pixels = pixelsOf(await loadImage(image, options), this.imageConfig);
     const release = await this.#acquire();
     try {
@@ -138,9 +163,17 @@ export class Florence2 {
   }
 
   /** Answers several questions, several at a time; each answer is what `run` alone would give. */
-  async runBatch<T extends string>(
+  async runBatch<const T extends AskedTask>(
     items: readonly BatchItem<T>[],
-    options: Omit<RunOptions, "text" | "region"> = {},
+    options: BatchOptions = {},
+  ): Promise<Result<AnswerOf<T>>[]> {
+    expectOptions("runBatch", options);
+    return this.#runAll(items, options);
+  }
+
+  async #runAll<T extends AskedTask>(
+    items: readonly BatchItem<T>[],
+    options: BatchOptions,
   ): Promise<Result<AnswerOf<T>>[]> {
     const settings = this.#settings(options);
     const release = await this.#acquire();
@@ -205,32 +238,55 @@ export class Florence2 {
     return settingsFor(this.config, options);
   }
 
-  async #answer<T extends string>(
+  async #answer<T extends AskedTask>(
     items: readonly BatchItem<T>[],
     settings: GenerationSettings,
-    options: RunOptions,
+    options: BatchOptions,
   ): Promise<Result<AnswerOf<T>>[]> {
     const asked: Prepared[] = [];
-    let session: DecodingSession | undefined;
     try {
       for (const item of items) asked.push(await this.#prepare(item, options));
-      session = await this.#open(asked, settings);
-      const answers = await generate(session, items.length, settings);
-      return answers.map((sequences, i) => resultOf<T>(this.tokenizer, asked[i]!, sequences, options));
+      const answers = await this.#decode(
+        asked.flatMap(({ questions }) => questions),
+        settings,
+      );
+      return asked.map(({ questions }) =>
+        resultOf<T>(this.tokenizer, questions, answers.splice(0, questions.length), options),
+      );
     } finally {
-      session?.dispose();
       for (const { free } of asked) free();
     }
+  }
+
+  /** Sequences of each question, several questions at a time. */
+  async #decode(
+    questions: readonly PreparedQuestion[],
+    settings: GenerationSettings,
+  ): Promise<GeneratedSequence[][]> {
+    const answers: GeneratedSequence[][] = [];
+    for (let from = 0; from < questions.length; from += BATCH_SIZE) {
+      const some = questions.slice(from, from + BATCH_SIZE);
+      const session = await this.#open(some, settings);
+      try {
+        answers.push(...(await generate(session, some.length, settings)));
+      } finally {
+        session.dispose();
+      }
+    }
+    return answers;
   }
 
   /** Checks a question and encodes its image, in this order. */
   async #prepare({ image, ...asked }: BatchItem, options: RunOptions): Promise<Prepared> {
     const loaded =
-      image instanceof EncodedImage ? image : pixelsOf(await loadImage(image, options), this.imageConfig);
-    const prompt = preparePrompt(asked, loaded, this);
-    if (loaded instanceof EncodedImage) return { ...prompt, image: loaded.features, free: () => {} };
+      image instanceof EncodedImage
+        ? image
+        : pixelsOf(await loadImage(image, imageOptions(options)), this.imageConfig);
+    const prompts = preparePrompts(asked, loaded, this, this.#warn);
+    const about = (features: Tensor) => prompts.map((prompt) => ({ ...prompt, image: features }));
+    if (loaded instanceof EncodedImage) return { questions: about(loaded.features), free: () => {} };
     const encoded = await this.#see(loaded, options.signal);
-    return { ...prompt, image: encoded.features, free: () => encoded.dispose() };
+    return { questions: about(encoded.features), free: () => encoded.dispose() };
   }
 
   #open(questions: readonly PreparedQuestion[], settings: GenerationSettings): Promise<DecodingSession> {
@@ -245,7 +301,18 @@ export class Florence2 {
   }
 }
 
-/** A prepared question, and how the memory of its image is given back if it is not the caller's. */
-interface Prepared extends PreparedQuestion {
+/** The prepared questions of an item, and how the memory of its image is given back if it is not the caller's. */
+interface Prepared {
+  readonly questions: readonly PreparedQuestion[];
   readonly free: () => void;
+}
+
+/** Takes warnings, each text once, as far as a thousand texts: a data set repeats its slips. */
+function warnOnce(onWarning: (message: string) => void): (message: string) => void {
+  const said = new Set<string>();
+  return (message) => {
+    if (said.has(message)) return;
+    if (said.size < 1000) said.add(message);
+    onWarning(message);
+  };
 }

@@ -1,67 +1,126 @@
 /** What is asked of the model: types, and the checks of a question before anything is computed for it. */
-import { Florence2Error } from "../core/errors.ts";
+import { Florence2Error, quote } from "../core/errors.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { countImageTokens, type Florence2Config, type ImageConfig } from "./config/config.ts";
 import type { Question } from "./decoding_session.ts";
 import type { EncodedImage } from "./encoded_image.ts";
 import type { GenerationOptions } from "./generation/options.ts";
 import type { ImageInput, LoadImageOptions } from "./image/load.ts";
-import { type ParseOptions, type PixelBox, resolveTask, type Task } from "./tasks/index.ts";
+import {
+  type InputOf,
+  type ParseOptions,
+  type Region,
+  resolveTask,
+  type Task,
+  type TaskOrPrompt,
+} from "./tasks/index.ts";
 
-/** What `run` takes besides a picture and a task: how to decode, and what the task asks about. */
+/** A task as callers name it: a tag, a tag with text beside it, a free prompt, or a task of `defineTask`. */
+export type AskedTask = TaskOrPrompt | Task;
+
+/** What a task is asked about besides the image. */
+export interface Inputs {
+  /**
+   * For tasks that take a text: the phrase, the caption. `<OPEN_VOCABULARY_DETECTION>` and
+   * `<REFERRING_EXPRESSION_SEGMENTATION>` take several: each is asked, and its finds have it as their label.
+   */
+  readonly text?: string | readonly string[] | undefined;
+  /** For tasks that take a region: a box in pixels of the image as seen. (Location tokens go into `text`.) */
+  readonly region?: Region | undefined;
+}
+
+/** Options of `run` and `stream`: the inputs of the task, how to decode, how to read image and answer. */
 export interface RunOptions
-  extends GenerationOptions,
+  extends Inputs,
+    GenerationOptions,
     ParseOptions,
-    Pick<LoadImageOptions, "maxPixels" | "maxBytes"> {
-  /** For tasks that take a text: the phrase, the caption. */
-  readonly text?: string;
-  /** For tasks that take a region: a box in pixels of the picture as seen. (Location tokens go into `text`.) */
-  readonly region?: PixelBox;
-}
+    Pick<LoadImageOptions, "maxPixels" | "maxBytes"> {}
 
-export interface BatchItem<T extends string = string> {
-  readonly image: ImageInput | EncodedImage;
-  readonly task: T;
-  readonly text?: string;
-  readonly region?: PixelBox;
-}
+/** Options of `runBatch`: those of `run` that hold for all its items. */
+export type BatchOptions = Omit<RunOptions, keyof Inputs>;
+
+/** The inputs that a task must be given; nothing more is known of a free prompt or an unknown text. */
+type Needed<T extends AskedTask> =
+  InputOf<T> extends "text"
+    ? { readonly text: string | readonly string[] }
+    : InputOf<T> extends "region"
+      ? { readonly region: Region } | { readonly text: string }
+      : unknown;
+
+/** The last argument of `run` and `stream`: it may be left out unless the task needs a text or a region. */
+export type RunArguments<T extends AskedTask> =
+  unknown extends Needed<T> ? [options?: RunOptions] : [options: RunOptions & Needed<T>];
+
+/** One question of `runBatch`. */
+export type BatchItem<T extends AskedTask = AskedTask> = T extends AskedTask
+  ? Inputs & Needed<T> & { readonly image: ImageInput | EncodedImage; readonly task: T }
+  : never;
 
 /** A question that was checked, about an image that was encoded. */
 export interface PreparedQuestion extends Question {
   readonly task: Task;
+  /** The text that it asks about, if it has one. */
+  readonly text?: string | undefined;
+  /** The text is one of a list; the answers to all of them are joined. */
+  readonly isListed?: boolean;
   /** Size of the image in pixels. */
   readonly width: number;
   readonly height: number;
 }
 
-/** What a question asks, as task and prompt. */
-export type Prompt = Pick<PreparedQuestion, "task" | "promptIds" | "width" | "height">;
+/** A question as task and prompt. */
+export type Prompt = Omit<PreparedQuestion, "image">;
 
 /**
- * Resolves the task of a question about an image of this size, and encodes its prompt.
+ * Resolves the task of a question about an image of this size, and encodes its prompts: one, or one for each text of
+ * a list.
  *
- * @throws {Florence2Error} `task_invalid` for an unknown task, a missing or surplus text or region;
- *   `prompt_too_long` if the prompt does not fit beside the image tokens
+ * @throws {Florence2Error} `task_invalid` for a missing or surplus text or region; `prompt_too_long` if a prompt does
+ *   not fit beside the image tokens
  */
-export function preparePrompt(
-  { task, text, region }: Omit<BatchItem, "image">,
+export function preparePrompts(
+  { task, text, region }: Inputs & { readonly task: AskedTask },
   { width, height }: { readonly width: number; readonly height: number },
   model: {
     readonly tokenizer: Tokenizer;
     readonly config: Florence2Config;
     readonly imageConfig: ImageConfig;
   },
-): Prompt {
-  const { task: resolved, prompt } = resolveTask(task, region ?? text, { width, height });
-  const promptIds = model.tokenizer.encode(prompt);
-  const imageTokens = countImageTokens(model.config, model.imageConfig);
-  const most = model.config.text.maxPositionEmbeddings - imageTokens;
-  if (promptIds.length > most) {
-    throw new Florence2Error(
-      "prompt_too_long",
-      `The prompt has ${promptIds.length} tokens; beside the ${imageTokens} of the image there is room for ${most}.`,
-      { found: promptIds.length, allowed: most },
-    );
+  warn?: (message: string) => void,
+): Prompt[] {
+  if (region !== undefined && region !== null && text !== undefined && text !== "") {
+    throw new Florence2Error("task_invalid", "a question takes a text or a region, and was given both", {
+      text,
+      region,
+    });
   }
-  return { task: resolved, promptIds, width, height };
+  const isListed = Array.isArray(text);
+  const texts = isListed ? (text as readonly string[]) : [text as string | undefined];
+  if (texts.length === 0) {
+    throw new Florence2Error("task_invalid", "text is an empty list, expected one text or more", { text });
+  }
+  return texts.map((own) => {
+    const { task: resolved, prompt } = resolveTask(task, region ?? own, { width, height }, warn);
+    if (isListed && !resolved.merge) {
+      const name = resolved.token || "a free prompt";
+      throw new Florence2Error("task_invalid", `${name} takes one text, found ${quote(text)}`, { text });
+    }
+    const promptIds = model.tokenizer.encode(prompt);
+    checkLength(promptIds.length, model);
+    return { task: resolved, text: own, isListed, promptIds, width, height };
+  });
+}
+
+function checkLength(
+  tokens: number,
+  { config, imageConfig }: { readonly config: Florence2Config; readonly imageConfig: ImageConfig },
+): void {
+  const imageTokens = countImageTokens(config, imageConfig);
+  const most = config.text.maxPositionEmbeddings - imageTokens;
+  if (tokens <= most) return;
+  throw new Florence2Error(
+    "prompt_too_long",
+    `The prompt has ${tokens} tokens; beside the ${imageTokens} of the image there is room for ${most}.`,
+    { found: tokens, allowed: most },
+  );
 }

@@ -96,12 +96,12 @@ async function differenceFrom(
     const at = Array.from({ length }, (_, i) => i).find((i) => tokens[i] !== found.tokens[i]);
     if (at === undefined) return undefined;
     const shown = (token: number | undefined) => token ?? "none";
-    return `token ${at} is ${shown(found.tokens[at])} instead of ${shown(tokens[at])}: ${found.text}`;
+    return `token ${at} is ${shown(found.tokens[at])} instead of ${shown(tokens[at])}: ${found.rawText}`;
   }
   const parsed = (generated: string) => parseAnswer(task, generated, found);
-  return isDeepStrictEqual(parsed(found.text), parsed(answer!))
+  return isDeepStrictEqual(parsed(found.rawText), parsed(answer!))
     ? undefined
-    : `differs: ${found.text} instead of ${answer}`;
+    : `differs: ${found.rawText} instead of ${answer}`;
 }
 
 function nameOf({ picture, task, text = "" }: RecordedAnswer): string {

@@ -1,16 +1,4 @@
-/** Edits (insert, delete, replace one item) that turn one sequence into another (Levenshtein, 1966). */
-export function editDistance<T>(a: readonly T[], b: readonly T[]): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (const [i, item] of a.entries()) {
-    const current = [i + 1];
-    for (const [j, other] of b.entries()) {
-      const replaced = previous[j]! + (item === other ? 0 : 1);
-      current.push(Math.min(replaced, previous[j + 1]! + 1, current[j]! + 1));
-    }
-    previous = current;
-  }
-  return previous[b.length]!;
-}
+import { editDistance } from "../../core/names.ts";
 
 export interface TextCase {
   readonly found: string;

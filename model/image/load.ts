@@ -1,5 +1,6 @@
 import { Florence2Error } from "../../core/errors.ts";
 import { hasFileSystem } from "../../core/platform.ts";
+import { expectOptions } from "../option_names.ts";
 import { captureInBrowser, decodeInBrowser } from "./browser.ts";
 import { readBytes } from "./bytes.ts";
 import { parseImageHeader } from "./header.ts";
@@ -45,6 +46,7 @@ export interface LoadImageOptions extends ImageLimits {
  * sharp) or `option_invalid`.
  */
 export async function loadImage(input: ImageInput, options: LoadImageOptions = {}): Promise<RgbImage> {
+  expectOptions("loadImage", options);
   const { maxPixels, maxBytes } = checkLimits(options);
   const { signal } = options;
   signal?.throwIfAborted();

@@ -1,7 +1,7 @@
 import { parseGroundedPhrases } from "./parsing/boxes.ts";
 import { defineTask } from "./task.ts";
 
-/** Phrases that the processors leave out of the answer: they name nothing that could be pointed at. */
+/** Phrases that both processors leave out of the answer: they name nothing that has a place. */
 const vaguePhrases: ReadonlySet<string> = new Set([
   ...["I", "me", "mine", "myself", "you", "your", "yours", "yourself", "yourselves"],
   ...["he", "him", "his", "himself", "she", "her", "hers", "herself", "it", "its", "itself"],
@@ -25,7 +25,7 @@ const vaguePhrases: ReadonlySet<string> = new Set([
   ...["a", "a group", "a set", "an", "the", "image", "images", "the image"],
 ]);
 
-/** Boxes of what the phrases of a caption name. */
+/** A box for each thing that a phrase of the caption names. */
 export const captionToPhraseGrounding = defineTask({
   token: "<CAPTION_TO_PHRASE_GROUNDING>",
   input: "text",

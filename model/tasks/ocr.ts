@@ -1,10 +1,10 @@
-import { parsePureText } from "./parsing/pure_text.ts";
+import { parseText } from "./parsing/pure_text.ts";
 import { defineTask } from "./task.ts";
 
-/** All text in the picture, with nothing between its lines. */
+/** All text in the image, with nothing between its lines. */
 export const ocr = defineTask({
   token: "<OCR>",
   input: "none",
   prompt: () => "What is the text in the image?",
-  parse: parsePureText,
+  parse: parseText,
 });

@@ -1,7 +1,7 @@
 import { parseUnlabelledBoxes } from "./parsing/boxes.ts";
 import { defineTask } from "./task.ts";
 
-/** Boxes of whatever may be an object; all labels are empty. */
+/** Boxes of possible objects; all labels are empty. */
 export const regionProposal = defineTask({
   token: "<REGION_PROPOSAL>",
   input: "none",

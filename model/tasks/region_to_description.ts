@@ -1,10 +1,10 @@
-import { parsePureText } from "./parsing/pure_text.ts";
+import { parseText } from "./parsing/pure_text.ts";
 import { defineTask } from "./task.ts";
 
-/** A description of what is in a box. Models repeat the location tags of the box behind it. */
+/** A description of the contents of a box. */
 export const regionToDescription = defineTask({
   token: "<REGION_TO_DESCRIPTION>",
   input: "region",
   prompt: (region) => `What does the region ${region} describe?`,
-  parse: parsePureText,
+  parse: parseText,
 });

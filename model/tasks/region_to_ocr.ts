@@ -1,4 +1,4 @@
-import { parsePureText } from "./parsing/pure_text.ts";
+import { parseText } from "./parsing/pure_text.ts";
 import { defineTask } from "./task.ts";
 
 /** The text in a box. */
@@ -6,5 +6,5 @@ export const regionToOcr = defineTask({
   token: "<REGION_TO_OCR>",
   input: "region",
   prompt: (region) => `What text is in the region ${region}?`,
-  parse: parsePureText,
+  parse: parseText,
 });

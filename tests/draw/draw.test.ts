@@ -1,10 +1,10 @@
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
+import { drawOnImage } from "../../draw/image.ts";
 import { placeLabels } from "../../draw/labels.ts";
-import { drawOnPicture } from "../../draw/picture.ts";
 import { textPath, textWidth, wrapText } from "../../draw/stroke_font.ts";
 import { COLOURS, type DrawOptions, drawAnswer } from "../../draw/svg.ts";
-import type { Answer, BoxAnswer } from "../../model/tasks/index.ts";
+import { type Answer, type BoxAnswer, objectsOf } from "../../model/tasks/index.ts";
 import { florenceError } from "../support/errors.ts";
 import { randomArrays } from "../support/random.ts";
 
@@ -60,7 +60,7 @@ async function drawOnGrey(answer: Answer, options?: DrawOptions) {
     data: new Uint8Array(200 * 150 * 3).fill(128),
     channels: 3,
   } as const;
-  const png = await drawOnPicture(grey, answer, options);
+  const png = await drawOnImage(grey, answer, options);
   const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
   const at = (x: number, y: number) => [
     ...data.subarray((y * info.width + x) * 3, (y * info.width + x) * 3 + 3),
@@ -156,10 +156,14 @@ describe("labels", () => {
     expect(inside!.top).toBe(0);
   });
 
-  it("give label and confidence, or the one that there is", () => {
-    const texts = (answer: Answer) => labelsIn(drawAnswer(answer, size)).map(({ text }) => text);
+  it("give the label, and on request the confidence, or the one that there is", () => {
+    const texts = (answer: Answer, scores = true) =>
+      labelsIn(drawAnswer(answer, size, { scores })).map(({ text }) => text);
     const bboxes: BoxAnswer["bboxes"] = [[10, 50, 90, 90]];
     expect(texts({ bboxes, labels: ["cat"], scores: [0.876] })).toEqual(["cat 0.88"]);
+    expect(texts({ bboxes, labels: ["cat"], scores: [0.876] }, false)).toEqual(["cat"]);
+    expect(labelsIn(drawAnswer({ bboxes, labels: ["cat"], scores: [0.876] }, size))[0]!.text).toBe("cat");
+    expect(texts({ bboxes, labels: [""], scores: [0.5] }, false)).toEqual([]);
     expect(texts({ bboxes, labels: ["cat"] })).toEqual(["cat"]);
     expect(texts({ bboxes, labels: [""], scores: [0.5] })).toEqual(["0.50"]);
     for (const nothing of ["", "  ", "\n"]) expect(texts({ bboxes, labels: [nothing] })).toEqual([]);
@@ -185,7 +189,10 @@ describe("labels", () => {
 
 describe("a drawing", () => {
   it("needs no font, and says its texts to those who read it", () => {
-    const svg = drawAnswer(boxes(["cat & <dog>"], [[10, 50, 90, 90]]), size, { question: "<OD>" });
+    const svg = drawAnswer(boxes(["cat & <dog>"], [[10, 50, 90, 90]]), size, {
+      question: "<OD>",
+      scores: true,
+    });
     expect(svg).not.toContain("<text");
     expect(svg).toContain("<title>cat &amp; &lt;dog&gt; 0.90</title>");
     expect(svg).toContain("<title>&lt;OD&gt;</title>");
@@ -199,6 +206,45 @@ describe("a drawing", () => {
       expect(info.width).toBe(size.width);
     },
   );
+
+  it("of a result's objects is that of its answer", () => {
+    const answers: Answer[] = [
+      boxes(
+        ["cat", "dog"],
+        [
+          [10, 50, 90, 90],
+          [100, 50, 190, 90],
+        ],
+      ),
+      { quad_boxes: [[40, 40, 140, 60, 140, 100, 40, 80]], labels: ["BOOKS"] },
+      {
+        polygons: [
+          [
+            [30, 30, 80, 30, 80, 80],
+            [90, 90, 95, 90, 95, 95],
+          ],
+        ],
+        labels: [""],
+      },
+    ];
+    for (const answer of answers) {
+      const objects = objectsOf(answer);
+      expect(objects.length).toBeGreaterThan(0);
+      expect(drawAnswer(objects, size)).toBe(drawAnswer(answer, size));
+    }
+    expect(drawAnswer([], size)).toBe(drawAnswer("", size));
+    const nothing = [{ label: "", box: [1, 1, 1, 1] as const, polygons: [] }];
+    expect(drawAnswer(nothing, size)).toBe(drawAnswer("", size));
+  });
+
+  it("takes the region as an array or by names", () => {
+    const region = [10, 20, 30, 40] as const;
+    const named = { x1: 10, y1: 20, x2: 30, y2: 40 };
+    expect(drawAnswer("", size, { region })).toBe(drawAnswer("", size, { region: named }));
+    expect(() => drawAnswer("", size, { region: [1, 2, 3] as never })).toThrow(
+      florenceError("option_invalid", "region is [1,2,3]"),
+    );
+  });
 
   it("refuses a size or a scale that is none", () => {
     expect(() => drawAnswer("", { width: 0, height: 5 })).toThrow(
@@ -223,7 +269,7 @@ describe("on the picture", () => {
   });
 
   it("a quad is a line through its four corners", async () => {
-    const { at } = await drawOnGrey({ quad_boxes: [[40, 40, 140, 60, 140, 100, 40, 80]], labels: ["</s>"] });
+    const { at } = await drawOnGrey({ quad_boxes: [[40, 40, 140, 60, 140, 100, 40, 80]], labels: [""] });
     for (const [x, y] of [
       [90, 50],
       [140, 80],

@@ -1,6 +1,13 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Florence2, type Florence2Error, type ProgressEvent, type StreamPart } from "../../index.ts";
+import {
+  defineTask,
+  Florence2,
+  type Florence2Error,
+  type ProgressEvent,
+  parseText,
+  type StreamPart,
+} from "../../index.ts";
 import { gpuMissing } from "../support/gpu.ts";
 
 const nano = fileURLToPath(new URL("../../checkpoints/nano/", import.meta.url));
@@ -37,7 +44,10 @@ describe(`the bundled checkpoint on the ${gpuMissing ? "CPU" : "GPU"}`, () => {
     const caption = await model.run(picture(0), "<CAPTION>");
     const text: string = caption.answer;
     expect(text).toMatch(/\w+/);
-    expect(caption.text).toMatch(/^<\/s><s>.*<\/s>$/);
+    expect(caption.rawText).toMatch(/^<\/s><s>.*<\/s>$/);
+    expect(caption.text).toBe(text);
+    expect(caption.rawText).toContain(text);
+    expect(caption.objects).toEqual([]);
     expect(caption.tokens.length).toBe(caption.logProbs.length + 1);
 
     const { answer, width, height } = await model.run(picture(0), "<OD>");
@@ -46,6 +56,58 @@ describe(`the bundled checkpoint on the ${gpuMissing ? "CPU" : "GPU"}`, () => {
       expect(0 <= x1! && x1! <= x2! && x2! <= width && 0 <= y1! && y1! <= y2! && y2! <= height).toBe(true);
     }
     for (const score of answer.scores!) expect(score > 0 && score <= 1).toBe(true);
+  });
+
+  it("gives objects beside the arrays, and clean text", async () => {
+    const od = await model.run(picture(0), "<OD>");
+    expect(od.objects).toEqual(
+      od.answer.bboxes.map((box, i) => ({ label: od.answer.labels[i], box, score: od.answer.scores![i] })),
+    );
+    expect(od.text).toBe(od.answer.labels.join("\n"));
+    const [object] = od.objects;
+    const { answer, text, rawText } = await model.run(picture(0), "<REGION_TO_CATEGORY>", {
+      region: object!.box,
+    });
+    expect(text).toBe(answer);
+    expect(rawText).toContain("<loc_");
+    expect(answer).not.toContain("<");
+    const exact = await model.run(picture(0), "<REGION_TO_CATEGORY>", {
+      region: od.answer.bboxes[0]!,
+      labels: "microsoft",
+    });
+    expect(exact.answer).toBe(rawText.replaceAll(/<\/?s>/g, ""));
+    expect(exact.text).toBe(text);
+  });
+
+  it("answers a list of texts together, and as one by one", async () => {
+    const texts = ["a dog", "a boat", "a sign"];
+    const task = "<OPEN_VOCABULARY_DETECTION>";
+    const whole = await model.run(picture(0), task, { text: texts });
+    const alone = [];
+    for (const text of texts) alone.push(await model.run(picture(0), task, { text }));
+    expect(whole.answer.bboxes).toEqual(alone.flatMap(({ answer }) => answer.bboxes));
+    expect(whole.answer.bboxes_labels).toEqual(
+      alone.flatMap(({ answer }, i) => answer.bboxes.map(() => texts[i])),
+    );
+    expect(whole.objects.map(({ label }) => label)).toEqual(whole.answer.bboxes_labels);
+    expect(whole.sequences.map(({ tokens }) => tokens)).toEqual(alone.map(({ tokens }) => tokens));
+    expect(whole.tokens).toEqual(alone.flatMap(({ tokens }) => tokens));
+    const [listed] = await model.runBatch([{ image: picture(0), task, text: ["a dog"] }]);
+    expect(listed!.answer.bboxes_labels).toEqual(alone[0]!.answer.bboxes.map(() => "a dog"));
+  });
+
+  it("asks tags and tasks that are not among the fifteen", async () => {
+    const words = defineTask({
+      token: "<GENERATE_TAGS>",
+      parse: (generated, context) => parseText(generated, context).split(" "),
+    });
+    const bare = await model.run(picture(0), "<GENERATE_TAGS>", { maxNewTokens: 8 });
+    const own = await model.run(picture(0), words, { maxNewTokens: 8 });
+    expect(own.tokens).toEqual(bare.tokens);
+    const answer: string[] = own.answer;
+    expect(answer).toEqual(bare.text.split(" "));
+    const [batched] = await model.runBatch([{ image: picture(0), task: words }], { maxNewTokens: 8 });
+    expect(batched!.answer).toEqual(answer);
   });
 
   it("gives the same answer for a picture by path, bytes, Blob, pixels and encoded", async () => {
@@ -69,7 +131,7 @@ describe(`the bundled checkpoint on the ${gpuMissing ? "CPU" : "GPU"}`, () => {
     for (const [i, { image, task }] of items.entries()) {
       const [found, alone] = [together[i]!, await model.run(image, task)];
       expect(found.tokens).toEqual(alone.tokens);
-      expect(found.text).toBe(alone.text);
+      expect(found.rawText).toBe(alone.rawText);
       // Sums run in another order with more rows: equal words and boxes, probabilities to single precision.
       expect(found.score).toBeCloseTo(alone.score, 4);
       const [{ scores, ...places }, { scores: expected, ...placesAlone }] = [
@@ -87,7 +149,8 @@ describe(`the bundled checkpoint on the ${gpuMissing ? "CPU" : "GPU"}`, () => {
     for await (const part of model.stream(picture(5), "<OD>", { numBeams })) parts.push(part);
     expect(parts.length).toBeGreaterThan(1);
     expect(parts.flatMap(({ tokens }) => tokens)).toEqual(whole.tokens.slice(1));
-    expect(`</s><s>${parts.map(({ text }) => text).join("")}</s>`).toBe(whole.text);
+    expect(`</s><s>${parts.map(({ rawText }) => rawText).join("")}</s>`).toBe(whole.rawText);
+    expect(parts.map(({ text }) => text).join("")).toBe(whole.rawText.replaceAll(/<[^>]*>/g, ""));
     expect(parts.at(-1)!.result).toEqual(whole);
   });
 
@@ -106,7 +169,7 @@ describe(`the bundled checkpoint on the ${gpuMissing ? "CPU" : "GPU"}`, () => {
     const [first, second, failed] = await Promise.allSettled([
       model.run(picture(6), "<CAPTION>"),
       model.run(picture(6), "<CAPTION>"),
-      model.run(picture(6), "<NO_SUCH_TASK>"),
+      model.run(picture(6), "OD"),
     ]);
     expect(first).toEqual({ status: "fulfilled", value: alone });
     expect(second).toEqual({ status: "fulfilled", value: alone });
@@ -138,9 +201,30 @@ describe(`the bundled checkpoint on the ${gpuMissing ? "CPU" : "GPU"}`, () => {
   });
 
   it.each([
-    ["an unknown task", () => model.run(picture(0), "<FOO>"), "task_invalid"],
+    ["a task without brackets", () => model.run(picture(0), "OD"), "task_invalid"],
     ["a text too many", () => model.run(picture(0), "<OD>", { text: "cat" }), "task_invalid"],
+    // @ts-expect-error: the compiler refuses it, too
     ["a missing text", () => model.run(picture(0), "<CAPTION_TO_PHRASE_GROUNDING>"), "task_invalid"],
+    [
+      "a list of captions",
+      () => model.run(picture(0), "<CAPTION_TO_PHRASE_GROUNDING>", { text: ["a", "b"] }),
+      "task_invalid",
+    ],
+    [
+      "an empty list",
+      () => model.run(picture(0), "<OPEN_VOCABULARY_DETECTION>", { text: [] }),
+      "task_invalid",
+    ],
+    [
+      "a region outside the image",
+      () => model.run(picture(0), "<REGION_TO_CATEGORY>", { region: [5000, 5000, 6000, 6000] }),
+      "task_invalid",
+    ],
+    [
+      "an option of Python",
+      () => model.run(picture(0), "<OD>", { num_beams: 1 } as object),
+      "option_invalid",
+    ],
     ["a missing picture", () => model.run("/no/such/picture.png", "<OD>"), "file_not_found"],
     ["no picture", () => model.run(new Uint8Array([1, 2, 3]), "<OD>"), "image_unsupported"],
     ["too many beams", () => model.run(picture(0), "<OD>", { numBeams: 1000 }), "option_invalid"],

@@ -6,7 +6,7 @@ import { type CocoBox, cocoFigures } from "../../eval/metrics/coco_map.ts";
 import { mean } from "../../eval/metrics/mean.ts";
 import { characterErrorRate } from "../../eval/metrics/texts.ts";
 import type { Origin, Prediction } from "../../eval/predictions.ts";
-import { type EncodedImage, Florence2 } from "../../index.ts";
+import { type BatchItem, type EncodedImage, Florence2 } from "../../index.ts";
 import { gpuMissing } from "../support/gpu.ts";
 
 interface Truth {
@@ -58,7 +58,7 @@ describe.skipIf(gpuMissing)("the bundled checkpoint", () => {
     task: T,
   ) =>
     model.runBatch(
-      questions.map(({ file, text }) => ({ image: images.get(file)!, task, text })),
+      questions.map(({ file, text }) => ({ image: images.get(file)!, task, text })) as BatchItem<T>[],
       { maxNewTokens: origin["new tokens at most"] as number },
     );
   it("is compared on every task, but for a few ties", () => {

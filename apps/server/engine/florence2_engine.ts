@@ -18,8 +18,8 @@ export interface ImageLimits {
   readonly maxBytes: number;
 }
 
-/** Size of an image that is not known yet, for checking regions: any will do. */
-const ANY_SIZE = { width: 1, height: 1 };
+/** Size of an image that is not known yet, for checking regions: no region lies beyond it. */
+const ANY_SIZE = { width: 2 ** 31, height: 2 ** 31 };
 /** f32. */
 const BYTES_PER_ELEMENT = 4;
 

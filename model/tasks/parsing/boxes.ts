@@ -1,7 +1,7 @@
 import type { ParseContext } from "../task.ts";
 import { confidence, type GeneratedText, removeTags } from "./generated_text.ts";
-import { keepAscii, labelOf } from "./labels.ts";
-import { dequantizePoints } from "./locations.ts";
+import { cleanLabel, keepAscii, labelOf } from "./labels.ts";
+import { dequantizePoints } from "./rules.ts";
 import { bareRuns, LOCATION_TAGS, type Phrase, phrases } from "./runs.ts";
 
 /** Boxes in pixels: left, upper, right, lower edge. */
@@ -36,13 +36,13 @@ export function parseGroundedPhrases(
 
 function parseBoxes(
   generated: GeneratedText,
-  { size, coordinates }: ParseContext,
+  { size, coordinates, labels }: ParseContext,
   find: (text: string) => Phrase[],
 ): BoxAnswer {
   const clean = removeTags(generated, ["<s>", "</s>", "<pad>"]);
   const answer: BoxAnswer = { bboxes: [], labels: [] };
   if (clean.tokens !== undefined) answer.scores = [];
-  for (const { text, tags } of find(clean.text)) {
+  for (const { text, between, tags } of find(clean.text)) {
     const label = labelOf(text);
     if (label === undefined) continue;
     // One to three locations that are left over make no box.
@@ -50,7 +50,7 @@ function parseBoxes(
       const corners = tags.slice(i, i + 4);
       const bins = corners.map((tag) => tag.bin!);
       answer.bboxes.push(dequantizePoints(bins, size, coordinates) as BoxAnswer["bboxes"][number]);
-      answer.labels.push(keepAscii(label));
+      answer.labels.push(labels === "clean" ? cleanLabel(between) : keepAscii(label));
       answer.scores?.push(confidence(clean, corners)!);
     }
   }

@@ -1,7 +1,7 @@
 import type { ParseContext } from "../task.ts";
 import { confidence, type GeneratedText, removeTags } from "./generated_text.ts";
-import { labelOf } from "./labels.ts";
-import { type Coordinates, dequantizePoints } from "./locations.ts";
+import { cleanLabel, labelOf } from "./labels.ts";
+import { dequantizePoints, type Labels } from "./rules.ts";
 import { bareRuns, type Phrase, POLYGON_TAGS, phrases, type Tag } from "./runs.ts";
 
 /** Masks: each a list of outlines, each of which is x, y, x, y, ... in pixels. */
@@ -25,14 +25,14 @@ export function parseLabelledPolygons(generated: GeneratedText, context: ParseCo
 
 function parseMasks(
   generated: GeneratedText,
-  { size, coordinates }: ParseContext,
+  { size, coordinates, labels }: ParseContext,
   find: (text: string) => Phrase[],
 ): PolygonAnswer {
   const clean = removeTags(generated, ["<s>", "</s>", "<pad>"]);
   const answer: PolygonAnswer = { polygons: [], labels: [] };
   if (clean.tokens !== undefined) answer.scores = [];
   for (const phrase of find(clean.text)) {
-    const label = maskLabel(phrase, coordinates);
+    const label = maskLabel(phrase, labels);
     if (label === undefined) continue;
     for (const mask of masksOf(phrase.tags)) {
       const outlines = outlinesOf(mask);
@@ -44,7 +44,7 @@ function parseMasks(
           return dequantizePoints(bins.slice(0, bins.length - (bins.length % 2)), size, coordinates);
         }),
       );
-      answer.labels.push(label);
+      answer.labels.push(labels === "clean" ? cleanLabel(phrase.between) : label);
       answer.scores?.push(confidence(clean, outlines.flat())!);
     }
   }
@@ -54,11 +54,11 @@ function parseMasks(
 /** Where a label ends. Not at <sep> and </poly>: a run that begins with those has them for a label. */
 const LABEL_END = /<od>|<\/od>|<box>|<\/box>|<bbox>|<\/bbox>|<loc_|<poly>/;
 
-function maskLabel({ text, tags }: Phrase, coordinates: Coordinates): string | undefined {
+function maskLabel({ text, tags }: Phrase, labels: Labels): string | undefined {
   const whole = text + tags.map((tag) => tag.content).join("");
   // A run may have given up its first location (see `phrases`). Microsoft's processor drops the remains of
   // it; transformers' drops a whole first location instead.
-  const source = whole.replace(coordinates === "integer" ? /^<loc_[0-9]+>/ : /^loc_[0-9]+>/, "");
+  const source = whole.replace(labels === "transformers" ? /^<loc_\p{Nd}+>/u : /^loc_\p{Nd}+>/u, "");
   const end = source.search(LABEL_END);
   return end < 0 ? undefined : labelOf(source.slice(0, end));
 }

@@ -1,8 +1,9 @@
 import type { ParseContext } from "../task.ts";
 import { confidence, type GeneratedText, removeTags } from "./generated_text.ts";
-import { strip } from "./labels.ts";
-import { dequantizePoints } from "./locations.ts";
+import { plainText } from "./labels.ts";
+import { dequantizePoints, type Labels } from "./rules.ts";
 import { LOCATION_TAGS, type Tag, tagRuns } from "./runs.ts";
+import { strip } from "./white_space.ts";
 
 /** Text with the four corners of its place in pixels: x and y of the upper left one first, clockwise. */
 export type QuadAnswer = {
@@ -14,16 +15,25 @@ export type QuadAnswer = {
 
 const CORNERS = 8;
 
+const rewrite: Readonly<Record<Labels, (label: string) => string>> = {
+  clean: (label) => plainText(label),
+  microsoft: (label) => label,
+  transformers: strip,
+};
+
 /** Lines of text: anything on one line, then eight locations. */
-export function parseQuads(generated: GeneratedText, { size, coordinates }: ParseContext): QuadAnswer {
+export function parseQuads(
+  generated: GeneratedText,
+  { size, coordinates, labels }: ParseContext,
+): QuadAnswer {
   // Microsoft's processor leaves </s> in: the decoder's start token is part of the first label.
-  const clean = removeTags(generated, coordinates === "integer" ? ["<s>", "</s>", "<pad>"] : ["<s>"]);
+  const clean = removeTags(generated, labels === "transformers" ? ["<s>", "</s>", "<pad>"] : ["<s>"]);
   const answer: QuadAnswer = { quad_boxes: [], labels: [] };
   if (clean.tokens !== undefined) answer.scores = [];
   for (const { label, corners } of findQuads(clean.text)) {
     const bins = corners.map((tag) => tag.bin!);
     answer.quad_boxes.push(dequantizePoints(bins, size, coordinates));
-    answer.labels.push(coordinates === "integer" ? strip(label) : label);
+    answer.labels.push(rewrite[labels](label));
     answer.scores?.push(confidence(clean, corners)!);
   }
   return answer;

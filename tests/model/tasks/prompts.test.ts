@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { Florence2Error } from "../../../core/errors.ts";
-import { type PixelBox, resolveTask, tasks } from "../../../model/tasks/index.ts";
+import {
+  defineTask,
+  parseAnswer,
+  parseLabelledBoxes,
+  type Region,
+  readAnswer,
+  resolveTask,
+  tasks,
+} from "../../../model/tasks/index.ts";
 
 const region = "<loc_52><loc_332><loc_932><loc_774>";
 
@@ -41,7 +49,7 @@ describe("prompts", () => {
     }
   });
 
-  it("covers all tasks", () => {
+  it("are known here for every task", () => {
     expect(prompts.map(([token]) => token)).toEqual(tasks.map(({ token }) => token));
   });
 
@@ -57,13 +65,46 @@ describe("prompts", () => {
     expect(resolveTask("<OPEN_VOCABULARY_DETECTION>", text).prompt).toBe(`Locate ${text} in the image.`);
   });
 
-  it("turns a box in pixels into tags", () => {
+  it.each([
+    "boat <and> sign",
+    "boat<sep>sign",
+    "boat at <loc_10><loc_20>",
+    "a <poly> b",
+    "a <GENERATE_TAGS> b",
+  ])("puts the tokens of %j into the prompt, as transformers does", (text) => {
+    const task = "<OPEN_VOCABULARY_DETECTION>";
+    for (const resolved of [resolveTask(task, text), resolveTask(task + text), resolveTask(text + task)]) {
+      expect(resolved.prompt).toBe(`Locate ${text} in the image.`);
+      expect(resolved.task.token).toBe(task);
+    }
+  });
+
+  describe("of regions", () => {
     const size = { width: 640, height: 480 };
-    const prompt = (box: PixelBox) => resolveTask("<REGION_TO_OCR>", box, size).prompt;
-    expect(prompt({ x1: 33.6, y1: 159.6, x2: 596.8, y2: 371.76 })).toBe(
-      "What text is in the region <loc_52><loc_332><loc_932><loc_774>?",
-    );
-    expect(prompt({ x1: -9, y1: 0, x2: 640, y2: 9999 })).toContain("<loc_0><loc_0><loc_999><loc_999>");
+    const prompt = (box: Region, warn?: (message: string) => void) =>
+      resolveTask("<REGION_TO_OCR>", box, size, warn).prompt;
+
+    it("have a box's tags, however it is given", () => {
+      const expected = "What text is in the region <loc_52><loc_332><loc_932><loc_774>?";
+      expect(prompt({ x1: 33.6, y1: 159.6, x2: 596.8, y2: 371.76 })).toBe(expected);
+      expect(prompt([33.6, 159.6, 596.8, 371.76])).toBe(expected);
+      const { bboxes } = parseAnswer("<OD>", `bus${region}`, size);
+      expect(prompt(bboxes[0]!)).toBe(expected);
+      expect(resolveTask("<VQA>", bboxes[0], size).prompt).toBe(`<VQA>${region}`);
+    });
+
+    it("are cut at the image's edges, and say so", () => {
+      const warnings: string[] = [];
+      const warn = (message: string) => warnings.push(message);
+      expect(prompt([-0.5, 0, 640.5, 480], warn)).toContain("<loc_0><loc_0><loc_999><loc_999>");
+      expect(warnings).toEqual([]);
+      expect(prompt({ x1: -9, y1: 0, x2: 640, y2: 9999 }, warn)).toContain(
+        "<loc_0><loc_0><loc_999><loc_999>",
+      );
+      expect(warnings).toEqual([
+        'The region {"x1":-9,"y1":0,"x2":640,"y2":9999} reaches beyond the image of 640 x 480 pixels; it is cut at the edges.',
+      ]);
+    });
   });
 
   it.each([
@@ -71,24 +112,94 @@ describe("prompts", () => {
     ["<VQA>What colour is the bus?", undefined],
     ["<VQA> ", "What colour is the bus?"],
     ["Is there a bus at <loc_1><loc_2>?", undefined],
-    ["OD", undefined],
     ["a < b", undefined],
-  ])("passes %j on as a free prompt", (prompt, text) => {
-    const resolved = resolveTask(prompt, text);
+    ["<GENERATE_TAGS>", undefined],
+    ["<MIXED_CAPTION>", undefined],
+    ["<MIXED_CAPTION_PLUS>", undefined],
+    ["<ANALYZE>", undefined],
+    ["<GENERATE_PROMPT>", undefined],
+    ["<VQA>", undefined],
+    ["The odd caption", undefined],
+  ])("passes %j on as a free prompt, without a word", (prompt, text) => {
+    const warnings: string[] = [];
+    const resolved = resolveTask(prompt, text, undefined, (message) => warnings.push(message));
     expect(resolved.prompt).toBe(prompt + (text ?? ""));
-    const size = { width: 1, height: 1 };
-    expect(resolved.task.parse({ text: "</s><s>yes</s>" }, { size, coordinates: "float" })).toBe("yes");
+    expect(warnings).toEqual([]);
+    const context = { size: { width: 1, height: 1 }, coordinates: "float", labels: "clean" } as const;
+    expect(resolved.task.parse({ text: "</s><s>yes</s>" }, context)).toBe("yes");
   });
+
+  it.each([
+    ["<CAP>", '<CAP> is none of the tasks and goes to the model as it is: did you mean "<CAPTION>"?'],
+    ["<caption>", 'did you mean "<CAPTION>"?'],
+    ["<ODD>", 'did you mean "<OD>"?'],
+    ["<od>", 'did you mean "<OD>"?'],
+    ["<DETAILED-CAPTION>", 'did you mean "<DETAILED_CAPTION>"?'],
+    ["<OPEN_VOCABULARY_DETECTON>a cat", 'did you mean "<OPEN_VOCABULARY_DETECTION>"?'],
+    ["a </s> b", '</s> in "a </s> b" reaches the model as a special token'],
+    ["a <mask> b", "<mask> in"],
+  ])("passes %j on with a warning", (prompt, warning) => {
+    const warnings: string[] = [];
+    expect(resolveTask(prompt, undefined, undefined, (message) => warnings.push(message)).prompt).toBe(
+      prompt,
+    );
+    expect(warnings).toEqual([expect.stringContaining(warning)]);
+  });
+});
+
+describe("a task of one's own", () => {
+  it("has the tag as its prompt and the text as its answer, if it says nothing else", () => {
+    const analyze = defineTask({ token: "<ANALYZE>" });
+    const size = { width: 10, height: 10 };
+    expect(resolveTask(analyze).prompt).toBe("<ANALYZE>");
+    expect(parseAnswer(analyze, "</s><s>fine at <loc_5></s>", size)).toBe("fine at <loc_5>");
+    expect(() => resolveTask(analyze, "a text")).toThrow("<ANALYZE> takes no input");
+  });
+
+  it("has input, prompt and parser of its own", () => {
+    const defects = defineTask({
+      token: "<DEFECTS>",
+      input: "text",
+      prompt: (material) => `<DEFECTS>${material}!`,
+      parse: parseLabelledBoxes,
+    });
+    expect(resolveTask(defects, "steel").prompt).toBe("<DEFECTS>steel!");
+    expect(() => resolveTask(defects)).toThrow("<DEFECTS> needs a text");
+    const text = "</s><s>Riß<loc_1><loc_2><loc_3><loc_4></s>";
+    expect(readAnswer(defects, text, { width: 1000, height: 1000 })).toEqual({
+      answer: { bboxes: [[1.5, 2.5, 3.5, 4.5]], labels: ["Riß"] },
+      objects: [{ label: "Riß", box: [1.5, 2.5, 3.5, 4.5] }],
+      text: "Riß",
+    });
+  });
+
+  it("names its objects, if its answer has another shape", () => {
+    const points = defineTask({
+      token: "<POINTS>",
+      parse: ({ text }) => ({ points: [...text.matchAll(/\d+/g)].map(Number) }),
+      objects: ({ points: [x = 0, y = 0] }) => [{ label: "point", box: [x, y, x, y] }],
+    });
+    const { objects, text } = readAnswer(points, "5 7", { width: 10, height: 10 });
+    expect({ objects, text }).toEqual({ objects: [{ label: "point", box: [5, 7, 5, 7] }], text: "point" });
+  });
+
+  it.each([{}, { token: 5 }, { token: "<A>", input: "image" }, { token: "<A>", parse: "text" }, null])(
+    "is refused as %j",
+    (definition) => {
+      expect(failure(() => defineTask(definition as { token: "<A>" })).code).toBe("task_invalid");
+    },
+  );
 });
 
 describe("refused input", () => {
   const box = { x1: 1, y1: 2, x2: 3, y2: 4 };
   const cases: [string, unknown, string][] = [
-    ["<FOO>", undefined, 'unknown task "<FOO>"'],
-    ["<od>", undefined, "unknown task"],
-    ["<VQA>", undefined, "unknown task"],
-    [" <OD>", undefined, "<OD> has a meaning of its own"],
-    ["Find <OD>", undefined, "<OD> has a meaning of its own"],
+    ["OD", undefined, 'did you mean "<OD>"?'],
+    ["od", undefined, 'did you mean "<OD>"?'],
+    ["Caption", undefined, 'did you mean "<CAPTION>"?'],
+    ["detailed caption", undefined, 'did you mean "<DETAILED_CAPTION>"?'],
+    [" <OD>", undefined, 'takes no input, found " "'],
+    ["Find <OD>", undefined, 'takes no input, found "Find "'],
     ["<OD> extra", undefined, 'takes no input, found " extra"'],
     ["<OD><OD>", undefined, "takes no input"],
     ["<OD>", "a bus", "takes no input"],
@@ -103,30 +214,32 @@ describe("refused input", () => {
     [" \n", undefined, "the prompt is empty"],
     ["What is this?", "a bus", "takes no input"],
     ["What is this?", box, "takes no input"],
-    ["<VQA>", box, "takes no input"],
-    ["a </s> b", undefined, "</s> has a meaning"],
     ["<image>", "a bus", "<image> has a meaning"],
-    ...["</s>", "<s>", "<pad>", "<mask>", "<image>", "<loc_5>", "<OD>", "<poly>"].map(
-      (tag): [string, unknown, string] => [
-        "<CAPTION_TO_PHRASE_GROUNDING>",
-        `a <${tag}> b`,
-        `${tag} has a meaning`,
-      ],
-    ),
-    [null as unknown as string, undefined, "type object"],
+    ...["<image>", "<OD>", "<REGION_TO_OCR>"].map((tag): [string, unknown, string] => [
+      "<CAPTION_TO_PHRASE_GROUNDING>",
+      `a <${tag}> b`,
+      `${tag} has a meaning`,
+    ]),
+    [null as unknown as string, undefined, "type null"],
     [5 as unknown as string, undefined, "type number"],
+    [{ token: "<A>" } as unknown as string, undefined, "type object"],
     ["<REGION_TO_OCR>", undefined, "needs a region"],
-    ["<REGION_TO_OCR>", "a bus", "needs a region"],
+    ["<REGION_TO_OCR>", "a bus", "region needs"],
     ["<REGION_TO_OCR>", "<loc_1><loc_2><loc_3>", "four tags"],
     ["<REGION_TO_OCR>", "<loc_1><loc_2><loc_3><loc_4><loc_5>", "four tags"],
     ["<REGION_TO_OCR>", "<loc_1><loc_2><loc_3><loc_1000>", "<loc_0> to <loc_999>"],
-    ["<REGION_TO_OCR>", "<loc_-1><loc_2><loc_3><loc_4>", "needs a region"],
-    ["<REGION_TO_OCR>", "<loc_01><loc_2><loc_3><loc_4>", "needs a region"],
+    ["<REGION_TO_OCR>", "<loc_-1><loc_2><loc_3><loc_4>", "region needs"],
+    ["<REGION_TO_OCR>", "<loc_01><loc_2><loc_3><loc_4>", "region needs"],
     ["<REGION_TO_OCR>", "<loc_3><loc_2><loc_1><loc_4>", "corner"],
     ["<REGION_TO_OCR>", { ...box, x2: 0 }, "corner"],
-    ["<REGION_TO_OCR>", { ...box, y2: Number.NaN }, "needs a region"],
-    ["<REGION_TO_OCR>", { ...box, x1: "1" }, "needs a region"],
-    ["<REGION_TO_OCR>", { x1: 1, y1: 2 }, "needs a region"],
+    ["<REGION_TO_OCR>", [5, 5, 3, 9], "corner"],
+    ["<REGION_TO_OCR>", { ...box, y2: Number.NaN }, "region needs"],
+    ["<REGION_TO_OCR>", { ...box, x1: "1" }, "region needs"],
+    ["<REGION_TO_OCR>", { x1: 1, y1: 2 }, "region needs"],
+    ["<REGION_TO_OCR>", [1, 2, 3], "region needs"],
+    ["<REGION_TO_OCR>", [1, 2, 3, 4, 5, 6, 7, 8], "region needs"],
+    ["<REGION_TO_OCR>", [640, 0, 700, 10], "inside the image of 640 x 480 pixels; found [640,0,700,10]"],
+    ["<REGION_TO_OCR>", [0, -20, 100, -10], "inside the image"],
   ];
 
   it.each(cases)("%j %j", (prompt, input, words) => {
@@ -134,10 +247,16 @@ describe("refused input", () => {
     const error = failure(() => resolveTask(prompt, input as string, size));
     expect(error.code).toBe("task_invalid");
     expect(error.message).toContain(words);
-    for (const { token } of tasks) expect(error.message).toContain(token);
   });
 
-  it("needs the picture's size for a box", () => {
+  it("is answered with the list of tasks, where the task is in doubt", () => {
+    for (const prompt of ["OD", "<OD> extra", ""]) {
+      const error = failure(() => resolveTask(prompt));
+      for (const { token } of tasks) expect(error.message).toContain(token);
+    }
+  });
+
+  it("needs the image's size for a box", () => {
     expect(failure(() => resolveTask("<REGION_TO_OCR>", box)).code).toBe("task_invalid");
     const size = { width: 0, height: 480 };
     expect(failure(() => resolveTask("<REGION_TO_OCR>", box, size)).code).toBe("image_invalid");

@@ -63,7 +63,7 @@ describe("confidences", () => {
     );
     const first = 3 + 1 + 3 + character.length + 1;
     const { labels, scores } = parseAnswer("<OD>", sequence, size);
-    expect(labels).toEqual(["loc_3>b"]);
+    expect(labels).toEqual(["\u{10abcd}b"]);
     expectScores(scores, scoresOf([first, first + 1, first + 2, first + 3]));
   });
 
@@ -101,7 +101,7 @@ describe("confidences", () => {
     const quad = locations(1, 2, 3, 4, 5, 6, 7, 8);
     const sequence = counted(BOS, ids("a"), quad, ids("b"), quad, EOS);
     const { labels, scores } = parseAnswer("<OCR_WITH_REGION>", sequence, size);
-    expect(labels).toEqual(["</s>a", "b"]);
+    expect(labels).toEqual(["a", "b"]);
     expectScores(scores, scoresOf([2, 3, 4, 5, 6, 7, 8, 9], [11, 12, 13, 14, 15, 16, 17, 18]));
   });
 

@@ -1,20 +1,23 @@
 import { type ImageInput, loadImage } from "../model/image/load.ts";
 import { loadSharp } from "../model/image/sharp.ts";
-import type { Answer } from "../model/tasks/index.ts";
+import type { Answer, DetectedObject } from "../model/tasks/index.ts";
 import { type DrawOptions, drawAnswer, drawnSize } from "./svg.ts";
 
 /**
- * A picture with an answer drawn onto it, and words under it (see `drawAnswer`), as the bytes of a PNG. Node
+ * An image with an answer drawn onto it, and words under it (see `drawAnswer`), as the bytes of a PNG. Node
  * and Deno only: it needs sharp.
  *
- * @throws {Florence2Error} what `loadImage` and `drawAnswer` throw
+ *     const { objects } = await model.run("photo.jpg", "<OD>");
+ *     await writeFile("photo.answer.png", await drawOnImage("photo.jpg", objects));
+ *
+ * @throws {Florence2Error} the errors of `loadImage` and `drawAnswer`
  */
-export async function drawOnPicture(
-  picture: ImageInput,
-  answer: Answer,
+export async function drawOnImage(
+  image: ImageInput,
+  answer: Answer | readonly DetectedObject[],
   options: DrawOptions = {},
 ): Promise<Uint8Array> {
-  const { data, ...size } = await loadImage(picture);
+  const { data, ...size } = await loadImage(image);
   const { width, height } = drawnSize(size, options.scale);
   const drawing = Buffer.from(drawAnswer(answer, size, options));
   const sharp = await loadSharp();
