@@ -1,5 +1,5 @@
 import { context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import { drawAnswer, drawOnPicture } from "florence2-webgpu/draw";
+import { drawAnswer, drawOnImage } from "florence2-webgpu/draw";
 import type { Priority } from "../engine/admission.ts";
 import type { Answered, Part, Question, Sequence } from "../engine/engine.ts";
 import type { Answers, Call, Service } from "../engine/service.ts";
@@ -199,7 +199,7 @@ export async function annotate(
   kind: "png" | "svg",
 ): Promise<string> {
   type Drawn = Parameters<typeof drawAnswer>[0];
-  if (kind === "png") return dataUrl("image/png", await drawOnPicture(file, answer as Drawn));
+  if (kind === "png") return dataUrl("image/png", await drawOnImage(file, answer as Drawn));
   return dataUrl("image/svg+xml", Buffer.from(drawAnswer(answer as Drawn, image)));
 }
 
