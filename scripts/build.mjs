@@ -37,11 +37,23 @@ writeFileSync(join(target, ".built"), "");
 /** The text of a compiled file: conditional modules by their `#` names in code, `.js` for `.ts` in types. */
 function linked(path, conditional) {
   const text = readFileSync(path, "utf8");
-  return text.replace(/((?:from|import)\s*\(?\s*)"(\.[^"]+)"/g, (whole, before, specifier) => {
-    if (path.endsWith(".d.ts")) return `${before}"${specifier.replace(/\.ts$/, ".js")}"`;
+  if (path.endsWith(".d.ts")) return forEveryCompiler(text);
+  const named = text.replace(/((?:from|import)\s*\(?\s*)"(\.[^"]+)"/g, (whole, before, specifier) => {
     const name = conditional.get(join(dirname(path), specifier));
     return name === undefined ? whole : `${before}"${name}"`;
   });
+  // The compiler wraps names that it does not know into a function, which hides bundlers' comments from them.
+  return named
+    .replace(/^var __rewriteRelativeImportExtension = [\s\S]*?^};\n/m, "")
+    .replaceAll(/__rewriteRelativeImportExtension\(([^)]*)\)/g, "$1");
+}
+
+/** Declarations that TypeScript 5.4 and `exactOptionalPropertyTypes` take, too. */
+function forEveryCompiler(declarations) {
+  return declarations
+    .replace(/((?:from|import)\s*\(?\s*"\.[^"]+)\.ts"/g, '$1.js"')
+    .replace(/\b(\w+Array)<ArrayBuffer(?:Like)?>/g, "$1")
+    .replace(/^(\s*(?:readonly )?\w+\?: )(.+);$/gm, "$1($2) | undefined;");
 }
 
 /** One file that a page imports without a bundler. */
