@@ -6,21 +6,37 @@ import type { ProgressEvent } from "../model/loading/load.ts";
 const CELLS = 30;
 /** Takes the cursor back to the beginning of the line, and empties it. */
 const ANEW = "\r\x1b[K";
+/** Milliseconds between two states of one bar. */
+const FRAME = 80;
+/** Milliseconds of silence after which a command says what it is doing. */
+const PATIENCE = 1000;
+
+let isQuiet = false;
+let lastBar = Number.NEGATIVE_INFINITY;
+
+/** Leaves errors alone on stderr. */
+export function beQuiet(quiet: boolean): void {
+  isQuiet = quiet;
+}
 
 /** A line that stays. */
 export function note(text: string): void {
-  process.stderr.write(`${process.stderr.isTTY ? ANEW : ""}${text}\n`);
+  if (!isQuiet) process.stderr.write(`${process.stderr.isTTY ? ANEW : ""}${text}\n`);
 }
 
 /** In a terminal, a line that gives way to the next one. */
 export function showProgress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`${ANEW}${text}`);
+  if (process.stderr.isTTY && !isQuiet) process.stderr.write(`${ANEW}${text}`);
 }
 
 /** A bar while a model is downloaded and loaded: `onProgress` of `fromPretrained`. */
 export function showLoading(event: ProgressEvent): void {
-  if (event.status === "progress_total") showProgress(`downloading ${bar(event)}`);
-  if (event.status === "load") showProgress(`loading ${bar(event)}`);
+  const word = { progress_total: "downloading", load: "loading" }[event.status as string];
+  if (word === undefined || !("loaded" in event)) return;
+  const isLast = event.loaded >= event.total;
+  if (!isLast && performance.now() - lastBar < FRAME) return;
+  lastBar = isLast ? Number.NEGATIVE_INFINITY : performance.now();
+  showProgress(`${word} ${bar(event)}`);
 }
 
 function bar({ loaded, total }: { readonly loaded: number; readonly total: number }): string {
@@ -30,11 +46,42 @@ function bar({ loaded, total }: { readonly loaded: number; readonly total: numbe
   return `[${cells}] ${Math.floor(100 * share)} % ${megabytes}`;
 }
 
-/** Says what went wrong, and where the options are listed if it was them; gives the exit code. */
-export function fail(error: unknown, command: string): number {
-  const isMisspelt = error instanceof TypeError && /^ERR_PARSE_ARGS/.test(String(Object(error).code));
-  if (isMisspelt) note(`${error.message}\n${command} --help lists the options.`);
-  else if (error instanceof Florence2Error) note(error.message);
-  else note(error instanceof Error ? `${error.stack}` : String(error));
+/** Does something that may take long: after a second of silence says what, in a terminal with the seconds so far. */
+export async function working<Value>(what: string, work: () => Promise<Value>): Promise<Value> {
+  const started = performance.now();
+  let isSaid = false;
+  const timer = setInterval(() => {
+    if (process.stderr.isTTY) showProgress(`${what} (${seconds(started, 0)})`);
+    else if (!isSaid) note(`${what} ...`);
+    isSaid = true;
+  }, PATIENCE);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    if (isSaid) showProgress("");
+  }
+}
+
+/** The time since `started`, a reading of `performance.now()`. */
+export function seconds(started: number, digits = 2): string {
+  return `${((performance.now() - started) / 1000).toFixed(digits)} s`;
+}
+
+/** A number of things: `counted(1, "token")` is "1 token", `counted(2, "token")` "2 tokens". */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** Says what went wrong, in one line unless it is a fault of this library; gives the exit code. */
+export function fail(error: unknown): number {
+  const isKnown = error instanceof Florence2Error || (error instanceof Error && "syscall" in error);
+  const text = isKnown || !(error instanceof Error) ? messageOf(error) : `${error.stack}`;
+  process.stderr.write(`${process.stderr.isTTY ? ANEW : ""}${text}\n`);
   return 1;
+}
+
+/** An error as one line. */
+export function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, " ");
 }

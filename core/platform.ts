@@ -21,8 +21,10 @@ export async function webgpu(): Promise<GPU | undefined> {
   return instances[0];
 }
 
-/** Files of this machine. */
-export const fileSystem = () => import("node:fs/promises");
+/** Files of this machine; not by `import`, which bundlers for other platforms would follow. */
+export async function fileSystem() {
+  return process.getBuiltinModule("node:fs/promises");
+}
 
 /**
  * An optional package with native code. Bundlers do not see its name: they cannot bundle such a package, and it is

@@ -30,7 +30,7 @@ const REPOSITORIES: Readonly<Record<string, string>> = {
 
 /** The command `npm run verify:real`; resolves to its exit code: 1 unless everything holds. */
 export async function verifyReal(args: string[], recorded = RECORDED_ANSWERS): Promise<number> {
-  return verify(args, recorded).catch((error) => fail(error, "npm run verify:real --"));
+  return verify(args, recorded).catch(fail);
 }
 
 async function verify(args: string[], recorded: readonly RecordedAnswer[]): Promise<number> {

@@ -1,49 +1,42 @@
 /** The program `florence2` as people call it; Deno runs its sources as they are. */
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { describe, expect, it, vi } from "vitest";
-import { fail, showLoading } from "../../commands/terminal.ts";
-import { Florence2Error, tasks } from "../../index.ts";
-import { cacheIn, contentOf, newFolder } from "../support/hub_cache.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { tasks } from "../../index.ts";
+import { deno, florence2, root } from "../support/command.ts";
+import { newFolder } from "../support/hub_cache.ts";
 import { filesIn, REPOSITORY, startHub } from "../support/hub_server.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const deno = `${root}node_modules/.bin/deno`;
 const picture = "tests/fixtures/pictures/coffee.png";
-
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function florence2(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
-  const options = { cwd: root, env: { ...process.env, ...env } };
-  const program = ["run", "-A", "--unstable-webgpu", "cli.ts", ...args];
-  return promisify(execFile)(deno, program, options).then(
-    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-    ({ code, stdout, stderr }: Ended) => ({ code, stdout, stderr }),
-  );
-}
 
 describe.skipIf(!existsSync(deno))("florence2", () => {
   it.each([
-    ["cli.ts", [], "florence2 [picture]"],
+    ["commands/describe/describe.ts", [], "florence2 [image ...]"],
     ["commands/doctor/doctor.ts", ["doctor"], "florence2 doctor [model]"],
     ["commands/quantize/quantize.ts", ["quantize"], "florence2 quantize MODEL FOLDER"],
   ] as const)("%s explains every option", async (file, command, usage) => {
     const { code, stdout } = await florence2([...command, "--help"]);
     expect(code).toBe(0);
     const source = await readFile(join(root, file), "utf8");
-    const options = [...source.matchAll(/^ {6}"?([a-z-]+)"?: \{ type: /gm)].map(([, name]) => `--${name}`);
+    const options = [...source.matchAll(/^ {4,6}"?([a-z-]+)"?: \{ type: /gm)].map(([, name]) => `--${name}`);
+    const shared = ["model", "revision", "device", "dtype", "num-beams", "max-new-tokens", "quiet"];
+    if (source.includes("MODEL_OPTIONS")) options.push(...shared.map((name) => `--${name}`));
     expect(options.length).toBeGreaterThan(2);
     for (const option of options) expect(stdout).toContain(option);
-    if (command.length === 0) for (const { token } of tasks) expect(stdout).toContain(token);
+    if (command.length === 0) for (const { token } of tasks) expect(stdout).toContain(token.slice(1, -1));
     expect(stdout).toContain(usage);
+  });
+
+  it("says its version, and explains itself and each command", async () => {
+    const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+    expect((await florence2(["--version"])).stdout).toBe(`${version}\n`);
+    const help = await florence2(["help"]);
+    expect(help.stdout).toMatch(/^florence2 \[image \.\.\.\][^]*\n {2}quantize +writes a smaller model/);
+    expect((await florence2(["help", "quantize"])).stdout).toMatch(/^florence2 quantize MODEL FOLDER/);
+    expect((await florence2(["quantise", "a", "b"])).stderr).toBe(
+      "There is no command quantise; did you mean quantize?\n",
+    );
   });
 
   it.each([
@@ -57,33 +50,46 @@ describe.skipIf(!existsSync(deno))("florence2", () => {
   });
 
   it.each([
-    ["an unknown option", ["--beams", "3"], /--beams'.*\nflorence2 --help lists/],
-    ["an option without its value", ["--model"], /--model.*\nflorence2 --help lists/],
-    ["an unknown option of doctor", ["doctor", "--fix"], /--fix'.*\nflorence2 doctor --help lists/],
+    ["an unknown option", ["--beams", "3"], /no option --beams; did you mean --num-beams\? --help lists/],
+    ["an option without its value", ["--model"], /--model.*--help lists/],
+    ["an unknown option of doctor", ["doctor", "--fix"], /no option --fix\. --help lists/],
     ["two models for doctor", ["doctor", "a", "b"], /one model at a time, not also b/],
-    ["no such picture", ["nothing.jpg"], /nothing\.jpg/],
-    ["a picture that is none", ["package.json"], /package\.json|not a picture|JPEG/],
-    ["an unknown task", [picture, "<FIND>"], /unknown task "<FIND>"\. Tasks: <CAPTION> /],
+    ["no such image", ["nothing.jpg"], /^nothing\.jpg does not exist\.\n/],
+    ["no such folder", ["nothing/"], /^nothing\/ does not exist\.\n/],
+    ["a folder without images", ["core"], /^core has no image\.\n/],
+    ["a pattern that nothing fits", ["core/*.jpg"], /^No file fits "core\/\*\.jpg"\.\n/],
+    ["a file that is no image", ["package.json"], /package\.json|not a picture|JPEG/],
+    [
+      "a word that is no task",
+      [picture, "ODD"],
+      /^"ODD" is neither an image nor a task; did you mean OD\?\n/,
+    ],
     ["a task without its text", [picture, "<CAPTION_TO_PHRASE_GROUNDING>"], /needs a text/],
-    ["a task without its region", [picture, "<REGION_TO_OCR>"], /needs a region/],
+    ["a task without its region", [picture, "region-to-ocr"], /needs a region/],
     ["a region that is none", [picture, "<REGION_TO_OCR>", "--region", "1,2,3"], /X1,Y1,X2,Y2/],
+    ["a text that no task takes", [picture, "od", "--text", "cup"], /--text is given, and <OD> takes none/],
     ["a number that is none", [picture, "--num-beams", "many"], /--num-beams is many, expected a whole/],
-  ] as const)("%s: says so before a model is looked for", async (_, args, message) => {
+    ["too many beams", [picture, "--num-beams", "50"], /numBeams is 50; allowed is an integer from 1 to 32/],
+    ["a device that is none", [picture, "--device", "tpu"], /--device is tpu, expected "auto", "gpu", "cpu"/],
+    ["a format that is none", [picture, "--dtype", "fp16"], /--dtype is fp16.*did you mean f16\?/],
+    ["no folder to write into", [picture, "--out", "nothing/a.png"], /cannot be written: there is no folder/],
+    ["a format that is not written", [picture, "--out", "a.bmp"], /ends in \.bmp; images are written as/],
+    ["one file for several", [picture, picture, "--out", "a.png"], /is one file for 2 images; give a folder/],
+  ] as const)("%s: says so in a line before a model is looked for", async (_, args, message) => {
+    const isWhole = args[0] === "doctor" || args[0] === "--model";
     const { code, stdout, stderr } = await florence2(
-      args[0] === "doctor" || args[0] === "--model" ? args : [...args, "--model", "./no-such-model"],
+      isWhole ? args : [...args, "--model", "./no-such-model"],
     );
     expect(stderr).toMatch(message);
-    expect(stderr).not.toMatch(/no-such-model|^ {4}at /m);
+    expect(stderr).not.toMatch(/no-such-model/);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
     expect([code, stdout]).toEqual([1, ""]);
   });
 
-  it("no such model, and no such device", async () => {
-    const options = ["--out", "none", "--model"];
-    const absent = await florence2([picture, ...options, "./no-such-model"]);
-    expect(absent.stderr).toMatch(/no-such-model.*neither a folder here nor the id of a repository/);
-    const device = await florence2([picture, ...options, "checkpoints/nano", "--device", "tpu"]);
-    expect(device.stderr).toMatch(/device is tpu, expected "auto", "gpu", "cpu"/);
-    expect([absent.code, device.code]).toEqual([1, 1]);
+  it("no such model: says so in a line", async () => {
+    const { code, stderr } = await florence2([picture, "--model", "./no-such-model"]);
+    expect(stderr).toMatch(/^"\.\/no-such-model" is neither a folder here nor the id of a repository.*\n$/);
+    expect(code).toBe(1);
   });
 
   it("answers with a model from a hub, and without the hub afterwards", async () => {
@@ -92,14 +98,19 @@ describe.skipIf(!existsSync(deno))("florence2", () => {
     const hub = await startHub(await filesIn(join(fixtures, "transformers")));
     const folder = await newFolder();
     try {
-      const args = [picture, "<CAPTION>", "--model", REPOSITORY, "--device", "cpu", "--json"];
-      const options = ["--max-new-tokens", String(max_new_tokens), "--out", "none"];
+      const args = [picture, "caption", "--model", REPOSITORY, "--device", "cpu", "--json", "--verbose"];
       for (const isOffline of ["0", "1"]) {
         const env = { HF_ENDPOINT: hub.url, HF_HUB_CACHE: folder, HF_HUB_OFFLINE: isOffline };
         hub.requests.length = 0;
-        const { code, stdout } = await florence2([...args, ...options], env);
+        const { code, stdout, stderr } = await florence2(
+          [...args, "--max-new-tokens", String(max_new_tokens)],
+          env,
+        );
         expect(hub.requests.length > 0).toBe(isOffline === "0");
-        expect(JSON.parse(stdout)["<CAPTION>"].tokens).toEqual(prompts[0].tokens);
+        const result = JSON.parse(stdout);
+        expect([result.file, result.task]).toEqual([picture, "<CAPTION>"]);
+        expect(result.tokens).toEqual(prompts[0].tokens);
+        expect(stderr).not.toMatch(/drawn scenes/);
         expect(code).toBe(0);
       }
     } finally {
@@ -109,50 +120,54 @@ describe.skipIf(!existsSync(deno))("florence2", () => {
   });
 });
 
-describe("stderr", () => {
-  /** What is written there while `body` runs. */
-  async function written(isTTY: boolean, body: () => unknown): Promise<string> {
-    const before = process.stderr.isTTY;
-    const spy = vi.spyOn(process.stderr, "write").mockReturnValue(true);
-    try {
-      process.stderr.isTTY = isTTY;
-      await body();
-      return spy.mock.calls.map(([text]) => text).join("");
-    } finally {
-      process.stderr.isTTY = before;
-      spy.mockRestore();
-    }
-  }
+describe.skipIf(!existsSync(deno))("florence2 with the bundled model", () => {
+  const FAST = ["--device", "cpu", "--num-beams", "1"];
+  const SCENE = join(root, "examples/scene.png");
+  const CAPTION = "An elephant, a boat, a sign and a blue book.";
+  let folder: string;
+  beforeAll(async () => {
+    folder = await newFolder();
+    await writeFile(join(folder, "a.png"), await readFile(SCENE));
+    await writeFile(join(folder, "b.png"), "no image at all");
+    await writeFile(join(folder, "c.png"), await readFile(SCENE));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
 
-  it("is a bar that fills while a model is downloaded, in a terminal only", async () => {
-    const hub = await startHub({ "model.safetensors": new Uint8Array(3_000_000) });
-    const folder = await newFolder();
-    try {
-      const download = () =>
-        contentOf(cacheIn(folder, hub, { onProgress: showLoading }), "model.safetensors");
-      const lines = (await written(true, download)).split("\r\x1b[K").slice(1);
-      const shares = lines.map((line) => {
-        const [, bar, percent] = /^downloading \[([#.]{30})\] (\d+) % \d\.\d of 3\.0 MB$/.exec(line)!;
-        expect(Math.abs(bar!.replaceAll(".", "").length - 0.3 * Number(percent))).toBeLessThanOrEqual(1);
-        return Number(percent);
-      });
-      expect(shares.length).toBeGreaterThan(3);
-      expect(shares).toEqual(shares.toSorted((a, b) => a - b));
-      expect(shares.at(-1)).toBe(100);
-      expect(lines.at(-1)).toBe(`downloading [${"#".repeat(30)}] 100 % 3.0 of 3.0 MB`);
-      await rm(folder, { recursive: true });
-      expect(await written(false, download)).toBe("");
-    } finally {
-      await hub.close();
-      await rm(folder, { recursive: true });
-    }
+  it("answers for each image of a folder, a line each, and goes on where one is bad", async () => {
+    const { code, stdout, stderr } = await florence2([folder, "caption", "--json", ...FAST]);
+    const lines = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ file, task, answer }) => [file, task, answer])).toEqual(
+      ["a.png", "c.png"].map((name) => [join(folder, name), "<CAPTION>", CAPTION]),
+    );
+    expect(Object.keys(lines[0])).toEqual(["file", "task", "answer", "score", "width", "height"]);
+    expect(stderr).toContain(`${join(folder, "b.png")}: `);
+    expect(stderr).toMatch(/1 of 3 images failed\.\n$/);
+    expect(stderr).toMatch(/knows only drawn scenes[^]*a\.png --model base {4}\(downloads 0\.5 GB, once\)/);
+    expect(code).toBe(1);
   });
 
-  it("has a stack only for what is a fault of this library", async () => {
-    const known = new Florence2Error("option_invalid", "dtype is q3");
-    expect(await written(false, () => fail(known, "florence2"))).toBe("dtype is q3\n");
-    expect(await written(false, () => fail(new Error("unforeseen"), "florence2"))).toMatch(
-      /unforeseen\n {4}at /,
-    );
+  it("reads stdin, writes what is asked for and nothing else, and is quiet on request", async () => {
+    const before = await readdir(root);
+    const answered = await florence2(["-", "CAPTION", "-q", ...FAST], {}, await readFile(SCENE));
+    expect(answered).toEqual({ code: 0, stderr: "", stdout: expect.stringContaining(CAPTION) });
+    expect(await readdir(root)).toEqual(before);
+
+    const out = join(folder, "out");
+    for (const [target, magic] of [
+      [join(folder, "x.svg"), "<svg"],
+      [join(folder, "x.jpg"), "\xff\xd8"],
+      [join(folder, "x.webp"), "RIFF"],
+      [`${out}/`, "\x89PNG"],
+    ] as const) {
+      const { code } = await florence2([SCENE, "caption", "--out", target, "-q", ...FAST]);
+      expect(code).toBe(0);
+      const file = target.endsWith("/") ? join(out, "scene.answer.png") : target;
+      expect((await readFile(file)).toString("latin1").startsWith(magic), file).toBe(true);
+    }
+    const piped = await florence2([SCENE, "caption", "--out", "-", "-q", ...FAST]);
+    expect(piped.stdout.slice(1, 4)).toBe("PNG");
   });
 });
