@@ -18,6 +18,10 @@ const COMMANDS: Readonly<Record<string, { readonly does: string; readonly load: 
     does: "says what runs here, and whether it runs right",
     load: async () => (await import("./commands/doctor/doctor.ts")).doctor,
   },
+  evaluate: {
+    does: "measures how good a model's answers are, on a data set",
+    load: async () => (await import("./commands/evaluate.ts")).evaluate,
+  },
   quantize: {
     does: "writes a smaller model, in 8 or 4 bits",
     load: async () => (await import("./commands/quantize/quantize.ts")).quantize,

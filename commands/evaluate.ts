@@ -1,9 +1,6 @@
-/** `npm run eval`: runs a checkpoint over a data set and says how good its answers are. */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { Florence2Error } from "../core/errors.ts";
 import { openDataSet } from "../datasets/truth/data_set.ts";
 import { compare, comparisonTable } from "../eval/comparison.ts";
@@ -12,8 +9,10 @@ import { ProgressBar } from "../eval/progress.ts";
 import { figuresTable, writeReport } from "../eval/report.ts";
 import { answerAll, judgeAll } from "../eval/run.ts";
 import { Florence2 } from "../model/florence2.ts";
+import { BUNDLED_DATA, BUNDLED_MODEL } from "./bundled.ts";
+import { readArguments, wholeNumber } from "./options.ts";
 
-const HELP = `npm run eval -- [options]
+const HELP = `florence2 evaluate [options]
 
 Runs a checkpoint over a data set and prints how good its answers are; a report with plots goes to the output
 folder. A run that was stopped goes on where it was.
@@ -25,7 +24,7 @@ folder. A run that was stopped goes on where it was.
   --task TASK         only this task; of COCO's captions, the task to ask (default: <CAPTION>)
   --limit N           only the first N pictures
   --batch N           pictures seen at a time (default: 8)
-  --dtype NAME        how matrices are held: auto, f32, f16 (default: auto, as the file has them)
+  --dtype NAME        how matrices are held: auto, f32, f16, q8 or q4 (default: auto, as stored)
   --device NAME       auto, gpu or cpu (default: auto)
   --num-beams N       hypotheses of beam search (default: the model's own)
   --max-new-tokens N  length of an answer at most (default: the model's own)
@@ -35,38 +34,35 @@ folder. A run that was stopped goes on where it was.
   --help
 `;
 
-/** Beside the folder of this file in a checkout, one level further up from the compiled one. */
-const home = new URL(import.meta.url.includes("/dist/") ? "../../" : "../", import.meta.url);
-const BUNDLED_MODEL = fileURLToPath(new URL("checkpoints/nano", home));
-const BUNDLED_DATA = fileURLToPath(new URL("checkpoints/nano/heldout/truth.jsonl", home));
-
-async function main(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      model: { type: "string", default: BUNDLED_MODEL },
-      data: { type: "string", default: BUNDLED_DATA },
-      images: { type: "string" },
-      task: { type: "string" },
-      limit: { type: "string" },
-      batch: { type: "string", default: "8" },
-      dtype: { type: "string", default: "auto" },
-      device: { type: "string", default: "auto" },
-      "num-beams": { type: "string" },
-      "max-new-tokens": { type: "string" },
-      compare: { type: "string" },
-      output: { type: "string" },
-      help: { type: "boolean", short: "h", default: false },
-    },
+/** The command `florence2 evaluate`; resolves to its exit code. */
+export async function evaluate(args: string[]): Promise<number> {
+  const { values, positionals } = readArguments(args, {
+    model: { type: "string", default: BUNDLED_MODEL },
+    data: { type: "string", default: BUNDLED_DATA },
+    images: { type: "string" },
+    task: { type: "string" },
+    limit: { type: "string" },
+    batch: { type: "string", default: "8" },
+    dtype: { type: "string", default: "auto" },
+    device: { type: "string", default: "auto" },
+    "num-beams": { type: "string" },
+    "max-new-tokens": { type: "string" },
+    compare: { type: "string" },
+    output: { type: "string" },
+    help: { type: "boolean", short: "h", default: false },
   });
   if (values.help) {
     process.stdout.write(HELP);
-    return;
+    return 0;
   }
-  const batch = positiveInteger("batch", values.batch)!;
-  const numBeams = positiveInteger("num-beams", values["num-beams"]);
-  const maxNewTokens = positiveInteger("max-new-tokens", values["max-new-tokens"]);
-  const limit = positiveInteger("limit", values.limit);
+  if (positionals.length > 0) {
+    const message = `florence2 evaluate takes options only, found ${positionals.join(" ")}; the model goes into --model.`;
+    throw new Florence2Error("option_invalid", message, { positionals });
+  }
+  const batch = wholeNumber("batch", values.batch, 1)!;
+  const numBeams = wholeNumber("num-beams", values["num-beams"], 1);
+  const maxNewTokens = wholeNumber("max-new-tokens", values["max-new-tokens"], 1);
+  const limit = wholeNumber("limit", values.limit, 1);
   const dataSet = await openDataSet(values.data, { images: values.images, task: values.task, limit });
   const folder = values.output ?? join("out", "eval", basename(resolve(values.model)), dataSet.name);
   const origin: Origin = {
@@ -109,6 +105,7 @@ async function main(args: string[]): Promise<void> {
     comparison,
   );
   process.stderr.write(`Report: ${report}\n`);
+  return 0;
 }
 
 function otherPredictions(path: string): PredictionFile {
@@ -131,19 +128,4 @@ function fingerprint(paths: readonly string[]): string {
     hash.update(`${basename(path)} ${size} ${mtimeMs}\n`);
   }
   return hash.digest("hex").slice(0, 16);
-}
-
-function positiveInteger(name: string, value: string | undefined): number | undefined {
-  if (value === undefined) return undefined;
-  if (/^[1-9]\d*$/.test(value)) return Number(value);
-  const message = `--${name} is ${value}, expected a whole number of at least 1`;
-  throw new Florence2Error("option_invalid", message, { [name]: value });
-}
-
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  const known = error instanceof Florence2Error || (error instanceof TypeError && "code" in error);
-  process.stderr.write(`${known ? (error as Error).message : ((error as Error).stack ?? error)}\n`);
-  process.exitCode = 1;
 }

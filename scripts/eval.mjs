@@ -8,7 +8,7 @@ ensureBuild();
 ensureAdapter();
 const { status } = spawnSync(
   process.execPath,
-  [join(root, "dist/commands/evaluate.js"), ...process.argv.slice(2)],
+  [join(root, "dist/cli.js"), "evaluate", ...process.argv.slice(2)],
   {
     stdio: "inherit",
   },

@@ -1,7 +1,10 @@
 import { buffer } from "node:stream/consumers";
 import { Florence2Error } from "../../core/errors.ts";
-import { type AnswerOf, Florence2, loadImage, type Result, tasks } from "../../index.ts";
+import { Florence2 } from "../../model/florence2.ts";
+import { loadImage } from "../../model/image/load.ts";
 import type { RgbImage } from "../../model/image/pixels.ts";
+import type { Result } from "../../model/results.ts";
+import { type AnswerOf, tasks } from "../../model/tasks/index.ts";
 import { BUNDLED_IMAGE, BUNDLED_MODEL, RELEASED } from "../bundled.ts";
 import {
   GENERATION_OPTIONS,

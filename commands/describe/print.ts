@@ -1,6 +1,7 @@
 /** Answers on stdout: tables for people, lines of JSON for programs. */
 import { marksOf } from "../../draw/marks.ts";
-import type { AnswerOf, Result } from "../../index.ts";
+import type { Result } from "../../model/results.ts";
+import type { AnswerOf } from "../../model/tasks/index.ts";
 import type { NamedImage } from "./images.ts";
 import type { CommandQuestion } from "./questions.ts";
 

@@ -1,6 +1,5 @@
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { Florence2Error } from "../../core/errors.ts";
+import { modelOf, readArguments } from "../options.ts";
 import { note, showLoading, showProgress } from "../terminal.ts";
 import { type Examination, examine } from "./examine.ts";
 
@@ -17,25 +16,19 @@ device are compared with their twins on the CPU. Ends with 1 if something has to
 HF_HUB_OFFLINE=1 uses what was downloaded before.
 `;
 
-/** Beside the folder of this file in a checkout, one level further up from the compiled one. */
-const home = new URL(import.meta.url.includes("/dist/") ? "../../../" : "../../", import.meta.url);
-
 /** The command `florence2 doctor`; resolves to its exit code. */
 export async function doctor(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      revision: { type: "string" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
+  const { values, positionals } = readArguments(args, {
+    revision: { type: "string" },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
   });
   if (values.help) {
     process.stdout.write(HELP);
     return 0;
   }
-  const [source = fileURLToPath(new URL("checkpoints/nano", home)), ...others] = positionals;
+  const [named, ...others] = positionals;
+  const source = modelOf(named);
   if (others.length > 0) {
     const message = `florence2 doctor examines one model at a time, not also ${others.join(", ")}.`;
     throw new Florence2Error("option_invalid", message, { others });

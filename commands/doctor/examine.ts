@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { arch, platform, release } from "node:os";
 import { CpuRunner } from "../../core/cpu/cpu_runner.ts";
 import { openRunner, REQUIRED_LIMITS, WANTED_LIMITS } from "../../core/device.ts";
@@ -18,6 +17,7 @@ import type { RawImage } from "../../model/image/pixels.ts";
 import { openModel } from "../../model/loading/open_model.ts";
 import { SHARED_EMBEDDING } from "../../model/weights/checkpoint.ts";
 import { loadWeights } from "../../model/weights/load_weights.ts";
+import { version } from "../bundled.ts";
 import { CheckedRunner, type KernelCheck } from "./checked_runner.ts";
 
 /** Something that is not as it should be. With a problem the library is wrong or useless here; with a remark slow. */
@@ -61,9 +61,6 @@ export interface Examination {
   readonly findings: readonly Finding[];
 }
 
-/** Beside the folder of this file in a checkout, one level further up from the compiled one. */
-const home = new URL(import.meta.url.includes("/dist/") ? "../../../" : "../../", import.meta.url);
-
 /** Looks at everything that the library stands on here; what fails becomes a finding. */
 export async function examine(source: string, options: OpenModelOptions = {}): Promise<Examination> {
   const findings: Finding[] = [];
@@ -82,7 +79,7 @@ export async function examine(source: string, options: OpenModelOptions = {}): P
     }
     const examined = await examineModel(source, runner, options);
     return {
-      version: JSON.parse(await readFile(new URL("package.json", home), "utf8")).version,
+      version: version(),
       runtime: runtime(),
       device,
       cache: { folder: environment.cacheFolder, isOffline: environment.isOffline, repositories },

@@ -1,11 +1,12 @@
 import { basename, join } from "node:path";
-import { isDeepStrictEqual, parseArgs } from "node:util";
+import { isDeepStrictEqual } from "node:util";
 import { Florence2Error } from "../../core/errors.ts";
 import { hubEnvironment } from "../../files/hub/environment.ts";
 import { repositoryOf } from "../../files/hub/repository.ts";
 import type { EncodedImage } from "../../model/encoded_image.ts";
 import { Florence2 } from "../../model/florence2.ts";
 import { parseAnswer } from "../../model/tasks/index.ts";
+import { readArguments } from "../options.ts";
 import { fail, showLoading, showProgress } from "../terminal.ts";
 import { RECORDED_ANSWERS, type RecordedAnswer } from "./recorded_answers.ts";
 
@@ -34,15 +35,11 @@ export async function verifyReal(args: string[], recorded = RECORDED_ANSWERS): P
 }
 
 async function verify(args: string[], recorded: readonly RecordedAnswer[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      revision: { type: "string" },
-      pictures: { type: "string" },
-      device: { type: "string" },
-      help: { type: "boolean", short: "h", default: false },
-    },
+  const { values, positionals } = readArguments(args, {
+    revision: { type: "string" },
+    pictures: { type: "string" },
+    device: { type: "string" },
+    help: { type: "boolean", short: "h", default: false },
   });
   if (values.help) {
     process.stdout.write(HELP);

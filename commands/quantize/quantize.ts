@@ -1,6 +1,6 @@
-import { parseArgs } from "node:util";
 import { BITS, isBlockDtype } from "../../core/dtypes/quantization.ts";
 import { Florence2Error, quote } from "../../core/errors.ts";
+import { modelOf, readArguments } from "../options.ts";
 import { note, showLoading, showProgress } from "../terminal.ts";
 import { writeQuantized } from "./folder.ts";
 
@@ -9,7 +9,7 @@ const HELP = `florence2 quantize MODEL FOLDER --dtype q8|q4 [options]
 Writes a model with 8 or 4 bits for each weight of its linear layers and its token table, and everything else as it
 is. The folder is loaded as any other; the model then takes up less of the device, and its answers change a little.
 
-  MODEL             a folder, or a repository such as microsoft/Florence-2-base; adapters in it are merged
+  MODEL             a folder, or a repository such as microsoft/Florence-2-base, or base; adapters in it are merged
   FOLDER            the folder to be made
   --dtype NAME      q8 or q4
   --revision NAME   branch, tag or commit of the repository (default: main)
@@ -18,14 +18,10 @@ is. The folder is loaded as any other; the model then takes up less of the devic
 
 /** The command `florence2 quantize`; resolves to its exit code. */
 export async function quantize(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      dtype: { type: "string" },
-      revision: { type: "string" },
-      help: { type: "boolean", short: "h", default: false },
-    },
+  const { values, positionals } = readArguments(args, {
+    dtype: { type: "string" },
+    revision: { type: "string" },
+    help: { type: "boolean", short: "h", default: false },
   });
   if (values.help) {
     process.stdout.write(HELP);
@@ -42,7 +38,7 @@ export async function quantize(args: string[]): Promise<number> {
     const message = `--dtype is ${quote(dtype)}, expected ${Object.keys(BITS).join(" or ")}`;
     throw new Florence2Error("option_invalid", message, { dtype });
   }
-  const bytes = await writeQuantized(source, folder, {
+  const bytes = await writeQuantized(modelOf(source), folder, {
     dtype,
     revision,
     onProgress: (event) => event.status === "progress_total" && showLoading(event),

@@ -32,7 +32,7 @@ describe.skipIf(!existsSync(deno))("florence2", () => {
     const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
     expect((await florence2(["--version"])).stdout).toBe(`${version}\n`);
     const help = await florence2(["help"]);
-    expect(help.stdout).toMatch(/^florence2 \[image \.\.\.\][^]*\n {2}quantize +writes a smaller model/);
+    expect(help.stdout).toMatch(/^florence2 \[image \.\.\.\][\s\S]*\n {2}quantize +writes a smaller model/);
     expect((await florence2(["help", "quantize"])).stdout).toMatch(/^florence2 quantize MODEL FOLDER/);
     expect((await florence2(["quantise", "a", "b"])).stderr).toBe(
       "There is no command quantise; did you mean quantize?\n",
@@ -145,7 +145,9 @@ describe.skipIf(!existsSync(deno))("florence2 with the bundled model", () => {
     expect(Object.keys(lines[0])).toEqual(["file", "task", "answer", "score", "width", "height"]);
     expect(stderr).toContain(`${join(folder, "b.png")}: `);
     expect(stderr).toMatch(/1 of 3 images failed\.\n$/);
-    expect(stderr).toMatch(/knows only drawn scenes[^]*a\.png --model base {4}\(downloads 0\.5 GB, once\)/);
+    expect(stderr).toMatch(
+      /knows only drawn scenes[\s\S]*a\.png --model base {4}\(downloads 0\.5 GB, once\)/,
+    );
     expect(code).toBe(1);
   });
 
