@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, extname, join, resolve } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
-import { drawAnswer, drawOnPicture } from "../../draw/index.ts";
+import { drawAnswer, drawOnImage } from "../../draw/index.ts";
 import type { RgbImage } from "../../model/image/pixels.ts";
 import { loadSharp } from "../../model/image/sharp.ts";
 import type { Answer, PixelBox } from "../../model/tasks/index.ts";
@@ -102,7 +102,7 @@ async function annotated(
       drawAnswer(answer, image, options).replace(/^<svg[^>]*>/, (start) => `${start}\n${embedded}`),
     );
   }
-  const png = await drawOnPicture(raw, answer, options);
+  const png = await drawOnImage(raw, answer, options);
   if (ending === ".webp") return sharp(png).webp({ quality: 90 }).toBuffer();
   if (ending === ".jpg" || ending === ".jpeg") return sharp(png).jpeg({ quality: 90 }).toBuffer();
   return png;

@@ -1,5 +1,5 @@
 import { Florence2, parseAnswer } from "florence2-webgpu";
-import { drawOnPicture } from "florence2-webgpu/draw";
+import { drawOnImage } from "florence2-webgpu/draw";
 
 async function ask() {
   const [device = "cpu"] = process.argv.slice(2);
@@ -8,7 +8,7 @@ async function ask() {
   const { kind } = model.device;
   model.dispose();
   const boxes = parseAnswer("<OD>", "boat<loc_1><loc_2><loc_300><loc_400>", { width: 100, height: 100 });
-  const png = await drawOnPicture("public/scene.png", boxes);
+  const png = await drawOnImage("public/scene.png", boxes);
   console.log(JSON.stringify({ answer, kind, isDrawn: png.length > 1000 }));
 }
 
