@@ -106,3 +106,16 @@ export function widen_low(halves: v128): v128 {
 export function widen_high(halves: v128): v128 {
   return widened(i32x4.extend_high_i16x8_s(halves));
 }
+
+/** The first values of a vector: as many as `bytes` hold, at most four. */
+// @ts-ignore: decorator
+@inline
+export function store_some(to: usize, values: v128, bytes: usize): void {
+  if (bytes >= 16) {
+    v128.store(to, values);
+    return;
+  }
+  store<f32>(to, f32x4.extract_lane(values, 0));
+  if (bytes > 4) store<f32>(to, f32x4.extract_lane(values, 1), 4);
+  if (bytes > 8) store<f32>(to, f32x4.extract_lane(values, 2), 8);
+}

@@ -53,7 +53,7 @@ describe("the signature of a compiled kernel", () => {
 const snake = (name: string) => name.replace(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** Pointers, in the order of the bindings. */
-const pointersOf = ({ bindings }: Kernel) => Object.keys(bindings).map((name) => `${name}: usize`);
+const pointersOf = ({ bindings }: Kernel) => Object.keys(bindings).map((name) => `${snake(name)}: usize`);
 
 /** The formats of weights, and then what makes up a call's sizes. */
 function expectedSizes({ bindings, params, constants }: Kernel): string[] {

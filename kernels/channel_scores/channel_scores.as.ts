@@ -1,0 +1,149 @@
+// The first pass normalises the tokens. Then a unit is a group of a chunk: its queries and keys are projected into local
+// memory, where their products add up over the tokens of the chunk.
+import { local, scratch, tile_rows } from "../shared/memory.as";
+import { normalize_row } from "../shared/norm.as";
+import { add_up_tile, TILE_BYTES } from "../shared/tile.as";
+import { panel_bytes, panel_in_f32, PANEL } from "../shared/weights.as";
+
+/** Tokens that a unit of the first pass normalises. */
+const NORM_ROWS: u32 = 16;
+/** Tokens whose queries and keys are in local memory at a time. */
+const TOKENS: u32 = 576;
+
+export function channel_scores_scratch(weight_format: u32, tokens: u32, chunk: u32, groups: u32, D: u32): u32 {
+  return tokens * groups * D * 4;
+}
+
+export function channel_scores_first_units(weight_format: u32, tokens: u32, chunk: u32, groups: u32, D: u32): u32 {
+  return (tokens + NORM_ROWS - 1) / NORM_ROWS;
+}
+
+export function channel_scores_first(
+  normed: usize,
+  norm_weight: usize,
+  norm_bias: usize,
+  weight: usize,
+  bias: usize,
+  partials: usize,
+  weight_format: u32,
+  tokens: u32,
+  chunk: u32,
+  groups: u32,
+  D: u32,
+  begin: u32,
+  end: u32,
+): void {
+  const C = groups * D;
+  const last = min(end * NORM_ROWS, tokens);
+  for (let row = begin * NORM_ROWS; row < last; row++) {
+    const at = <usize>row * <usize>C * 4;
+    normalize_row(normed + at, norm_weight, norm_bias, C, scratch + at);
+  }
+}
+
+export function channel_scores_units(weight_format: u32, tokens: u32, chunk: u32, groups: u32, D: u32): u32 {
+  return ((tokens + chunk - 1) / chunk) * groups;
+}
+
+export function channel_scores(
+  normed: usize,
+  norm_weight: usize,
+  norm_bias: usize,
+  weight: usize,
+  bias: usize,
+  partials: usize,
+  weight_format: u32,
+  tokens: u32,
+  chunk: u32,
+  groups: u32,
+  D: u32,
+  begin: u32,
+  end: u32,
+): void {
+  const C = groups * D;
+  // Queries by channel, a row of tokens each; keys in panels of 8 channels; a panel of weights in f32.
+  const queries = local + TILE_BYTES;
+  const keys = queries + <usize>(D * TOKENS) * 4;
+  const widened = keys + <usize>(whole_panels(D) * TOKENS) * 4;
+  for (let unit = begin; unit < end; unit++) {
+    const group = unit % groups;
+    const out = partials + <usize>(unit * D * D) * 4;
+    memory.fill(out, 0, <usize>(D * D) * 4);
+    const first = (unit / groups) * chunk;
+    const last = min(first + chunk, tokens);
+    for (let t = first; t < last; t += TOKENS) {
+      const count = min(TOKENS, last - t);
+      const x = scratch + <usize>t * <usize>C * 4;
+      project(x, count, weight, bias, group * D, D, C, weight_format, queries, widened, true);
+      project(x, count, weight, bias, C + group * D, D, C, weight_format, keys, widened, false);
+      add_products(queries, keys, count, D, out);
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function whole_panels(rows: u32): u32 {
+  return ((rows + PANEL - 1) / PANEL) * PANEL;
+}
+
+/** Projects `count` tokens by the D rows of the weight from row `first` on, to queries or to keys. */
+function project(
+  x: usize,
+  count: u32,
+  weight: usize,
+  bias: usize,
+  first: u32,
+  D: u32,
+  C: u32,
+  weight_format: u32,
+  to: usize,
+  widened: usize,
+  isQuery: bool,
+): void {
+  const stride = <usize>C * 4;
+  const size = panel_bytes(C, weight_format);
+  // Panels may begin before the group, and end behind it.
+  for (let row = first - (first % PANEL); row < first + D; row += PANEL) {
+    const panel = panel_in_f32(weight + <usize>(row / PANEL) * size, C, weight_format, PANEL, widened);
+    const low = v128.load(bias + <usize>row * 4);
+    const high = v128.load(bias + <usize>row * 4, 16);
+    for (let t: u32 = 0; t < count; t += tile_rows) {
+      const height = min(tile_rows, count - t);
+      add_up_tile(x + t * stride, stride, height, panel, C);
+      for (let r: u32 = 0; r < height; r++) {
+        const sums = local + r * 32;
+        const token = t + r;
+        v128.store(sums, f32x4.add(v128.load(sums), low));
+        v128.store(sums, f32x4.add(v128.load(sums, 16), high), 16);
+        if (!isQuery && row >= first && (row - first) % PANEL == 0 && row + PANEL <= first + D) {
+          memory.copy(to + <usize>((row - first) * count + token * PANEL) * 4, sums, 32);
+        } else {
+          for (let i: u32 = max(row, first); i < min(row + PANEL, first + D); i++) {
+            const d = i - first;
+            const at = isQuery ? d * count + token : (d - (d % PANEL)) * count + token * PANEL + (d % PANEL);
+            store<f32>(to + <usize>at * 4, load<f32>(sums + (i - row) * 4));
+          }
+        }
+      }
+    }
+  }
+}
+
+/** Adds the products of queries and keys, (D, D), over some tokens. */
+function add_products(queries: usize, keys: usize, count: u32, D: u32, out: usize): void {
+  const stride = <usize>count * 4;
+  for (let d: u32 = 0; d < D; d += PANEL, keys += <usize>count * 32) {
+    for (let c: u32 = 0; c < D; c += tile_rows) {
+      const height = min(tile_rows, D - c);
+      add_up_tile(queries + c * stride, stride, height, keys, count);
+      for (let r: u32 = 0; r < height; r++) {
+        const to = out + <usize>((c + r) * D + d) * 4;
+        const sums = local + r * 32;
+        v128.store(to, f32x4.add(v128.load(to), v128.load(sums)));
+        // D is a multiple of four.
+        if (d + 4 < D) v128.store(to, f32x4.add(v128.load(to, 16), v128.load(sums, 16)), 16);
+      }
+    }
+  }
+}

@@ -1,0 +1,176 @@
+// The first pass writes the map, normalised and with zeros around, into scratch memory. There a row of a filter meets
+// neighbours: KERNEL products of matrices, one for each row, whose rows are STRIDE pixels apart, add up to the result.
+// A unit is a row of the output by up to BLOCK_COLUMNS of its channels.
+import { local, scratch, tile_rows } from "../shared/memory.as";
+import { normalize_row } from "../shared/norm.as";
+import { add_up_tile, TILE_BYTES } from "../shared/tile.as";
+import { store_some } from "../shared/vector.as";
+import { panel_bytes, panel_in_f32, PANEL } from "../shared/weights.as";
+
+const BLOCK_COLUMNS: u32 = 128;
+
+export function conv2d_scratch(
+  weight_format: u32,
+  height: u32,
+  width: u32,
+  out_height: u32,
+  out_width: u32,
+  channels: u32,
+  outputs: u32,
+  KERNEL: u32,
+  STRIDE: u32,
+  PADDING: u32,
+  HAS_NORM: u32,
+): u32 {
+  return (height + 2 * PADDING) * (width + 2 * PADDING) * channels * 4;
+}
+
+export function conv2d_first_units(
+  weight_format: u32,
+  height: u32,
+  width: u32,
+  out_height: u32,
+  out_width: u32,
+  channels: u32,
+  outputs: u32,
+  KERNEL: u32,
+  STRIDE: u32,
+  PADDING: u32,
+  HAS_NORM: u32,
+): u32 {
+  return height + 2 * PADDING;
+}
+
+export function conv2d_first(
+  normed: usize,
+  norm_weight: usize,
+  norm_bias: usize,
+  weight: usize,
+  bias: usize,
+  out: usize,
+  weight_format: u32,
+  height: u32,
+  width: u32,
+  out_height: u32,
+  out_width: u32,
+  channels: u32,
+  outputs: u32,
+  KERNEL: u32,
+  STRIDE: u32,
+  PADDING: u32,
+  HAS_NORM: u32,
+  begin: u32,
+  end: u32,
+): void {
+  const pixel = <usize>channels * 4;
+  const row = <usize>width * pixel;
+  const margin = <usize>PADDING * pixel;
+  for (let h = begin; h < end; h++) {
+    const to = scratch + <usize>h * (row + 2 * margin);
+    if (h < PADDING || h >= PADDING + height) {
+      memory.fill(to, 0, row + 2 * margin);
+      continue;
+    }
+    const from = normed + <usize>(h - PADDING) * row;
+    memory.fill(to, 0, margin);
+    memory.fill(to + margin + row, 0, margin);
+    if (!HAS_NORM) memory.copy(to + margin, from, row);
+    else {
+      for (let at: usize = 0; at < row; at += pixel)
+        normalize_row(from + at, norm_weight, norm_bias, channels, to + margin + at);
+    }
+  }
+}
+
+export function conv2d_units(
+  weight_format: u32,
+  height: u32,
+  width: u32,
+  out_height: u32,
+  out_width: u32,
+  channels: u32,
+  outputs: u32,
+  KERNEL: u32,
+  STRIDE: u32,
+  PADDING: u32,
+  HAS_NORM: u32,
+): u32 {
+  return out_height * ((outputs + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS);
+}
+
+export function conv2d(
+  normed: usize,
+  norm_weight: usize,
+  norm_bias: usize,
+  weight: usize,
+  bias: usize,
+  out: usize,
+  weight_format: u32,
+  height: u32,
+  width: u32,
+  out_height: u32,
+  out_width: u32,
+  channels: u32,
+  outputs: u32,
+  KERNEL: u32,
+  STRIDE: u32,
+  PADDING: u32,
+  HAS_NORM: u32,
+  begin: u32,
+  end: u32,
+): void {
+  const K = KERNEL * KERNEL * channels;
+  const size = panel_bytes(K, weight_format);
+  const map_row = <usize>(width + 2 * PADDING) * <usize>channels * 4;
+  const stride = <usize>(STRIDE * channels) * 4;
+  const blocks = (outputs + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS;
+  const sums = local + TILE_BYTES;
+  const widened = sums + <usize>out_width * 32;
+  for (let unit = begin; unit < end; unit++) {
+    const h = unit / blocks;
+    const column = (unit % blocks) * BLOCK_COLUMNS;
+    const map = scratch + <usize>(h * STRIDE) * map_row;
+    for (let n = column; n < min(column + BLOCK_COLUMNS, outputs); n += PANEL) {
+      const panel = panel_in_f32(weight + <usize>(n / PANEL) * size, K, weight_format, min(PANEL, outputs - n), widened);
+      row_of_output(map, map_row, stride, panel, KERNEL, KERNEL * channels, out_width, sums);
+      const to = out + (<usize>(h * out_width) * <usize>outputs + n) * 4;
+      store_row(sums, bias + <usize>n * 4, to, out_width, outputs, outputs - n);
+    }
+  }
+}
+
+/** Sums of a row of pixels for the 8 filters of a panel, 8 to a pixel. */
+function row_of_output(
+  map: usize,
+  map_row: usize,
+  stride: usize,
+  panel: usize,
+  kernel: u32,
+  K: u32,
+  width: u32,
+  sums: usize,
+): void {
+  for (let i: u32 = 0; i < kernel; i++) {
+    for (let w: u32 = 0; w < width; w += tile_rows) {
+      const pixels = min(tile_rows, width - w);
+      add_up_tile(map + w * stride, stride, pixels, panel, K);
+      const to = sums + <usize>w * 32;
+      if (i == 0) memory.copy(to, local, pixels * 32);
+      else {
+        for (let at: usize = 0; at < pixels * 32; at += 16)
+          v128.store(to + at, f32x4.add(v128.load(to + at), v128.load(local + at)));
+      }
+    }
+    map += map_row;
+    panel += <usize>K * 32;
+  }
+}
+
+function store_row(sums: usize, bias: usize, out: usize, width: u32, outputs: u32, left: u32): void {
+  const low = v128.load(bias);
+  const high = v128.load(bias, 16);
+  for (let w: u32 = 0; w < width; w++, sums += 32, out += <usize>outputs * 4) {
+    store_some(out, f32x4.add(v128.load(sums), low), left * 4);
+    if (left > 4) store_some(out + 16, f32x4.add(v128.load(sums, 16), high), left * 4 - 16);
+  }
+}

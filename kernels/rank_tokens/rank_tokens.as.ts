@@ -1,0 +1,246 @@
+// A unit is a slice of a row. All its scores become log-probabilities first, where that is asked for. Then the rules change the
+// few that they name. Last, the best are kept in a short sorted list.
+import { local } from "../shared/memory.as";
+import { CANDIDATE_BYTES, largest_score, log_sum, SCORE, TRACE_BYTES } from "../shared/search.as";
+import { finite_lanes, LOWEST, SLICE } from "../shared/vocabulary.as";
+import { gumbel_noise } from "./gumbel.as";
+
+/** Stands for no token. */
+const NONE: u32 = 0xffffffff;
+/** Bits of a mark. */
+const USED: u8 = 1;
+const BANNED: u8 = 2;
+
+/* Local memory: a byte of marks for each token of the slice, then the best keys and their tokens. */
+const KEYS: usize = 1024;
+const MOST_BEST: usize = 64;
+const TOKENS: usize = KEYS + MOST_BEST * 4;
+
+export function rank_tokens_units(
+  rows: u32,
+  columns: u32,
+  width: u32,
+  rows_per_picture: u32,
+  capacity: u32,
+  best: u32,
+  normalize: u32,
+  start_token: u32,
+  end_token: u32,
+  ngram: u32,
+  penalty: f32,
+  minimum: u32,
+  maximum: u32,
+  forced_first: u32,
+  forced_last: u32,
+  noise: u32,
+  seed_low: u32,
+  seed_high: u32,
+): u32 {
+  return rows * ((columns + SLICE - 1) / SLICE);
+}
+
+export function rank_tokens(
+  scores: usize,
+  sums: usize,
+  trace: usize,
+  ancestry: usize,
+  position: usize,
+  candidates: usize,
+  rows: u32,
+  columns: u32,
+  width: u32,
+  rows_per_picture: u32,
+  capacity: u32,
+  best: u32,
+  normalize: u32,
+  start_token: u32,
+  end_token: u32,
+  ngram: u32,
+  penalty: f32,
+  minimum: u32,
+  maximum: u32,
+  forced_first: u32,
+  forced_last: u32,
+  noise: u32,
+  seed_low: u32,
+  seed_high: u32,
+  begin: u32,
+  end: u32,
+): void {
+  const slices = (columns + SLICE - 1) / SLICE;
+  const generated = load<u32>(position);
+  for (let unit = begin; unit < end; unit++) {
+    const row = unit / slices;
+    const first = (unit % slices) * SLICE;
+    const count = min(SLICE, columns - first);
+    const slice = scores + (<usize>row * <usize>columns + first) * 4;
+    if (normalize) {
+      const own = sums + <usize>(row * slices) * 16;
+      const largest = largest_score(own, slices);
+      to_log_probs(slice, count, largest, log_sum(own, slices, largest));
+    }
+    const history = ancestry + <usize>(row * capacity) * 4;
+    if (penalty != 1 || ngram > 0) {
+      mark_answer(trace, history, rows, start_token, generated, ngram, first, count);
+      for (let i: u32 = 0; i < count; i++) {
+        const marks = load<u8>(local + i);
+        const at = slice + <usize>i * 4;
+        if (marks & USED && penalty != 1) penalize(at, penalty);
+        if (marks & BANNED) ban(at);
+      }
+    }
+    const end_place = end_token - first;
+    if (generated < minimum && end_place < count) ban(slice + <usize>end_place * 4);
+    if (generated == 0 && forced_first != NONE) force(slice, count, forced_first - first);
+    if (generated == maximum - 1 && forced_last != NONE) force(slice, count, forced_last - first);
+
+    let sum: f32 = row % width == 0 ? 0 : LOWEST;
+    if (generated > 0)
+      sum = load<f32>(trace + <usize>((generated - 1) * rows + row) * TRACE_BYTES + SCORE);
+    clear_list(best);
+    if (sum != LOWEST) {
+      const shift = width > 1 ? sum : 0;
+      if (noise) list_noisy(slice, count, shift, best, first, row % rows_per_picture, generated, seed_low, seed_high);
+      else list_best(slice, count, shift, best);
+    }
+    store_list(slice, first, best, candidates + <usize>(unit * best) * CANDIDATE_BYTES);
+  }
+}
+
+function to_log_probs(slice: usize, count: u32, largest: f32, log_of_sum: f32): void {
+  let i: u32 = 0;
+  const lowest = f32x4.splat(LOWEST);
+  for (; i + 4 <= count; i += 4) {
+    const at = slice + <usize>i * 4;
+    const score = v128.load(at);
+    const log_prob = f32x4.sub(f32x4.sub(score, f32x4.splat(largest)), f32x4.splat(log_of_sum));
+    v128.store(at, v128.bitselect(score, log_prob, f32x4.eq(score, lowest)));
+  }
+  for (; i < count; i++) {
+    const at = slice + <usize>i * 4;
+    const score = load<f32>(at);
+    if (score != LOWEST) store<f32>(at, score - largest - log_of_sum);
+  }
+}
+
+/** Token `place` of the row's answer; 0 is the start token. */
+// @ts-ignore: decorator
+@inline
+function token_at(trace: usize, history: usize, rows: u32, start_token: u32, place: u32): u32 {
+  if (place == 0) return start_token;
+  const row = load<u32>(history + <usize>place * 4);
+  return load<u32>(trace + <usize>((place - 1) * rows + row) * TRACE_BYTES);
+}
+
+/** Marks the tokens of the slice that the answer contains, and those that would complete a run of `ngram` it contains. */
+function mark_answer(
+  trace: usize,
+  history: usize,
+  rows: u32,
+  start_token: u32,
+  generated: u32,
+  ngram: u32,
+  first: u32,
+  count: u32,
+): void {
+  memory.fill(local, 0, count);
+  const length = generated + 1;
+  for (let place: u32 = 0; place < length; place++) {
+    const bit = token_at(trace, history, rows, start_token, place) - first;
+    if (bit >= count) continue;
+    let marks = load<u8>(local + bit) | USED;
+    if (ngram > 0 && place + 1 >= ngram) {
+      // The tokens before this one against the last ones of the answer.
+      let matched: u32 = 1;
+      while (
+        matched < ngram &&
+        token_at(trace, history, rows, start_token, place - matched) ==
+          token_at(trace, history, rows, start_token, length - matched)
+      )
+        matched++;
+      if (matched == ngram) marks |= BANNED;
+    }
+    store<u8>(local + bit, marks);
+  }
+}
+
+function penalize(at: usize, penalty: f32): void {
+  const score = load<f32>(at);
+  if (score != LOWEST) store<f32>(at, score < 0 ? score * penalty : score / penalty);
+}
+
+/** What is not finite stays, for log_sum_exp to find. */
+function ban(at: usize): void {
+  if (isFinite(load<f32>(at))) store<f32>(at, LOWEST);
+}
+
+function force(slice: usize, count: u32, place: u32): void {
+  for (let i: u32 = 0; i < count; i++) ban(slice + <usize>i * 4);
+  if (place < count && isFinite(load<f32>(slice + <usize>place * 4))) store<f32>(slice + <usize>place * 4, 0);
+}
+
+function clear_list(best: u32): void {
+  for (let i: u32 = 0; i < best; i++) store<f32>(local + KEYS + <usize>i * 4, LOWEST);
+}
+
+/** Puts a token into the list if its key is above the last one's: behind those that are as good. */
+function insert(key: f32, place: u32, best: u32): void {
+  const keys = local + KEYS;
+  const places = local + TOKENS;
+  let i = best - 1;
+  if (!(key > load<f32>(keys + <usize>i * 4))) return;
+  for (; i > 0 && key > load<f32>(keys + <usize>(i - 1) * 4); i--) {
+    store<f32>(keys + <usize>i * 4, load<f32>(keys + <usize>(i - 1) * 4));
+    store<u32>(places + <usize>i * 4, load<u32>(places + <usize>(i - 1) * 4));
+  }
+  store<f32>(keys + <usize>i * 4, key);
+  store<u32>(places + <usize>i * 4, place);
+}
+
+/** Lists the best of the slice. Infinities and NaN are no candidates. */
+function list_best(slice: usize, count: u32, shift: f32, best: u32): void {
+  const last = local + KEYS + <usize>(best - 1) * 4;
+  let i: u32 = 0;
+  for (; i + 4 <= count; i += 4) {
+    const score = v128.load(slice + <usize>i * 4);
+    const key = f32x4.add(score, f32x4.splat(shift));
+    if (!v128.any_true(f32x4.gt(key, v128.load32_splat(last)))) continue;
+    for (let k = i; k < i + 4; k++) consider(slice, k, shift, best);
+  }
+  for (; i < count; i++) consider(slice, i, shift, best);
+}
+
+function consider(slice: usize, place: u32, shift: f32, best: u32): void {
+  const score = load<f32>(slice + <usize>place * 4);
+  if (score > LOWEST && isFinite(score)) insert(score + shift, place, best);
+}
+
+function list_noisy(
+  slice: usize,
+  count: u32,
+  shift: f32,
+  best: u32,
+  first: u32,
+  row: u32,
+  generated: u32,
+  seed_low: u32,
+  seed_high: u32,
+): void {
+  for (let i: u32 = 0; i < count; i++) {
+    const score = load<f32>(slice + <usize>i * 4);
+    if (!(score > LOWEST && isFinite(score))) continue;
+    const noise = gumbel_noise(first + i, row, generated, seed_low, seed_high);
+    insert(<f32>(<f64>(score + shift) + noise), i, best);
+  }
+}
+
+function store_list(slice: usize, first: u32, best: u32, to: usize): void {
+  for (let i: u32 = 0; i < best; i++, to += CANDIDATE_BYTES) {
+    const key = load<f32>(local + KEYS + <usize>i * 4);
+    const isFree = key == LOWEST;
+    const place = load<u32>(local + TOKENS + <usize>i * 4);
+    store<f32>(to, key);
+    store<u32>(to, isFree ? 0 : first + place, 4);
+    store<f32>(to, isFree ? LOWEST : load<f32>(slice + <usize>place * 4), 8);
+  }
+}
