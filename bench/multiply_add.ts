@@ -1,4 +1,5 @@
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../core/kernel.ts";
+import { wgsl } from "../core/shaders.ts";
 import { kernelCases } from "../kernels/shared/kernel_cases.ts";
 
 const LANES = 256;
@@ -13,8 +14,8 @@ const multiplyAddKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./multiply_add.wgsl", import.meta.url),
-      includes: [new URL("../kernels/shared/grid.wgsl", import.meta.url)],
+      source: wgsl("bench/multiply_add.wgsl"),
+      includes: [wgsl("kernels/shared/grid.wgsl")],
       groups: ({ quads }) => linearGroups(ceilDiv(quads, LANES)),
     },
   ],

@@ -1,5 +1,6 @@
 import type { PackedDtype, StoredWeights } from "./dtypes/stored_weights.ts";
 import { Florence2Error } from "./errors.ts";
+import type { Shader } from "./shaders.ts";
 import type { Dtype } from "./tensor.ts";
 
 /**
@@ -14,7 +15,7 @@ export interface Binding {
   /** `weights`: however the tensor stores them, if `formats` knows it. */
   readonly dtype: Dtype | "weights";
   /** How shaders read weights, by what the tensor is stored as: see kernels/shared/weights.ts. */
-  readonly formats?: Readonly<Partial<Record<Dtype, URL>>>;
+  readonly formats?: Readonly<Partial<Record<Dtype, Shader>>>;
 }
 
 export const read = { access: "read", dtype: "f32" } as const;
@@ -44,20 +45,20 @@ export type Groups = readonly [number, number, number];
 /** One shader for a kernel: another algorithm, never another meaning. */
 export interface Variant<P extends Fields = Fields, C extends Fields = Fields> {
   readonly label: string;
-  /** The `.wgsl` file beside the kernel: `new URL("./name.wgsl", import.meta.url)`. */
-  readonly source: URL;
+  /** The `.wgsl` file beside the kernel. */
+  readonly source: Shader;
   /** Files of functions only, placed before the source. */
-  readonly includes?: readonly URL[];
-  /** Sizes that the source leaves open, set as constants before it: one file serves several tiles. */
-  readonly tile?: Readonly<Record<string, number>>;
+  readonly includes?: readonly Shader[];
+  /** Sizes that the source leaves open, as `const` declarations before it. */
+  readonly constants?: Readonly<Record<string, number>>;
   /** Without these it cannot run. */
   readonly needs?: readonly Feature[];
   /** What weights may be stored as. Default: whatever the kernel reads. */
   readonly weights?: readonly PackedDtype[];
   /** Calls that it can serve. Default: all. */
-  readonly when?: (params: Values<P>, constants: Values<C>) => boolean;
-  /** Calls for which it is the preferred one. Default: all. */
-  readonly suits?: (params: Values<P>, constants: Values<C>) => boolean;
+  readonly supports?: (params: Values<P>, constants: Values<C>) => boolean;
+  /** Calls for which it is taken unless another is asked for. Default: all. */
+  readonly preferredFor?: (params: Values<P>, constants: Values<C>) => boolean;
   /** How many workgroups cover a call. */
   readonly groups: (params: Values<P>, constants: Values<C>) => Groups;
 }
@@ -70,7 +71,7 @@ export interface KernelDefinition<B extends Bindings, P extends Fields, C extend
   readonly params: P;
   /** The shader's `override`s: each set of values is a pipeline of its own. */
   readonly constants: C;
-  /** The first that can serve a call and suits it is taken; the last can serve all and suits all. */
+  /** The first that supports a call and is preferred for it is taken; the last supports every call. */
   readonly variants: readonly Variant<P, C>[];
   /** The same result on the CPU, as plainly as it can be said: fallback, and truth for the shaders. */
   readonly twin: (arrays: Arrays<B>, params: Values<P>, constants: Values<C>) => void;
@@ -90,7 +91,7 @@ export function defineKernel<const B extends Bindings, const P extends Fields, c
   definition: KernelDefinition<B, P, C>,
 ): KernelDefinition<B, P, C> {
   const last = definition.variants[definition.variants.length - 1];
-  if (!last || last.needs || last.weights || last.when || last.suits) {
+  if (!last || last.needs || last.weights || last.supports || last.preferredFor) {
     throw new Florence2Error(
       "gpu_invalid",
       `${definition.name}: the last variant must fit every device and call`,
@@ -114,10 +115,10 @@ export function eligibleVariants(
   features: ReadonlySet<Feature>,
 ): readonly Variant[] {
   return kernel.variants.filter(
-    ({ needs = [], weights: readable, when }) =>
+    ({ needs = [], weights: readable, supports }) =>
       needs.every((feature) => features.has(feature)) &&
       (readable === undefined || weights.every((dtype) => readable.some((one) => one === dtype))) &&
-      (when?.(params, constants) ?? true),
+      (supports?.(params, constants) ?? true),
   );
 }
 

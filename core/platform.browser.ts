@@ -23,15 +23,6 @@ export async function importPackage(name: string): Promise<never> {
   });
 }
 
-/** The text of a file that ships with the library, such as a shader. */
-export async function readShippedText(url: URL): Promise<string> {
-  const response = await fetch(url);
-  if (!response.ok) {
-    throw new Florence2Error("file_not_found", `${url.pathname}: ${response.status} ${response.statusText}`);
-  }
-  return response.text();
-}
-
 /** How many threads this page may compute with. */
 export async function availableThreads(): Promise<number> {
   return navigator.hardwareConcurrency || 1;

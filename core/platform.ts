@@ -55,19 +55,6 @@ async function nodeWebgpu(): Promise<GPU> {
   }
 }
 
-/** The text of a file that ships with the library, such as a shader. */
-export async function readShippedText(url: URL): Promise<string> {
-  if (isNode && url.protocol === "file:") {
-    const { readFile } = await fileSystem();
-    return readFile(url, "utf8");
-  }
-  const response = await fetch(url);
-  if (!response.ok) {
-    throw new Florence2Error("file_not_found", `${url.pathname}: ${response.status} ${response.statusText}`);
-  }
-  return response.text();
-}
-
 /** How many threads this process may compute with. */
 export async function availableThreads(): Promise<number> {
   const { availableParallelism } = await import("node:os");

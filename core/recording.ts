@@ -154,8 +154,8 @@ export class Recording {
     const labelled = (wanted: string | undefined) => eligible.find(({ label }) => label === wanted);
     const variant =
       labelled(this.#options.variants?.[kernel.name]) ??
-      // The last one suits everything (see defineKernel).
-      eligible.find(({ suits }) => suits?.(params, constants) ?? true)!;
+      // The last one serves every call (see defineKernel).
+      eligible.find(({ preferredFor }) => preferredFor?.(params, constants) ?? true)!;
     this.dispatches.push({ ...call, variant, tensors: bound, scope: this.#scope });
   }
 

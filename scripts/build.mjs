@@ -1,5 +1,5 @@
 /**
- * `node scripts/build.mjs [bench]`: compiles to `dist/`, or the benches to `.cache/bench/`, shaders beside the code.
+ * `node scripts/build.mjs [bench]`: compiles to `dist/`, or the benches to `.cache/bench/`, with the texts of all shaders in core/shaders.js.
  * A module that `imports` of package.json names has a twin for browsers beside it, NAME.browser.ts: in dist/ others
  * import it as `#path/name`, so that the condition "browser" decides.
  */
@@ -15,11 +15,10 @@ const project = isBench ? "tsconfig.bench.json" : "tsconfig.build.json";
 run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", project]);
 await ensureCompiledKernels();
 cpSync(join(root, "core/cpu/compiled.js"), join(target, "core/cpu/compiled.js"));
-for (const folder of isBench ? ["core", "kernels", "bench"] : ["core", "kernels"]) {
-  for (const file of readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })) {
-    if (file.endsWith(".wgsl")) cpSync(join(root, folder, file), join(target, folder, file));
-  }
-}
+writeFileSync(
+  join(target, "core/shaders.js"),
+  shaderModule(isBench ? ["core", "kernels", "bench"] : ["core", "kernels"]),
+);
 if (!isBench) {
   const { imports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const conditional = new Map(
@@ -33,6 +32,23 @@ if (!isBench) {
   await bundleForBrowsers();
 }
 writeFileSync(join(target, ".built"), "");
+
+/** What stands for core/shaders.ts: the texts of all shaders in these folders, so that nothing is read at run time. */
+function shaderModule(folders) {
+  const files = folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".wgsl"))
+      .map((file) => join(folder, file).replaceAll("\\", "/"))
+      .sort(),
+  );
+  const texts = files.map((file) => [file, readFileSync(join(root, file), "utf8")]);
+  return `const texts = ${JSON.stringify(Object.fromEntries(texts), null, 2)};
+
+export function wgsl(file) {
+  return { file, text: texts[file] };
+}
+`;
+}
 
 /** The text of a compiled file: conditional modules by their `#` names in code, `.js` for `.ts` in types. */
 function linked(path, conditional) {

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { basename, dirname, join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { Kernel } from "../core/kernel.ts";
@@ -150,13 +150,15 @@ describe("shaders", () => {
 
     for (const variant of kernel.variants) {
       it(`${kernel.name}/${variant.label} agrees with its definition`, () => {
-        const source = readFileSync(variant.source, "utf8");
+        const source = variant.source.text;
         expect(bindingsIn(source)).toEqual(expectedBindings(kernel));
         expect(paramsIn(source)).toEqual(
           Object.entries(kernel.params).map(([name, type]) => `${name}: ${type}`),
         );
         expect(overridesIn(source).sort()).toEqual(Object.keys(kernel.constants).sort());
-        expect(basename(variant.source.pathname)).toMatch(new RegExp(`^${kernel.name}(\\.\\w+)?\\.wgsl$`));
+        expect(variant.source.file).toMatch(
+          new RegExp(`^kernels/${kernel.name}/${kernel.name}(\\.\\w+)?\\.wgsl$`),
+        );
         expect(Object.keys(kernel.bindings).length).toBeLessThanOrEqual(8);
       });
     }

@@ -1,4 +1,4 @@
-import { readShippedText } from "../platform.ts";
+import { wgsl } from "../shaders.ts";
 
 /** What Dawn tells of matrix units, experimental still: products of M x K and K x N. */
 export interface MatrixUnits {
@@ -27,7 +27,7 @@ export function hasMatrixUnits(
 
 /** Whether the device's compiler takes matrix units as our shaders write them: see matrix_units.wgsl. */
 export async function compilesMatrixUnits(device: GPUDevice): Promise<boolean> {
-  const code = await readShippedText(new URL("./matrix_units.wgsl", import.meta.url));
+  const { text: code } = wgsl("core/gpu/matrix_units.wgsl");
   device.pushErrorScope("validation");
   device.createShaderModule({ label: "probe of matrix units", code });
   return (await device.popErrorScope()) === null;

@@ -1,6 +1,7 @@
 import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { addImagePositionsTwin } from "./add_image_positions.twin.ts";
 
@@ -15,8 +16,8 @@ export const addImagePositionsKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./add_image_positions.wgsl", import.meta.url),
-      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
+      source: wgsl("kernels/add_image_positions/add_image_positions.wgsl"),
+      includes: [wgsl("kernels/shared/grid.wgsl")],
       groups: (_, { C }) => linearGroups(ceilDiv(C, CHANNELS)),
     },
   ],

@@ -1,6 +1,7 @@
 import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, elementsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { addRowsTwin } from "./add_rows.twin.ts";
 
@@ -13,8 +14,8 @@ export const addRowsKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./add_rows.wgsl", import.meta.url),
-      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
+      source: wgsl("kernels/add_rows/add_rows.wgsl"),
+      includes: [wgsl("kernels/shared/grid.wgsl")],
       groups: ({ count }) => linearGroups(ceilDiv(count, 64)),
     },
   ],

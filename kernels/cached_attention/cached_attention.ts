@@ -1,10 +1,9 @@
 import { Florence2Error } from "../../core/errors.ts";
 import { defineKernel, linearGroups, read, readU32, update, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { cachedAttentionTwin } from "./cached_attention.twin.ts";
-
-const include = (name: string) => new URL(`../shared/${name}.wgsl`, import.meta.url);
 
 export const cachedAttentionKernel = defineKernel({
   name: "cached_attention",
@@ -14,8 +13,12 @@ export const cachedAttentionKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./cached_attention.wgsl", import.meta.url),
-      includes: ["grid", "query_attention", "reduce"].map(include),
+      source: wgsl("kernels/cached_attention/cached_attention.wgsl"),
+      includes: [
+        wgsl("kernels/shared/grid.wgsl"),
+        wgsl("kernels/shared/query_attention.wgsl"),
+        wgsl("kernels/shared/reduce.wgsl"),
+      ],
       groups: ({ rows }, { H }) => linearGroups(rows * H),
     },
   ],

@@ -1,6 +1,7 @@
 import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
 import { tileByLanes, tileByMatrices } from "../shared/tile.ts";
@@ -11,10 +12,7 @@ const MAX_GROUP_WIDTH = 32;
 /** Tokens that a workgroup of tiles projects at a time, and as many columns: half of them queries, half keys. */
 const TILE = 64;
 
-const includes = [
-  new URL("../shared/grid.wgsl", import.meta.url),
-  new URL("../shared/row_statistics.wgsl", import.meta.url),
-];
+const includes = [wgsl("kernels/shared/grid.wgsl"), wgsl("kernels/shared/row_statistics.wgsl")];
 
 interface Size {
   readonly tokens: number;
@@ -24,9 +22,9 @@ interface Size {
 
 const byTile = {
   label: "tile",
-  source: new URL("./channel_scores.tile.wgsl", import.meta.url),
+  source: wgsl("kernels/channel_scores/channel_scores.tile.wgsl"),
   ...tileByLanes(includes),
-  tile: { TILE },
+  constants: { TILE },
   /** For each chunk of tokens and as many whole groups as half of a tile has channels. */
   groups: ({ tokens, chunk, groups }: Size, { D }: { readonly D: number }) =>
     linearGroups(ceilDiv(tokens, chunk) * ceilDiv(groups, Math.floor(TILE / 2 / D))),

@@ -1,6 +1,7 @@
 import { Florence2Error } from "../../core/errors.ts";
 import { defineKernel, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
 import { tileVariants } from "../shared/tile.ts";
@@ -8,9 +9,9 @@ import { weights } from "../shared/weights.ts";
 import { conv2dTwin } from "./conv2d.twin.ts";
 
 const includes = [
-  new URL("../shared/grid.wgsl", import.meta.url),
-  new URL("../shared/row_statistics.wgsl", import.meta.url),
-  new URL("./conv2d.map.wgsl", import.meta.url),
+  wgsl("kernels/shared/grid.wgsl"),
+  wgsl("kernels/shared/row_statistics.wgsl"),
+  wgsl("kernels/conv2d/conv2d.map.wgsl"),
 ];
 
 interface Size {
@@ -32,7 +33,7 @@ export const conv2dKernel = defineKernel({
   },
   constants: { KERNEL: "u32", STRIDE: "u32", PADDING: "u32", HAS_NORM: "u32" },
   variants: tileVariants({
-    source: new URL("./conv2d.tile.wgsl", import.meta.url),
+    source: wgsl("kernels/conv2d/conv2d.tile.wgsl"),
     includes,
     productOf: ({ out_height, out_width, outputs }: Size) => ({ M: out_height * out_width, N: outputs }),
   }),

@@ -1,12 +1,11 @@
 import { Florence2Error } from "../../core/errors.ts";
 import { defineKernel, linearGroups, read, readU32, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
 import { weights } from "../shared/weights.ts";
 import { crossAttentionTwin } from "./cross_attention.twin.ts";
-
-const include = (name: string) => new URL(`../shared/${name}.wgsl`, import.meta.url);
 
 export const crossAttentionKernel = defineKernel({
   name: "cross_attention",
@@ -25,8 +24,13 @@ export const crossAttentionKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./cross_attention.wgsl", import.meta.url),
-      includes: ["grid", "row_statistics", "query_attention", "reduce"].map(include),
+      source: wgsl("kernels/cross_attention/cross_attention.wgsl"),
+      includes: [
+        wgsl("kernels/shared/grid.wgsl"),
+        wgsl("kernels/shared/row_statistics.wgsl"),
+        wgsl("kernels/shared/query_attention.wgsl"),
+        wgsl("kernels/shared/reduce.wgsl"),
+      ],
       groups: ({ rows }, { H }) => linearGroups(rows * H),
     },
   ],

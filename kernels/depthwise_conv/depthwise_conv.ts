@@ -1,5 +1,6 @@
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, expectShape, type Tensor } from "../../core/tensor.ts";
 import { depthwiseConvTwin } from "./depthwise_conv.twin.ts";
 
@@ -15,8 +16,8 @@ export const depthwiseConvKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./depthwise_conv.wgsl", import.meta.url),
-      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
+      source: wgsl("kernels/depthwise_conv/depthwise_conv.wgsl"),
+      includes: [wgsl("kernels/shared/grid.wgsl")],
       groups: ({ height, width }, { C }) => linearGroups(ceilDiv(height * ceilDiv(width, STRIP) * C, LANES)),
     },
   ],

@@ -1,6 +1,7 @@
 import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, readU32, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { weights } from "../shared/weights.ts";
 import { embedTokensTwin } from "./embed_tokens.twin.ts";
@@ -21,8 +22,8 @@ export const embedTokensKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./embed_tokens.wgsl", import.meta.url),
-      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
+      source: wgsl("kernels/embed_tokens/embed_tokens.wgsl"),
+      includes: [wgsl("kernels/shared/grid.wgsl")],
       groups: ({ count, d }) => linearGroups(ceilDiv(count * d, 4 * 64)),
     },
   ],

@@ -1,6 +1,7 @@
 import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { encoderAttentionTwin } from "./encoder_attention.twin.ts";
 
@@ -16,8 +17,8 @@ export const encoderAttentionKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./encoder_attention.wgsl", import.meta.url),
-      includes: [new URL("../shared/grid.wgsl", import.meta.url)],
+      source: wgsl("kernels/encoder_attention/encoder_attention.wgsl"),
+      includes: [wgsl("kernels/shared/grid.wgsl")],
       groups: ({ tokens }, { H }) => linearGroups(ceilDiv(tokens, TILE) * H),
     },
   ],

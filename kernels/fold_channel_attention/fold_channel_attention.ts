@@ -1,12 +1,13 @@
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { weights } from "../shared/weights.ts";
 import { foldChannelAttentionTwin } from "./fold_channel_attention.twin.ts";
 
 const includes = [
-  new URL("../shared/grid.wgsl", import.meta.url),
-  new URL("./fold_channel_attention.attention.wgsl", import.meta.url),
+  wgsl("kernels/shared/grid.wgsl"),
+  wgsl("kernels/fold_channel_attention/fold_channel_attention.attention.wgsl"),
 ];
 
 /** Rows and columns of a workgroup, as in the shader. */
@@ -28,7 +29,7 @@ export const foldChannelAttentionKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./fold_channel_attention.wgsl", import.meta.url),
+      source: wgsl("kernels/fold_channel_attention/fold_channel_attention.wgsl"),
       includes,
       groups: ({ groups }, { D }) => linearGroups(ceilDiv(groups * D, TILE) ** 2),
     },

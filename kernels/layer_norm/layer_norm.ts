@@ -1,10 +1,9 @@
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
 import { layerNormTwin } from "./layer_norm.twin.ts";
-
-const include = (name: string) => new URL(`../shared/${name}.wgsl`, import.meta.url);
 
 export const layerNormKernel = defineKernel({
   name: "layer_norm",
@@ -14,8 +13,12 @@ export const layerNormKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./layer_norm.wgsl", import.meta.url),
-      includes: ["grid", "row_statistics", "reduce"].map(include),
+      source: wgsl("kernels/layer_norm/layer_norm.wgsl"),
+      includes: [
+        wgsl("kernels/shared/grid.wgsl"),
+        wgsl("kernels/shared/row_statistics.wgsl"),
+        wgsl("kernels/shared/reduce.wgsl"),
+      ],
       groups: ({ rows }) => linearGroups(ceilDiv(rows, 4)),
     },
   ],

@@ -1,10 +1,9 @@
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { SLICE } from "../shared/vocabulary.ts";
 import { logSumExpTwin } from "./log_sum_exp.twin.ts";
-
-const include = (name: string) => new URL(`../shared/${name}.wgsl`, import.meta.url);
 
 export const logSumExpKernel = defineKernel({
   name: "log_sum_exp",
@@ -14,8 +13,12 @@ export const logSumExpKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./log_sum_exp.wgsl", import.meta.url),
-      includes: ["grid", "vocabulary", "reduce"].map(include),
+      source: wgsl("kernels/log_sum_exp/log_sum_exp.wgsl"),
+      includes: [
+        wgsl("kernels/shared/grid.wgsl"),
+        wgsl("kernels/shared/vocabulary.wgsl"),
+        wgsl("kernels/shared/reduce.wgsl"),
+      ],
       groups: ({ rows, columns }) => linearGroups(rows * ceilDiv(columns, SLICE)),
     },
   ],

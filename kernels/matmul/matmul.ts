@@ -1,6 +1,7 @@
 import { Florence2Error } from "../../core/errors.ts";
 import { defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
 import { tilesOf, tileVariants } from "../shared/tile.ts";
@@ -11,10 +12,10 @@ import { matmulTwin, NORM } from "./matmul.twin.ts";
 const FEW_ROWS = 16;
 
 const includes = [
-  new URL("../shared/grid.wgsl", import.meta.url),
-  new URL("../shared/gelu.wgsl", import.meta.url),
-  new URL("../shared/row_statistics.wgsl", import.meta.url),
-  new URL("./matmul.store.wgsl", import.meta.url),
+  wgsl("kernels/shared/grid.wgsl"),
+  wgsl("kernels/shared/gelu.wgsl"),
+  wgsl("kernels/shared/row_statistics.wgsl"),
+  wgsl("kernels/matmul/matmul.store.wgsl"),
 ];
 
 interface Size {
@@ -48,15 +49,15 @@ export const matmulKernel = defineKernel({
   variants: [
     {
       label: "rows",
-      source: new URL("./matmul.rows.wgsl", import.meta.url),
-      includes: [...includes, new URL("../shared/reduce.wgsl", import.meta.url)],
+      source: wgsl("kernels/matmul/matmul.rows.wgsl"),
+      includes: [...includes, wgsl("kernels/shared/reduce.wgsl")],
       // Each four rows read all weights anew.
-      when: ({ M }) => M <= 4 * FEW_ROWS,
-      suits: ({ M }) => M <= FEW_ROWS,
+      supports: ({ M }) => M <= 4 * FEW_ROWS,
+      preferredFor: ({ M }) => M <= FEW_ROWS,
       groups: ({ M, N }) => linearGroups(tilesOf(M, 4, N, 4)),
     },
     ...tileVariants({
-      source: new URL("./matmul.tile.wgsl", import.meta.url),
+      source: wgsl("kernels/matmul/matmul.tile.wgsl"),
       includes,
       productOf: ({ M, N }: Size) => ({ M, N }),
     }),

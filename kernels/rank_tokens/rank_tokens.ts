@@ -1,11 +1,10 @@
 import { ceilDiv, defineKernel, linearGroups, read, readU32, update, writeU32 } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { CANDIDATE, TRACE_ROW } from "../shared/search_trace.ts";
 import { SLICE } from "../shared/vocabulary.ts";
 import { rankTokensTwin } from "./rank_tokens.twin.ts";
-
-const include = (name: string) => new URL(`../shared/${name}.wgsl`, import.meta.url);
 
 export const rankTokensKernel = defineKernel({
   name: "rank_tokens",
@@ -41,10 +40,15 @@ export const rankTokensKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./rank_tokens.wgsl", import.meta.url),
+      source: wgsl("kernels/rank_tokens/rank_tokens.wgsl"),
       includes: [
-        ...["grid", "vocabulary", "reduce", "best_of_lanes", "log_normalizer", "search_trace"].map(include),
-        new URL("./gumbel.wgsl", import.meta.url),
+        wgsl("kernels/shared/grid.wgsl"),
+        wgsl("kernels/shared/vocabulary.wgsl"),
+        wgsl("kernels/shared/reduce.wgsl"),
+        wgsl("kernels/shared/best_of_lanes.wgsl"),
+        wgsl("kernels/shared/log_normalizer.wgsl"),
+        wgsl("kernels/shared/search_trace.wgsl"),
+        wgsl("kernels/rank_tokens/gumbel.wgsl"),
       ],
       groups: ({ rows, columns }) => linearGroups(rows * ceilDiv(columns, SLICE)),
     },

@@ -1,5 +1,6 @@
 import { defineKernel, linearGroups, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { samplingFilterTwin } from "./sampling_filter.twin.ts";
 
@@ -18,11 +19,11 @@ export const samplingFilterKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./sampling_filter.wgsl", import.meta.url),
+      source: wgsl("kernels/sampling_filter/sampling_filter.wgsl"),
       includes: [
-        new URL("../shared/grid.wgsl", import.meta.url),
-        new URL("../shared/vocabulary.wgsl", import.meta.url),
-        new URL("../shared/reduce.wgsl", import.meta.url),
+        wgsl("kernels/shared/grid.wgsl"),
+        wgsl("kernels/shared/vocabulary.wgsl"),
+        wgsl("kernels/shared/reduce.wgsl"),
       ],
       groups: ({ rows }) => linearGroups(rows),
     },

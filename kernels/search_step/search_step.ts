@@ -1,10 +1,9 @@
 import { ceilDiv, defineKernel, linearGroups, read, readU32, updateU32 } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { CANDIDATE, TRACE_ROW } from "../shared/search_trace.ts";
 import { searchStepTwin } from "./search_step.twin.ts";
-
-const include = (name: string) => new URL(`../shared/${name}.wgsl`, import.meta.url);
 
 export const searchStepKernel = defineKernel({
   name: "search_step",
@@ -33,10 +32,15 @@ export const searchStepKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./search_step.wgsl", import.meta.url),
-      includes: ["grid", "vocabulary", "reduce", "best_of_lanes", "log_normalizer", "search_trace"].map(
-        include,
-      ),
+      source: wgsl("kernels/search_step/search_step.wgsl"),
+      includes: [
+        wgsl("kernels/shared/grid.wgsl"),
+        wgsl("kernels/shared/vocabulary.wgsl"),
+        wgsl("kernels/shared/reduce.wgsl"),
+        wgsl("kernels/shared/best_of_lanes.wgsl"),
+        wgsl("kernels/shared/log_normalizer.wgsl"),
+        wgsl("kernels/shared/search_trace.wgsl"),
+      ],
       groups: ({ rows, width }) => linearGroups(ceilDiv(rows, width)),
     },
   ],

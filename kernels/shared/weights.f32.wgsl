@@ -1,10 +1,10 @@
 // Weights in single precision (see weights.ts).
-alias stored_weight = vec4f;
+alias stored_NAME = vec4f;
 
-fn four_of_weight(i: u32) -> vec4f {
-  return weight[i];
+fn four_of_NAME(i: u32) -> vec4f {
+  return NAME[i];
 }
 
-fn one_of_weight(i: u32) -> f32 {
-  return weight[i / 4u][i % 4u];
+fn one_of_NAME(i: u32) -> f32 {
+  return NAME[i / 4u][i % 4u];
 }

@@ -1,3 +1,4 @@
+import { wgsl } from "../../core/shaders.ts";
 /**
  * Weights of matrices and filters, a multiple of four, as tensors store them: f32, f16 with two neighbours in a
  * word, the first in its lower half, or in blocks of 32 with 8 or 4 bits (see core/quantization.ts). A kernel that
@@ -8,9 +9,9 @@ export const weights = {
   access: "read",
   dtype: "weights",
   formats: {
-    f32: new URL("./weights.f32.wgsl", import.meta.url),
-    f16: new URL("./weights.f16.wgsl", import.meta.url),
-    q8: new URL("./weights.q8.wgsl", import.meta.url),
-    q4: new URL("./weights.q4.wgsl", import.meta.url),
+    f32: wgsl("kernels/shared/weights.f32.wgsl"),
+    f16: wgsl("kernels/shared/weights.f16.wgsl"),
+    q8: wgsl("kernels/shared/weights.q8.wgsl"),
+    q4: wgsl("kernels/shared/weights.q4.wgsl"),
   },
 } as const;

@@ -1,6 +1,7 @@
 import { Florence2Error } from "../../core/errors.ts";
 import { ceilDiv, defineKernel, linearGroups, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, expectShape, type Tensor } from "../../core/tensor.ts";
 import { windowAttentionTwin } from "./window_attention.twin.ts";
 
@@ -12,10 +13,10 @@ export const windowAttentionKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: new URL("./window_attention.wgsl", import.meta.url),
+      source: wgsl("kernels/window_attention/window_attention.wgsl"),
       includes: [
-        new URL("../shared/grid.wgsl", import.meta.url),
-        new URL("./window_attention.map.wgsl", import.meta.url),
+        wgsl("kernels/shared/grid.wgsl"),
+        wgsl("kernels/window_attention/window_attention.map.wgsl"),
       ],
       groups: ({ height, width, heads }, { WINDOW }) =>
         linearGroups(ceilDiv(height, WINDOW) * ceilDiv(width, WINDOW) * heads),

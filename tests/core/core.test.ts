@@ -219,7 +219,9 @@ describe.skipIf(gpuMissing)("GPU faults", () => {
       (caught: unknown) => caught,
     );
     expect(error).toEqual(code("gpu_invalid"));
-    expect((error as Error).message).toMatch(/double\/only.*does not compile:\n\d+:\d+ .*nonsense/s);
+    expect((error as Error).message).toMatch(
+      /double\/only.*does not compile:\ndouble\.wgsl:\d+:\d+ .*nonsense/s,
+    );
   });
 
   it("of memory are an error of the next call, and the one after works", async () => {

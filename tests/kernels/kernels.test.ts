@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GpuRunner } from "../../core/gpu/gpu_runner.ts";
 import type { Variant } from "../../core/kernel.ts";
 import { gpuMissing, openTestGpu, profile } from "../support/gpu.ts";
-import { allKernelCases, checkCase, isEligible, weightFormats } from "../support/kernel_check.ts";
+import { allKernelCases, checkCase, dispatchOf, weightFormats } from "../support/kernel_check.ts";
 
-const textOf = ({ source, includes = [] }: Variant) => [...includes, source].join();
+const textOf = ({ source, includes = [] }: Variant) => [...includes, source].map(({ file }) => file).join();
 
 describe.skipIf(gpuMissing)(`kernels against their twins${gpuMissing ? ` (${gpuMissing})` : ""}`, () => {
   let gpu: GpuRunner;
@@ -23,7 +23,7 @@ describe.skipIf(gpuMissing)(`kernels against their twins${gpuMissing ? ` (${gpuM
           const formats =
             suite.weights && isFirstOfText ? weightFormats(suite, testCase) : [variant.weights?.[0]];
           for (const format of formats) {
-            if (!isEligible(suite, testCase, variant.label, profile, format)) continue;
+            if (!dispatchOf(suite, testCase, variant.label, profile, format)) continue;
             it(
               [variant.label, testCase.name, ...(format ? [`weights in ${format}`] : [])].join(": "),
               async () => {

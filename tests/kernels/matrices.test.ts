@@ -2,14 +2,14 @@
  * Matrix units where there are none: their shaders are type-checked by Dawn's null backend, which knows every
  * feature and computes nothing, and run with the units spelled out in plain WGSL.
  */
-import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { create } from "webgpu";
 import type { GpuRunner } from "../../core/gpu/gpu_runner.ts";
 import { compilesMatrixUnits, hasMatrixUnits } from "../../core/gpu/matrix_units.ts";
-import { shaderText } from "../../core/gpu/pipelines.ts";
+import { joined, shaderParts } from "../../core/gpu/shader_text.ts";
 import type { Feature, Variant } from "../../core/kernel.ts";
 import { type Dispatch, PORTABLE_PROFILE, Recording } from "../../core/recording.ts";
+import type { Shader } from "../../core/shaders.ts";
 import { newTensor } from "../../core/tensor.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
 import { gpuMissing, openTestGpu, profile } from "../support/gpu.ts";
@@ -108,18 +108,15 @@ describe("shaders for matrix units", () => {
         const tensors = Object.values(kernel.bindings).map((binding) =>
           newTensor("tensor", [64, 64], binding.dtype === "weights" ? dtype : binding.dtype, "owned"),
         );
-        return shaderText({ kernel, variant, tensors } as unknown as Dispatch);
+        return joined(shaderParts({ kernel, variant, tensors } as unknown as Dispatch));
       };
 
       it.each(formats)(`${kernel.name}/${variant.label} is typed right, weights in %s`, async (dtype) => {
-        expect(await faultsOf(await textWith(dtype))).toEqual([]);
+        expect(await faultsOf(textWith(dtype))).toEqual([]);
       });
 
       it(`${kernel.name}/${variant.label} is not if left and right are mistaken for each other`, async () => {
-        const mistaken = (await textWith("f16")).replaceAll(
-          "subgroupMatrixLoad<Left",
-          "subgroupMatrixLoad<Right",
-        );
+        const mistaken = textWith("f16").replaceAll("subgroupMatrixLoad<Left", "subgroupMatrixLoad<Right");
         expect((await faultsOf(mistaken)).join()).toMatch(/subgroup_matrix/);
       });
     }
@@ -165,8 +162,9 @@ fn store_block(offset: u32, sums: Sums, stride: u32) {
 
 /** The same shader for devices without units, but with f16 and subgroups. */
 function spelledOut(variant: Variant): Variant {
-  const replaced = (url: URL) => {
-    const text = readFileSync(url, "utf8")
+  const replaced = ({ file, text }: Shader): Shader => ({
+    file,
+    text: text
       .replaceAll(/alias \w+ = subgroup_matrix_.*/g, "")
       .replaceAll(/@diagnostic\(.*\)/g, "")
       .replaceAll("let corner =", "lane_of_block = lane % 32u;\nlet corner =")
@@ -174,11 +172,11 @@ function spelledOut(variant: Variant): Variant {
       .replaceAll("subgroupMatrixLoad<Left, row_major>(&rest_of_x_tile,", "Left(true,")
       .replaceAll("subgroupMatrixLoad<Right, col_major>(&weight_tile,", "Right(")
       .replaceAll("subgroupMatrixMultiplyAccumulate(", "multiply_add(")
-      .replaceAll("subgroupMatrixStore<row_major>(&blocks,", "store_block(");
-    return new URL(`data:text/plain,${encodeURIComponent(text + SPELLED_OUT)}`);
-  };
-  const includes = variant.includes!.map((url) =>
-    url.href.endsWith(".matrices.wgsl") ? replaced(url) : url,
+      .replaceAll("subgroupMatrixStore<row_major>(&blocks,", "store_block(")
+      .concat(SPELLED_OUT),
+  });
+  const includes = variant.includes!.map((part) =>
+    part.file.endsWith(".matrices.wgsl") ? replaced(part) : part,
   );
   return { ...variant, needs: ["f16", "subgroups"], includes };
 }

@@ -1,5 +1,6 @@
 import { type Arrays, defineKernel, linearGroups, read, updateU32, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
+import { wgsl } from "../../core/shaders.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { kernelCases } from "../../kernels/shared/kernel_cases.ts";
 import type { AnyKernelCases } from "./kernel_check.ts";
@@ -35,8 +36,8 @@ export function doubleKernel({ statement = "out[i] = 2.0 * x[i];", twin = (x) =>
     variants: [
       {
         label: "only",
-        source: new URL(`data:text/plain,${encodeURIComponent(source)}`),
-        includes: [new URL("../../kernels/shared/grid.wgsl", import.meta.url)],
+        source: { file: "double.wgsl", text: source },
+        includes: [wgsl("kernels/shared/grid.wgsl")],
         groups: ({ count }) => linearGroups(Math.ceil(count / 64)),
       },
     ],
@@ -54,13 +55,14 @@ const countDownKernel = defineKernel({
   variants: [
     {
       label: "only",
-      source: new URL(
-        `data:text/plain,${encodeURIComponent(`
+      source: {
+        file: "count_down.wgsl",
+        text: `
           struct Params { by: u32 }
           @group(0) @binding(0) var<storage, read_write> counter: array<u32>;
           @group(1) @binding(0) var<uniform> params: Params;
-          @compute @workgroup_size(1) fn main() { counter[0] -= min(counter[0], params.by); }`)}`,
-      ),
+          @compute @workgroup_size(1) fn main() { counter[0] -= min(counter[0], params.by); }`,
+      },
       groups: () => [1, 1, 1],
     },
   ],

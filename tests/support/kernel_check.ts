@@ -1,6 +1,6 @@
 import { CpuRunner } from "../../core/cpu/cpu_runner.ts";
 import { BLOCK, isBlockDtype } from "../../core/dtypes/quantization.ts";
-import { type DeviceProfile, Recording } from "../../core/recording.ts";
+import { type DeviceProfile, type Dispatch, Recording } from "../../core/recording.ts";
 import type { Runner } from "../../core/runner.ts";
 import { columnsOf, elementsOf, newTensor, type TensorData } from "../../core/tensor.ts";
 import { type KernelCases, type RandomArrays, uploadInputs } from "../../kernels/shared/kernel_cases.ts";
@@ -26,14 +26,14 @@ const SHAPES_ONLY: RandomArrays = {
   integers: (_limit, ...shape) => ({ shape, data: new Uint32Array() }),
 };
 
-/** Whether a variant may serve a case on this device: found by recording the case without any data. */
-export function isEligible(
+/** The kernel's call in a case by this variant, without any data; `undefined` where the variant cannot serve it. */
+export function dispatchOf(
   suite: AnyKernelCases,
   testCase: Case,
   label: string,
-  profile: DeviceProfile,
+  profile?: DeviceProfile,
   format: WeightFormat = "f32",
-): boolean {
+): Dispatch | undefined {
   const tensors = suite.inputs(testCase, SHAPES_ONLY);
   const dtypeOf = (name: string, data: TensorData) =>
     suite.weights?.includes(name) ? format : data instanceof Uint32Array ? "u32" : "f32";
@@ -43,7 +43,7 @@ export function isEligible(
     newTensor(name, shape, dtypeOf(name, data), "owned"),
   ]);
   suite.record(rec, Object.fromEntries(inputs), testCase);
-  return rec.dispatches.some(({ kernel, variant }) => kernel === suite.kernel && variant.label === label);
+  return rec.dispatches.find(({ kernel, variant }) => kernel === suite.kernel && variant.label === label);
 }
 
 /** In which formats a case can be run; in blocks only if rows of weights consist of them. */
