@@ -9,46 +9,46 @@ import { nearestName } from "./core/names.ts";
 type Command = (args: string[]) => Promise<number>;
 
 /** Each prints its own `--help`, and resolves to the exit code. */
-const COMMANDS: Readonly<Record<string, { readonly does: string; readonly load: () => Promise<Command> }>> = {
-  describe: {
-    does: "answers tasks about images; the command that is run where none is named",
-    load: async () => (await import("./commands/describe/describe.ts")).describe,
-  },
-  doctor: {
-    does: "says what runs here, and whether it runs right",
-    load: async () => (await import("./commands/doctor/doctor.ts")).doctor,
-  },
-  evaluate: {
-    does: "measures how good a model's answers are, on a data set",
-    load: async () => (await import("./commands/evaluate.ts")).evaluate,
-  },
-  quantize: {
-    does: "writes a smaller model, in 8 or 4 bits",
-    load: async () => (await import("./commands/quantize/quantize.ts")).quantize,
-  },
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  describe: async () => (await import("./commands/describe/describe.ts")).describe,
+  doctor: async () => (await import("./commands/doctor/doctor.ts")).doctor,
+  evaluate: async () => (await import("./commands/evaluate.ts")).evaluate,
+  gallery: async () => (await import("./commands/gallery.ts")).gallery,
+  quantize: async () => (await import("./commands/quantize/quantize.ts")).quantize,
+  verify: async () => (await import("./commands/doctor/verify.ts")).verifyReal,
 };
 
+const HELP = `
+Commands (florence2 help COMMAND explains one):
+  describe   answers tasks about images; the command that is run where none is named
+  doctor     says what runs here, and whether it runs right
+  evaluate   measures how good a model's answers are, on a data set
+  gallery    draws the answers to every task about images of a data set
+  quantize   writes a smaller model, in 8 or 4 bits
+  verify     asks the released weights what others have published their answers to
+`;
+
 async function main([name = "", ...rest]: string[]): Promise<number> {
-  if (name === "--version" || name === "-v" || name === "version") return print(version());
-  if (name === "help" || ((name === "--help" || name === "-h") && rest.length === 0)) return help(rest[0]);
-  if (Object.hasOwn(COMMANDS, name)) return (await COMMANDS[name]!.load())(rest);
-  const near = /^[a-z]+$/i.test(name) && !existsSync(name) && nearestName(name, Object.keys(COMMANDS));
-  if (near)
+  if (["--version", "-v", "version"].includes(name)) return print(`${version()}\n`);
+  if (name === "help") return help(rest[0]);
+  if (["--help", "-h"].includes(name)) return help();
+  if (Object.hasOwn(COMMANDS, name)) return (await COMMANDS[name]!())(rest);
+  const near = /^[a-z]+$/.test(name) && !existsSync(name) && nearestName(name, Object.keys(COMMANDS));
+  if (near) {
     throw new Florence2Error("option_invalid", `There is no command ${name}; did you mean ${near}?`, {
       name,
     });
-  return (await COMMANDS.describe!.load())(name === "" ? [] : [name, ...rest]);
+  }
+  return (await COMMANDS.describe!())(name === "" ? [] : [name, ...rest]);
 }
 
 async function help(command = "describe"): Promise<number> {
   const code = await main([command, "--help"]);
-  if (command !== "describe") return code;
-  const lines = Object.entries(COMMANDS).map(([name, { does }]) => `  ${name.padEnd(10)} ${does}`);
-  return print(["\nCommands (florence2 help COMMAND explains one):", ...lines].join("\n"));
+  return command === "describe" ? print(HELP) : code;
 }
 
 function print(text: string): number {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(text);
   return 0;
 }
 

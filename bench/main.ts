@@ -1,6 +1,7 @@
 /** `npm run bench`: times the kernels and a model on this machine's GPU. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { fail } from "../commands/terminal.ts";
 import { openRunner } from "../core/device.ts";
 import { Florence2Error } from "../core/errors.ts";
 import type { GpuRunner } from "../core/gpu/gpu_runner.ts";
@@ -145,10 +146,4 @@ function invalid(option: string, found: string, expected: string): Florence2Erro
   });
 }
 
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  const known = error instanceof Florence2Error || (error instanceof TypeError && "code" in error);
-  process.stderr.write(`${known ? (error as Error).message : ((error as Error).stack ?? error)}\n`);
-  process.exitCode = 1;
-}
+process.exitCode = await main(process.argv.slice(2)).then(() => 0, fail);

@@ -1,11 +1,25 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
-import { type DataSet, type Picture, type Prompt, pathOf } from "../datasets/truth/data_set.ts";
+import { type DataSet, openDataSet, type Picture, type Prompt, pathOf } from "../datasets/truth/data_set.ts";
 import { drawOnImage } from "../draw/image.ts";
-import type { Florence2 } from "../model/florence2.ts";
+import { Florence2 } from "../model/florence2.ts";
 import { loadSharp } from "../model/image/sharp.ts";
 import { type ImageSize, type PixelBox, parseAnswer, tasks } from "../model/tasks/index.ts";
+import { BUNDLED_DATA } from "./bundled.ts";
+import { DEVICES, modelOf, oneOf, readArguments } from "./options.ts";
+import { counted, note, showLoading } from "./terminal.ts";
+
+const HELP = `florence2 gallery [options]
+
+Asks every task about two images of a data set, and draws the answers.
+
+  --model MODEL     a folder or repository (default: the bundled one)
+  --data FILE       the data set (default: the held-out images of the bundled checkpoint)
+  --output FOLDER   where the drawings go; the folder is replaced (default: examples/gallery)
+  --device NAME     auto, gpu or cpu (default: auto)
+  --help
+`;
 
 const SCENES = 2;
 const COLUMNS = 3 * SCENES;
@@ -13,6 +27,31 @@ const COLUMNS = 3 * SCENES;
 const [WIDTH, OVERVIEW_WIDTH] = [384, 320];
 const GAP = 8;
 const JPEG = { quality: 85, chromaSubsampling: "4:4:4" } as const;
+
+/** The command `florence2 gallery`; resolves to its exit code. */
+export async function gallery(args: string[]): Promise<number> {
+  const { values } = readArguments(args, {
+    model: { type: "string" },
+    data: { type: "string", default: BUNDLED_DATA },
+    output: { type: "string", default: "examples/gallery" },
+    device: { type: "string", default: "auto" },
+    help: { type: "boolean", short: "h" },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const dataSet = await openDataSet(values.data);
+  const device = oneOf("device", values.device, DEVICES);
+  const model = await Florence2.fromPretrained(modelOf(values.model), { device, onProgress: showLoading });
+  try {
+    const files = await drawGallery(model, dataSet, values.output);
+    note(`${counted(files.length, "image")} in ${values.output}`);
+    return 0;
+  } finally {
+    model.dispose();
+  }
+}
 
 /**
  * Asks every task about two pictures of a data set and draws the answers: `TASK_1.jpg`, `TASK_2.jpg` and all

@@ -8,6 +8,9 @@ import { BUNDLED_MODEL, RELEASED } from "./bundled.ts";
 
 type OptionsConfig = NonNullable<ParseArgsConfig["options"]>;
 
+export const DEVICES = ["auto", "gpu", "cpu"] as const;
+export const DTYPES = ["auto", "f32", "f16", "q8", "q4"] as const;
+
 /** Options that choose a model and how it computes. */
 export const MODEL_OPTIONS = {
   model: { type: "string" },

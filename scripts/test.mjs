@@ -6,13 +6,17 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureAdapter, ensureApp, ensureBuild, ensurePackages, root } from "./steps.mjs";
+import { ensureDriver } from "./driver.mjs";
+import { ensureApp, ensureBuild, ensurePackages, root } from "./steps.mjs";
 
 ensurePackages();
 ensureBuild();
 ensureApp("server");
-ensureAdapter();
+ensureDriver();
 
+if (process.argv.length === 2) {
+  console.log("All tests: about 10 minutes on two processors. A part: npm test -- tests/tokenizer");
+}
 const results = mkdtempSync(join(tmpdir(), "florence2-tests-"));
 const report = join(results, "report.json");
 const vitest = join(root, "node_modules", "vitest", "vitest.mjs");

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { fail } from "../../commands/terminal.ts";
 import { Florence2Error } from "../../core/errors.ts";
 import { FIRST_STEPS } from "../../model/decoding_session.ts";
 import { integer } from "../../model/generation/options.ts";
@@ -129,10 +130,4 @@ function say(message: string): void {
   process.stdout.write(`${message}\n`);
 }
 
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  const known = error instanceof Florence2Error || (error instanceof TypeError && "code" in error);
-  process.stderr.write(`${known ? (error as Error).message : ((error as Error).stack ?? error)}\n`);
-  process.exitCode = 1;
-}
+process.exitCode = await main(process.argv.slice(2)).then(() => 0, fail);

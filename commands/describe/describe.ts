@@ -7,6 +7,8 @@ import type { Result } from "../../model/results.ts";
 import { type AnswerOf, tasks } from "../../model/tasks/index.ts";
 import { BUNDLED_IMAGE, BUNDLED_MODEL, RELEASED } from "../bundled.ts";
 import {
+  DEVICES,
+  DTYPES,
   GENERATION_OPTIONS,
   generationOptions,
   MODEL_OPTIONS,
@@ -56,8 +58,6 @@ Tasks: ${tasks.map(({ token }) => token.slice(1, -1)).join(" ")}
 `;
 
 const FIRST_TASKS = ["<CAPTION>", "<OD>", "<OCR>"];
-const DEVICES = ["auto", "gpu", "cpu"] as const;
-const DTYPES = ["auto", "f32", "f16", "q8", "q4"] as const;
 
 /** The command `florence2 [describe]`; resolves to its exit code: 1 if one of several images failed. */
 export async function describe(args: string[]): Promise<number> {

@@ -10,7 +10,7 @@ import { readArguments } from "../options.ts";
 import { fail, showLoading, showProgress } from "../terminal.ts";
 import { RECORDED_ANSWERS, type RecordedAnswer } from "./recorded_answers.ts";
 
-const HELP = `npm run verify:real -- [model] [options]
+const HELP = `florence2 verify [model] [options]
 
 Asks the released weights what others have published their answers to, and says which of those hold: token for
 token where tokens were recorded. Downloads what is missing: weights of 0.5 to 1.6 GB, and the pictures.
@@ -29,7 +29,7 @@ const REPOSITORIES: Readonly<Record<string, string>> = {
   "Florence-2-base-ft": "microsoft/Florence-2-base-ft",
 };
 
-/** The command `npm run verify:real`; resolves to its exit code: 1 unless everything holds. */
+/** The command `florence2 verify`; resolves to its exit code: 1 unless everything holds. */
 export async function verifyReal(args: string[], recorded = RECORDED_ANSWERS): Promise<number> {
   return verify(args, recorded).catch(fail);
 }

@@ -14,6 +14,8 @@ describe.skipIf(!existsSync(deno))("florence2", () => {
   it.each([
     ["commands/describe/describe.ts", [], "florence2 [image ...]"],
     ["commands/doctor/doctor.ts", ["doctor"], "florence2 doctor [model]"],
+    ["commands/evaluate.ts", ["evaluate"], "florence2 evaluate [options]"],
+    ["commands/gallery.ts", ["gallery"], "florence2 gallery [options]"],
     ["commands/quantize/quantize.ts", ["quantize"], "florence2 quantize MODEL FOLDER"],
   ] as const)("%s explains every option", async (file, command, usage) => {
     const { code, stdout } = await florence2([...command, "--help"]);
@@ -32,6 +34,10 @@ describe.skipIf(!existsSync(deno))("florence2", () => {
     const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
     expect((await florence2(["--version"])).stdout).toBe(`${version}\n`);
     const help = await florence2(["help"]);
+    const source = await readFile(join(root, "cli.ts"), "utf8");
+    const commands = [...source.matchAll(/^ {2}(\w+): async \(\) =>/gm)].map(([, name]) => name!);
+    expect(commands.length).toBeGreaterThan(4);
+    for (const command of commands) expect(help.stdout).toMatch(new RegExp(`^  ${command} +\\w`, "m"));
     expect(help.stdout).toMatch(/^florence2 \[image \.\.\.\][\s\S]*\n {2}quantize +writes a smaller model/);
     expect((await florence2(["help", "quantize"])).stdout).toMatch(/^florence2 quantize MODEL FOLDER/);
     expect((await florence2(["quantise", "a", "b"])).stderr).toBe(

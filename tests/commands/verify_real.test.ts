@@ -54,7 +54,7 @@ async function printed(
 
 const cpu = ["--device", "cpu"];
 
-describe("npm run verify:real", () => {
+describe("florence2 verify", () => {
   it("downloads weights and picture, and finds what holds", async () => {
     const { code, output } = await printed([REPOSITORY, ...cpu], recorded);
     expect(output.match(/: holds$/gm)).toHaveLength(recorded.length);
@@ -99,7 +99,7 @@ describe("npm run verify:real", () => {
   });
 });
 
-describe("npm run verify:real without what it needs", () => {
+describe("florence2 verify without what it needs", () => {
   it("a hub: names what cannot be had, from where, and what to look at", async () => {
     const { code, output, errors } = await printed([REPOSITORY, ...cpu], recorded, {
       HF_ENDPOINT: "http://127.0.0.1:1",
