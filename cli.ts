@@ -11,6 +11,11 @@ type Command = (args: string[]) => Promise<number>;
 /** Each prints its own `--help`, and resolves to the exit code. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   describe: async () => (await import("./commands/describe/describe.ts")).describe,
+  label: async () => (await import("./commands/label/label.ts")).label,
+  caption: async () => (await import("./commands/caption/caption.ts")).caption,
+  read: async () => (await import("./commands/read/read.ts")).read,
+  regions: async () => (await import("./commands/regions/regions.ts")).regions,
+  convert: async () => (await import("./commands/convert/convert.ts")).convert,
   doctor: async () => (await import("./commands/doctor/doctor.ts")).doctor,
   evaluate: async () => (await import("./commands/evaluate.ts")).evaluate,
   gallery: async () => (await import("./commands/gallery.ts")).gallery,
@@ -21,6 +26,11 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 const HELP = `
 Commands (florence2 help COMMAND explains one):
   describe   answers tasks about images; the command that is run where none is named
+  label      draws boxes, outlines or quads on a folder of images, for training a detector
+  caption    writes a caption beside each image of a folder
+  read       reads the text in a folder of images, as pages for search and archives
+  regions    says what is in given boxes of a folder of images
+  convert    makes other formats of what label, read, regions or caption computed
   doctor     says what runs here, and whether it runs right
   evaluate   measures how good a model's answers are, on a data set
   gallery    draws the answers to every task about images of a data set

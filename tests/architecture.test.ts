@@ -17,7 +17,7 @@ const textOf = (file: string) => readFileSync(join(root, file), "utf8");
 
 /** Files that a file imports, as paths from the root; packages by their name. */
 function importsOf(file: string): string[] {
-  return [...textOf(file).matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map(([, specifier]) =>
+  return [...textOf(file).matchAll(/(?<!")(?:from|import)\s*\(?\s*"([^"]+)"/g)].map(([, specifier]) =>
     specifier!.startsWith(".") ? sourceOf(relative(root, join(root, dirname(file), specifier!))) : specifier!,
   );
 }

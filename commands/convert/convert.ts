@@ -10,7 +10,7 @@ import {
 } from "../folders/data_set_output.ts";
 import { expectWritable } from "../folders/write_files.ts";
 import { readClasses } from "../label/classes.ts";
-import { OUTPUT_OPTIONS, oneOf, readArguments } from "../options.ts";
+import { OUTPUT_OPTIONS, readArguments } from "../options.ts";
 import { note } from "../terminal.ts";
 import { readSource, SOURCES, sourceKind } from "./read_source.ts";
 

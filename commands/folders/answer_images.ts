@@ -9,8 +9,8 @@ import { loadImage } from "../../model/image/load.ts";
 import type { RgbImage } from "../../model/image/pixels.ts";
 import { loadSharp } from "../../model/image/sharp.ts";
 import type { Result } from "../../model/results.ts";
+import type { DetectedObject } from "../../model/tasks/index.ts";
 import type { ImageFile } from "./find_images.ts";
-import { objectsOf, plainText } from "./objects.ts";
 
 /** What a command asks about images. */
 export interface Job {
@@ -201,25 +201,26 @@ function inView([left, top, right, bottom]: PixelEdges, view: PixelEdges = [0, 0
 }
 
 function stored(question: Question, result: Result<unknown>): StoredAnswer {
-  const { answer, text, tokens, score, finishReason } = result;
+  const { answer, objects, text, rawText, tokens, score, finishReason } = result;
   return {
     ...question,
     answer,
-    rawText: text,
+    rawText,
     tokens,
     score,
     finishReason,
-    objects: objectsOf(answer).map((object) => moved(object, question.view)),
-    ...(typeof answer === "string" && { words: plainText(answer) }),
+    objects: objects.map((object) => moved(object, question.view)),
+    ...(typeof answer === "string" && { words: text }),
   };
 }
 
 /** From the corner of the view to that of the image. */
-function moved(object: LabelledObject, view: PixelEdges = [0, 0, 0, 0]): LabelledObject {
+function moved(object: DetectedObject, view: PixelEdges = [0, 0, 0, 0]): LabelledObject {
   const move = (points: readonly number[]) => points.map((value, i) => value + view[i % 2]!);
-  const { box, polygons, quad } = object;
+  const { label, score, box, polygons, quad } = object;
   return {
-    ...object,
+    label,
+    ...(score !== undefined && { score }),
     box: move(box) as PixelEdges,
     ...(polygons && { polygons: polygons.map(move) }),
     ...(quad && { quad: move(quad) }),

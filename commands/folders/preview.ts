@@ -1,8 +1,6 @@
 import { relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Images } from "../../datasets/formats/format.ts";
-import { cornersOf } from "../../datasets/geometry/boxes.ts";
-import type { LabelledImage } from "../../datasets/labelled.ts";
 import { escapeXml } from "../../datasets/shared/xml.ts";
 import { drawAnswer } from "../../draw/index.ts";
 import type { ImagePlacing } from "./write_files.ts";
@@ -25,7 +23,8 @@ function* pageOf(path: string, images: Images, count: number, find: ImagePlacing
     const scale = Math.max(1, Math.ceil(LEGIBLE / Math.max(image.width, image.height)));
     const source = imageLink(path, find(image.file).path);
     const size = `width="${image.width * scale}" height="${image.height * scale}"`;
-    const drawing = drawAnswer(answerOf(image), image, { scale });
+    const objects = image.objects.map(({ text, label, ...object }) => ({ ...object, label: text ?? label }));
+    const drawing = drawAnswer(objects, image, { scale, scores: true });
     const about = image.objects.length === 1 ? "1 object" : `${image.objects.length} objects`;
     yield `<figure><img src="${escapeXml(source)}" ${size}>${drawing}<figcaption>${escapeXml(image.file)}: ${about}</figcaption></figure>\n`;
   }
@@ -35,18 +34,4 @@ function* pageOf(path: string, images: Images, count: number, find: ImagePlacing
 function imageLink(page: string, image: string): string {
   const way = relative(resolve(page, ".."), resolve(image)).replaceAll("\\", "/");
   return /^[a-z]:/i.test(way) ? pathToFileURL(image).href : way.split("/").map(encodeURIComponent).join("/");
-}
-
-/** The things of an image as an answer of quads and masks, which is drawn with labels and confidences. */
-function answerOf({ objects }: LabelledImage) {
-  const shapes = objects.map(({ label, text, score, polygons, quad, box }) => ({
-    label: text ?? label,
-    score: score ?? 1,
-    rings: (polygons ?? [quad ?? cornersOf(box)]).map((ring) => [...ring]),
-  }));
-  return {
-    polygons: shapes.map(({ rings }) => rings),
-    labels: shapes.map(({ label }) => label),
-    scores: shapes.map(({ score }) => score),
-  };
 }
