@@ -6,6 +6,7 @@ import {
   FORMATS_HELP,
   formatsOf,
   selectionOf,
+  settingsOf,
   writeDataSet,
 } from "../folders/data_set_output.ts";
 import { expectWritable } from "../folders/write_files.ts";
@@ -71,13 +72,20 @@ export async function convert(args: string[]): Promise<number> {
     orientation: source.answers?.get(file)?.orientation,
   });
   const formats = formatsOf(values, "coco", find);
+  const settings = settingsOf(values);
   const rules = readClasses(values.classes, values.ontology);
   const classes = rules ?? source.classes?.map((prompt) => ({ prompt }));
   const folder = values.out ?? `${path.replace(/[\\/]+$/, "").replace(/\.\w+$/, "")}-converted`;
   expectWritable(folder);
   const suppression = values.nms === undefined ? "none" : undefined;
   const selection = { ...selectionOf(values, classes), ...(suppression && ({ suppression } as const)) };
-  const { files, objects } = await writeDataSet(source.images, { folder, formats, values, selection, find });
+  const { files, objects } = await writeDataSet(source.images, {
+    folder,
+    formats,
+    settings,
+    selection,
+    find,
+  });
   note(`${folder}: ${objects} objects in ${files} files`);
   return 0;
 }

@@ -124,13 +124,38 @@ export function formatsOf(values: DataSetValues, usual: string, find: ImagePlaci
   });
 }
 
+/** How a data set is written, by its options. */
+export interface DataSetSettings {
+  readonly shares?: readonly number[];
+  readonly seed: number;
+  /** Undefined: as each format needs it. */
+  readonly placement?: Placement;
+  readonly bake: boolean;
+  readonly options: Omit<WriteOptions, "classes" | "withImages">;
+}
+
+/** Reads the options. @throws {Florence2Error} `option_invalid` */
+export function settingsOf(values: DataSetValues): DataSetSettings {
+  return {
+    shares: values.split === undefined ? undefined : parseSplit(values.split),
+    seed: wholeNumber("seed", values.seed) ?? 0,
+    placement: placementOf(values),
+    bake: oneOf("exif", values.exif ?? "bake", ["bake", "keep"]) === "bake",
+    options: {
+      firstCategoryId: wholeNumber("category-id-start", values["category-id-start"]),
+      confidenceColumn: values["conf-column"],
+      imagePrefix: values["image-prefix"],
+      guardFormulas: values["guard-formulas"],
+    },
+  };
+}
+
 export interface DataSetOutput {
   readonly folder: string;
   readonly formats: readonly Format[];
-  readonly values: DataSetValues;
+  readonly settings: DataSetSettings;
   readonly selection: SelectionOptions;
   readonly find: ImagePlacing["find"];
-  readonly model?: string;
 }
 
 /**
@@ -140,9 +165,8 @@ export interface DataSetOutput {
  * @returns counts for the summary
  */
 export async function writeDataSet(images: Images, output: DataSetOutput) {
-  const { folder, formats, values, selection, find, model } = output;
-  const shares = values.split === undefined ? undefined : parseSplit(values.split);
-  const seed = wholeNumber("seed", values.seed) ?? 0;
+  const { folder, formats, settings, selection, find } = output;
+  const { shares, seed, placement, bake, options } = settings;
   const files = Array.from(images, ({ file }) => file);
   const splits = shares && splitFiles(files, shares, seed);
   const chosen: Images = {
@@ -154,22 +178,12 @@ export async function writeDataSet(images: Images, output: DataSetOutput) {
     },
   };
   const classes = selection.classes ? classNames(selection.classes) : labelsOf(chosen);
-  const placement = placementOf(values);
-  const options: WriteOptions = {
-    classes,
-    firstCategoryId: wholeNumber("category-id-start", values["category-id-start"]),
-    confidenceColumn: values["conf-column"],
-    imagePrefix: values["image-prefix"],
-    guardFormulas: values["guard-formulas"],
-    model,
-  };
-  const bake = oneOf("exif", values.exif ?? "bake", ["bake", "keep"]) === "bake";
   let written = 0;
   for (const format of formats) {
     const withImages = placement ? placement !== "in-place" : format.needsImages === true;
     const target = formats.length > 1 ? `${folder}/${format.name}` : folder;
     const placing = { placement: placement ?? "copy", bake, find } as const;
-    written += await writeFiles(target, format.write(chosen, { ...options, withImages }), placing);
+    written += await writeFiles(target, format.write(chosen, { ...options, classes, withImages }), placing);
   }
   return { ...countsOf(chosen, classes), formats: formats.map(({ name }) => name), files: written };
 }

@@ -56,6 +56,7 @@ export async function writeFiles(
 /** Writes a file under another name first: what is at the path is the old content or all of the new. */
 export function replaceFile(path: string, pieces: Iterable<string | Uint8Array>): void {
   const part = `${path}.part`;
+  mkdirSync(dirname(path), { recursive: true });
   const fd = openSync(part, "w");
   try {
     for (const piece of buffered(pieces)) writeSync(fd, piece);

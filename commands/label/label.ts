@@ -10,6 +10,7 @@ import {
   FORMATS_HELP,
   formatsOf,
   selectionOf,
+  settingsOf,
   share,
   writeDataSet,
 } from "../folders/data_set_output.ts";
@@ -110,6 +111,7 @@ export async function label(args: string[], open?: OpenModel): Promise<number> {
   let orientations: (file: string) => number | undefined = () => undefined;
   const find = (file: string) => ({ path: join(root, file), orientation: orientations(file) });
   const formats = formatsOf(values, "coco", find);
+  const settings = settingsOf(values);
   const out = outOf(values, folder, "labels");
   const preview = wholeNumber("preview", values.preview);
   const views = (size: { width: number; height: number }) =>
@@ -155,7 +157,7 @@ export async function label(args: string[], open?: OpenModel): Promise<number> {
           };
           writePreview(join(out, "preview.html"), kept, preview, find);
         }
-        return writeDataSet(labelled, { folder: out, formats, values, selection, find, model: values.model });
+        return writeDataSet(labelled, { folder: out, formats, settings, selection, find });
       },
     },
     open,

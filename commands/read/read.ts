@@ -6,6 +6,7 @@ import {
   formatsFor,
   formatsOf,
   selectionOf,
+  settingsOf,
   writeDataSet,
 } from "../folders/data_set_output.ts";
 import { rootOf } from "../folders/find_images.ts";
@@ -70,6 +71,8 @@ export async function read(args: string[], open?: OpenModel): Promise<number> {
     oneOf("format", name, [...PAGES]);
   }
   const formats = formatsOf(values, "txt", find);
+  const settings = settingsOf({ ...values, "in-place": true });
+  const selection = { ...selectionOf(values), suppression: "none" } as const;
 
   return runFolder(
     folder,
@@ -88,9 +91,8 @@ export async function read(args: string[], open?: OpenModel): Promise<number> {
             for (const answers of log.read(files)) yield labelledFrom(answers);
           },
         };
-        const selection = { ...selectionOf(values), suppression: "none" } as const;
         const { objects, imagesWithoutObjects, ...rest } = await writeDataSet(pages, {
-          ...{ folder: out, formats, values: { ...values, "in-place": true }, selection, find },
+          ...{ folder: out, formats, settings, selection, find },
         });
         return values.plain ? rest : { lines: objects, imagesWithoutText: imagesWithoutObjects, ...rest };
       },

@@ -8,6 +8,7 @@ import {
   FORMATS_HELP,
   formatsOf,
   selectionOf,
+  settingsOf,
   writeDataSet,
 } from "../folders/data_set_output.ts";
 import { rootOf } from "../folders/find_images.ts";
@@ -76,7 +77,9 @@ export async function regions(args: string[], open?: OpenModel): Promise<number>
   let orientationOf: (file: string) => number | undefined = () => undefined;
   const find = (file: string) => ({ path: join(root, file), orientation: orientationOf(file) });
   const formats = formatsOf(values, "coco", find);
+  const settings = settingsOf(values);
   const out = outOf(values, folder, "regions");
+  const selection = { ...selectionOf(values), suppression: "none" } as const;
 
   return runFolder(
     folder,
@@ -101,8 +104,7 @@ export async function regions(args: string[], open?: OpenModel): Promise<number>
             }
           },
         };
-        const selection = { ...selectionOf(values), suppression: "none" } as const;
-        return writeDataSet(answered, { folder: out, formats, values, selection, find });
+        return writeDataSet(answered, { folder: out, formats, settings, selection, find });
       },
     },
     open,
