@@ -46,11 +46,11 @@ export const WANTED_LIMITS = [
 
 export interface DeviceOptions {
   /** Told in words when the CPU has to serve. Default: `console.warn`. */
-  readonly onWarning?: (message: string) => void;
+  readonly onWarning?: ((message: string) => void) | undefined;
   /** Threads of the CPU engine. Default: as many as there are processors, at most 16. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** Fills fresh memory with NaN and watches the memory behind every tensor. For tests. */
-  readonly debug?: boolean;
+  readonly debug?: boolean | undefined;
 }
 
 /**

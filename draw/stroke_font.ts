@@ -100,8 +100,10 @@ const PATHS: Readonly<Record<string, string>> = {
   "}": "M0 -1C2.4 -1 3.4 0.2 3.4 2.6L3.4 7.6C3.4 9.8 4.2 11 6 11C4.2 11 3.4 12.2 3.4 14.4L3.4 19.4C3.4 21.8 2.4 23 0 23",
   "~": "M0 13C0.8 10.8 2 10 3.4 10C5.2 10 6.8 13 8.8 13C10.4 13 11.4 12 12 10",
 };
-/** For other characters: an empty frame. */
+/** For other characters: an empty frame, as wide as a letter, or as one of Chinese, Japanese or Korean. */
 const UNKNOWN_PATH = "M0 2L10 2L10 20L0 20Z";
+const WIDE_PATH = "M0 2L20 2L20 20L0 20Z";
+const WIDE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}]/u;
 
 const CAPITAL = 20;
 const SPACE_WIDTH = 2.5;
@@ -115,6 +117,9 @@ interface Glyph {
 
 const GLYPHS = new Map(Object.entries(PATHS).map(([letter, path]) => [letter, glyph(path)]));
 const UNKNOWN = glyph(UNKNOWN_PATH);
+const UNKNOWN_WIDE = glyph(WIDE_PATH);
+/** Characters with a shape; control characters and the like have none in any font. */
+const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
 
 /** Strokes of this share of a capital's height look right. */
 export const STROKE = 0.13;
@@ -171,8 +176,17 @@ function glyph(path: string): Glyph {
   return { path, width: path ? Math.max(...across) : SPACE_WIDTH };
 }
 
-/** Accents have no glyphs: é is drawn as e. */
+/** Whether a text needs a font of the viewer: it has letters that these strokes have not. */
+export function needsFont(text: string): boolean {
+  return lettersOf(text).some((letter) => !GLYPHS.has(letter) && VISIBLE.test(letter));
+}
+
 function glyphsOf(text: string): Glyph[] {
-  const letters = text.normalize("NFD").replace(/\p{Mn}/gu, "");
-  return [...letters].map((letter) => GLYPHS.get(letter) ?? UNKNOWN);
+  return lettersOf(text).map((letter) => GLYPHS.get(letter) ?? (WIDE.test(letter) ? UNKNOWN_WIDE : UNKNOWN));
+}
+
+/** Accents have no glyphs: é is drawn as e. Korean syllables stay whole. */
+function lettersOf(text: string): string[] {
+  const bare = text.normalize("NFD").replace(/\p{Mn}/gu, "");
+  return [...bare.normalize("NFC")];
 }

@@ -9,7 +9,7 @@ import {
 import { expectImageSize } from "../model/tasks/parsing/rules.ts";
 import { type Label, PADDING, placeLabels, type Rectangle } from "./labels.ts";
 import { type Mark, marksOf } from "./marks.ts";
-import { LINE_HEIGHT, point, STROKE, textPath, wrapText } from "./stroke_font.ts";
+import { LINE_HEIGHT, needsFont, point, STROKE, textPath, textWidth, wrapText } from "./stroke_font.ts";
 
 export interface DrawOptions {
   /** The question, in words under the image, above the words of the answer. */
@@ -51,7 +51,7 @@ interface Measures {
 /**
  * An answer as an SVG, to be laid over the image from its upper left corner: boxes and quads with their labels,
  * masks as translucent areas. Words go under the image, onto a white strip by which the drawing is higher than
- * it. Letters are paths: no font is needed.
+ * it. Latin letters are paths, which need no font; lines with others are set in the viewer's.
  *
  *     const { objects, width, height } = await model.run("photo.jpg", "<OD>");
  *     const svg = drawAnswer(objects, { width, height });
@@ -187,8 +187,23 @@ function drawStrip(
 
 /** Lines of text, the first with its left end at x and its baseline at y. */
 function writeLines(lines: readonly string[], x: number, y: number, letter: number, colour: string): string {
-  const paths = lines.map((line, i) => textPath(line, x, y + i * LINE_HEIGHT * letter, letter));
-  return stroke(paths.join(""), colour, STROKE * letter);
+  const baseline = (i: number) => y + i * LINE_HEIGHT * letter;
+  const paths = lines.map((line, i) => (needsFont(line) ? "" : textPath(line, x, baseline(i), letter)));
+  const texts = lines.map((line, i) =>
+    needsFont(line) ? fontText(line, x, baseline(i), letter, colour) : "",
+  );
+  return stroke(paths.join(""), colour, STROKE * letter) + texts.join("");
+}
+
+/** Capitals of common fonts have about this share of the font's size. */
+const CAPITAL_HEIGHT = 0.72;
+
+/** A line in a font of the viewer, as wide as its letters were counted. */
+function fontText(line: string, x: number, y: number, letter: number, colour: string): string {
+  const [left, baseline] = point(x, y).split(" ");
+  const size = Number((letter / CAPITAL_HEIGHT).toFixed(2));
+  const width = Number(textWidth(line, letter).toFixed(2));
+  return `<text x="${left}" y="${baseline}" fill="${colour}" font-family="sans-serif" font-size="${size}" textLength="${width}" lengthAdjust="spacingAndGlyphs">${escapeText(line)}</text>`;
 }
 
 function outlinePath(points: readonly number[]): string {

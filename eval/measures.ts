@@ -2,7 +2,7 @@ import { boxOverlap } from "../datasets/geometry/boxes.ts";
 import { type ImageSize, maskOverlap, rasterize } from "../datasets/geometry/masks.ts";
 import { quadOverlap } from "../datasets/geometry/quads.ts";
 import type { LabelledBoxes, TrueBoxes, TruePolygons, TrueQuads } from "../datasets/truth/truth.ts";
-import { type AnswerOf, type TaskToken, tasks } from "../model/tasks/index.ts";
+import type { AnswerOf, TaskToken } from "../model/tasks/index.ts";
 import { bleu } from "./metrics/bleu.ts";
 import { matchBoxes, phrasesFound } from "./metrics/boxes.ts";
 import { ciderD } from "./metrics/cider.ts";
@@ -273,13 +273,17 @@ const measures = {
   "<REGION_TO_OCR>": reading,
 } satisfies { [T in TaskToken]?: Measure<unknown, AnswerOf<T>> };
 
-/** Answers of a task that has no measure yet: no figures. */
-const unmeasured: Measure = { judge: () => ({ figures: {} }) };
+/** Any other task or prompt: answers in words as those of a free prompt, others by no figures. */
+const byDefault: Measure = {
+  judge(cases) {
+    const areTexts = cases.every(({ answer }) => typeof answer === "string");
+    return areTexts ? (freePrompt as Measure).judge(cases) : { figures: {} };
+  },
+};
 
-/** How the answers to a task are judged; what is no task is a free prompt. */
+/** How the answers to a task are judged. */
 export function measureOf(task: string): Measure {
-  if (Object.hasOwn(measures, task)) return measures[task as keyof typeof measures] as Measure;
-  return tasks.some(({ token }) => token === task) ? unmeasured : (freePrompt as Measure);
+  return Object.hasOwn(measures, task) ? (measures[task as keyof typeof measures] as Measure) : byDefault;
 }
 
 function exactMatch(cases: readonly { readonly truth: string; readonly answer: string }[]): number {

@@ -1,18 +1,19 @@
-/** A token that is cut out of the text before anything else. Field names are those of tokenizer.json. */
+/** A token that is cut out of the text before byte-pair encoding. Field names are those of tokenizer.json. */
 export type AddedToken = {
   readonly id: number;
   readonly content: string;
   /** Left out by decoding with `skipSpecialTokens`. */
   readonly special: boolean;
-  /** Whether the token swallows the white space on its left, on its right. */
+  /** Whether the token takes in the white space on its left, on its right. */
   readonly lstrip: boolean;
   readonly rstrip: boolean;
-  /** Whether the token is matched in normalised text: such tokens are looked for after all others. */
+  /** Whether the token is matched in normalised text: such tokens are matched after all others. */
   readonly normalized: boolean;
 };
 
 export const LOCATION_BINS = 1000;
 
+/** The location token of a bin: `locationContent(5)` is "<loc_5>". */
 export const locationContent = (bin: number): string => `<loc_${bin}>`;
 
 const pairOf = (tag: string) => [`<${tag}>`, `</${tag}>`];
@@ -60,8 +61,10 @@ function longestMatch(trie: TokenTrie, text: string, start: number): AddedToken 
 const WHITE_SPACE = /^\p{White_Space}$/u;
 
 /**
- * Cuts text into added tokens and the stretches of ordinary text between them, none of them empty. The
- * leftmost token is cut first, at one place the longest.
+ * Cuts text into added tokens and the ordinary text between them, none of it empty. The leftmost token is cut
+ * first; of several that begin at one place, the longest.
+ *
+ *     [...splitOnTokens(trie, "a<loc_1>b")]  // "a", the token <loc_1>, "b"
  */
 export function* splitOnTokens(trie: TokenTrie, text: string): Generator<AddedToken | string> {
   let done = 0;

@@ -1,4 +1,4 @@
-/** What byte-pair encoding needs of a vocabulary (Sennrich et al. 2016, on bytes as in GPT-2). */
+/** The tables of byte-pair encoding (Sennrich et al. 2016, on bytes as in GPT-2). */
 export type MergeTable = {
   /** Id of each single byte's token, 256 in all. */
   readonly byteIds: readonly number[];
@@ -8,13 +8,15 @@ export type MergeTable = {
   readonly mergedIds: readonly number[];
 };
 
-/** One number for two ids, both below 2^26. */
+/** One number for two ids, both below 2^26: `pairKey(1, 2)` is 2^26 + 2. */
 export const pairKey = (left: number, right: number): number => left * 2 ** 26 + right;
 
 /**
- * Ids of one piece of text: from single bytes, the adjacent pair of the lowest rank is merged, leftmost
- * first, until no pair has a rank. A linked list of symbols and a heap of candidate pairs make that
- * O(n log n) in the bytes of the piece, with no recursion.
+ * Ids of one piece of text. It begins as single bytes; the adjacent pair of the lowest rank is merged, leftmost
+ * first, until no pair has a rank. A linked list of symbols and a heap of candidate pairs make this O(n log n)
+ * in the bytes of the piece, with no recursion.
+ *
+ *     bytePairEncode(utf8.encode(" the"), merges)  // [5], once the merges " t", "he" and " the" are done
  */
 export function bytePairEncode(bytes: Uint8Array, table: MergeTable): number[] {
   const MERGED_AWAY = -1;

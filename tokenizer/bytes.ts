@@ -14,8 +14,10 @@ export const byteCharacters: readonly string[] = (() => {
 const byteOfCharacter = new Map(byteCharacters.map((character, byte) => [character, byte]));
 
 /**
- * The bytes that a token of the vocabulary stands for. A token with a character outside the alphabet (only
- * an added token can have one) contributes its own UTF-8 bytes, as in the ByteLevel decoder of tokenizers.
+ * The bytes of a token of the vocabulary. A token with a character outside the alphabet (only an added token
+ * can have one) contributes its own UTF-8 bytes, as in the ByteLevel decoder of tokenizers.
+ *
+ *     tokenBytes("Ġthe")  // the bytes of " the"
  */
 export function tokenBytes(token: string): Uint8Array {
   const bytes = new Uint8Array(token.length);

@@ -4,17 +4,17 @@ export class DecodeStream {
   // A byte order mark is text here like any other.
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-  /** @param bytesOf what a token contributes; empty for one that is left out */
+  /** @param bytesOf bytes of a token; none for a token that is left out */
   constructor(bytesOf: (id: number) => Uint8Array) {
     this.#bytesOf = bytesOf;
   }
 
-  /** The text that this id completes, "" if a character is still open. Throws `token_invalid`. */
+  /** The text that this id completes, "" while a character is incomplete. Throws `token_invalid`. */
   push(id: number): string {
     return this.#decoder.decode(this.#bytesOf(id), { stream: true });
   }
 
-  /** The rest: U+FFFD for a character that was never completed. The stream is then as new. */
+  /** The rest: U+FFFD for an incomplete character. The stream then begins anew. */
   end(): string {
     return this.#decoder.decode();
   }

@@ -1,8 +1,8 @@
 import { type Files, openFiles, type Source } from "../files/files.ts";
 
 /**
- * The files of a tokenizer, each as text or, for JSON, already parsed. Enough are `tokenizer.json` alone, or
- * `vocab.json` with `merges.txt`; the others add what those leave open.
+ * The files of a tokenizer, each as text or, for JSON, already parsed. `tokenizer.json` is enough, or `vocab.json`
+ * with `merges.txt`; the others add tokens and settings.
  */
 export type TokenizerFiles = {
   readonly "tokenizer.json"?: unknown;
@@ -18,7 +18,7 @@ export async function readTokenizerFiles(source: Source | Files): Promise<Tokeni
   const files = isFiles(source) ? source : openFiles(source);
   const isWhole = await files.has("tokenizer.json");
   const isSplit = !isWhole && (await files.has("vocab.json")) && (await files.has("merges.txt"));
-  // Without either, opening tokenizer.json is the error to report: it says where the file was looked for.
+  // Without either, the error of opening tokenizer.json says where it was expected.
   const texts: Record<string, string> = isSplit
     ? { "vocab.json": await files.text("vocab.json"), "merges.txt": await files.text("merges.txt") }
     : { "tokenizer.json": await files.text("tokenizer.json") };

@@ -26,9 +26,11 @@ function classAt(text: string, position: number): CharacterClass {
 const CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
 
 /**
- * Splits text into the pieces that are byte-pair encoded one by one; joined, they are the text again. At each
- * place the first that fits: an English contraction; letters, numbers, or other characters, each run with
- * at most one U+0020 before it; white space, of which the last character is left to the piece that follows.
+ * Splits text into the pieces that are byte-pair encoded one by one; joined, they are the text again. A piece is
+ * the first of these that fits: an English contraction; a run of letters, of numbers or of other characters, with
+ * at most one U+0020 before it; a run of white space, without its last character if a word follows.
+ *
+ *     [...pretokenize("it's  two cars!")]  // "it", "'s", " ", " two", " cars", "!"
  */
 export function* pretokenize(text: string): Generator<string> {
   let start = 0;

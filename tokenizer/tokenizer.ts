@@ -9,26 +9,26 @@ import { pretokenize } from "./pretokenize.ts";
 import { readVocabulary, type Vocabulary } from "./vocabulary.ts";
 
 export type EncodeOptions = {
-  /** Put `<s>` before and `</s>` behind. Default true. */
-  readonly addSpecialTokens?: boolean;
+  /** Put `<s>` before the text and `</s>` behind it. Default true. */
+  readonly addSpecialTokens?: boolean | undefined;
 };
 
 export type DecodeOptions = {
   /** Leave out special tokens, location tokens among them. Default false. */
-  readonly skipSpecialTokens?: boolean;
+  readonly skipSpecialTokens?: boolean | undefined;
   /**
    * Remove the space before punctuation and contractions, as older versions of transformers do by default.
    * Default false, whatever tokenizer_config.json says: transformers 5 ignores that flag for this tokenizer.
    */
-  readonly cleanUpTokenizationSpaces?: boolean;
+  readonly cleanUpTokenizationSpaces?: boolean | undefined;
 };
 
-/** Text of a sequence of tokens, and where in it each token stands. */
+/** Text of a sequence of tokens, and the place of each token in it. */
 export type DecodedTokens = {
   readonly text: string;
   /**
-   * n + 1 offsets into `text` in UTF-16 units: token i made text.slice(offsets[i], offsets[i + 1]). A
-   * character that is split over several tokens counts for the one that completes it.
+   * n + 1 offsets into `text` in UTF-16 units: token i is text.slice(offsets[i], offsets[i + 1]). A character
+   * that is split over several tokens belongs to the one that completes it.
    */
   readonly offsets: readonly number[];
 };
@@ -39,7 +39,7 @@ export type DecodedTokens = {
  */
 export class Tokenizer {
   readonly #vocabulary: Vocabulary;
-  /** The two rounds in which added tokens are cut out of a text. */
+  /** Added tokens are cut out of a text in two rounds. */
   readonly #rounds: readonly TokenTrie[];
   readonly #specialIds: ReadonlySet<number>;
 
@@ -90,6 +90,8 @@ export class Tokenizer {
   /**
    * Ids of a text. There is no limit of length and no unknown text: every byte has a token. Lone surrogates
    * become U+FFFD, as in TextEncoder. Throws `token_invalid` for anything but a string.
+   *
+   *     tokenizer.encode("What is the text in the image?")  // [0, 2264, 16, 5, 2788, 11, 5, 2274, 116, 2]
    */
   encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): number[] {
     if (typeof text !== "string") {
@@ -154,7 +156,7 @@ export class Tokenizer {
       offsets.push(text.length);
     }
     text += stream.end();
-    // What the end brings to light are the bytes of the last token's incomplete character.
+    // The end yields U+FFFD for an incomplete character, which belongs to the last token.
     if (offsets.length > 1) offsets[offsets.length - 1] = text.length;
     return { text, offsets };
   }

@@ -48,7 +48,7 @@ export type Vocabulary = {
 /**
  * Reads and checks tokenizer files in any of the forms that Florence-2 comes in: Microsoft's tokenizer.json
  * with BART's five added tokens, to which the 1024 Florence tokens are appended as Microsoft's processor
- * does; a self-contained tokenizer.json, with or without `<image>`; vocab.json with merges.txt. Parts that
+ * does; a self-contained tokenizer.json, with or without `<image>`; vocab.json with merges.txt. Settings that
  * this tokenizer does not implement are refused. Throws `tokenizer_invalid`.
  */
 export function readVocabulary(files: TokenizerFiles): Vocabulary {

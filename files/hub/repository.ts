@@ -4,11 +4,11 @@ import { isRelativeName } from "../files.ts";
 /** What a caller may say about where a repository is. */
 export interface HubOptions {
   /** A branch, tag or commit of the repository. Default `main`. */
-  readonly revision?: string;
+  readonly revision?: string | undefined;
   /** For private and gated repositories. Default, where there is an environment: that of Python's hub. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** The hub's address. Default: the environment's `HF_ENDPOINT`, else https://huggingface.co. */
-  readonly endpoint?: string;
+  readonly endpoint?: string | undefined;
 }
 
 /** How often and how long to try; as patient as huggingface_hub. */

@@ -1,4 +1,4 @@
-import { Florence2Error } from "../../core/errors.ts";
+import { Florence2Error, quote } from "../../core/errors.ts";
 import type { Florence2Config } from "../config/config.ts";
 import type { StepReport } from "./report.ts";
 
@@ -8,42 +8,42 @@ import type { StepReport } from "./report.ts";
  */
 export interface GenerationOptions {
   /** Hypotheses kept per picture, 1 to 32; 1 is greedy search. Default 3. */
-  numBeams?: number;
+  numBeams?: number | undefined;
   /** Draw tokens at random instead of taking the likeliest; with several beams, beam sampling. Default false. */
-  doSample?: boolean;
+  doSample?: boolean | undefined;
   /** Sampling only: divides the scores, 0.0001 to 10000. Default 1. */
-  temperature?: number;
+  temperature?: number | undefined;
   /** Sampling only: draw from this many of the likeliest tokens; 0 for all. Default 50. */
-  topK?: number;
+  topK?: number | undefined;
   /** Sampling only: draw from the likeliest tokens that together have this probability, 0 to 1. Default 1. */
-  topP?: number;
+  topP?: number | undefined;
   /** Sampling only: same seed, same answer; an integer from 0 to 2^53 - 1. Default: a new one for each run. */
-  seed?: number;
+  seed?: number | undefined;
   /** No run of this many tokens occurs twice in an answer; 0 for no such rule. Default 3. */
-  noRepeatNgramSize?: number;
+  noRepeatNgramSize?: number | undefined;
   /** Divides positive and multiplies negative scores of tokens already in the answer, 0.0001 to 10000. Default 1. */
-  repetitionPenalty?: number;
+  repetitionPenalty?: number | undefined;
   /** The first new token, or null to let the model choose. Default 0. */
-  forcedBosTokenId?: number | null;
+  forcedBosTokenId?: number | null | undefined;
   /** The last token of an answer cut at `maxNewTokens`, or null to let the model choose. Default 2. */
-  forcedEosTokenId?: number | null;
+  forcedEosTokenId?: number | null | undefined;
   /**
    * When beam search stops: true as soon as `numBeams` answers ended, false when a better one has become
    * unlikely, "never" when it has become impossible. Default true.
    */
-  earlyStopping?: boolean | "never";
+  earlyStopping?: boolean | "never" | undefined;
   /** A score is a sum of log-probabilities divided by (new tokens)^lengthPenalty, -10 to 10. Default 1. */
-  lengthPenalty?: number;
+  lengthPenalty?: number | undefined;
   /** New tokens including the forced first one and the end token. Default 1024 or what the positions allow. */
-  maxNewTokens?: number;
+  maxNewTokens?: number | undefined;
   /** New tokens before the end token may come. Default 0. */
-  minNewTokens?: number;
+  minNewTokens?: number | undefined;
   /** Answers per picture; with beam search at most `numBeams`, with greedy search 1. Default 1. */
-  numReturnSequences?: number;
+  numReturnSequences?: number | undefined;
   /** Ends the run before its next step, with the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Called, and awaited, for every step, which the device takes two and then eight at a time; what it throws ends the run. */
-  onStep?: (report: StepReport) => void | Promise<void>;
+  onStep?: ((report: StepReport) => void | Promise<void>) | undefined;
 }
 
 /** What decoding must know of a checkpoint. */
@@ -174,15 +174,8 @@ function tokenOrNull(option: string, found: number | null | undefined, vocabSize
 }
 
 function invalid(option: string, found: unknown, allowed: string): Florence2Error {
-  const message = `${option} is ${shown(found)}; allowed is ${allowed}`;
+  const message = `${option} is ${quote(found)}; allowed is ${allowed}`;
   return new Florence2Error("option_invalid", message, { option, found, allowed });
-}
-
-function shown(found: unknown): string {
-  if (typeof found === "string") return JSON.stringify(found);
-  if (typeof found === "function" || (typeof found === "object" && found !== null))
-    return `of type ${typeof found}`;
-  return String(found);
 }
 
 function randomSeed(): number {

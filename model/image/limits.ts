@@ -3,9 +3,9 @@ import { Florence2Error } from "../../core/errors.ts";
 /** How much one picture may cost. Both limits are checked before memory is allocated for the pixels. */
 export interface ImageLimits {
   /** Most pixels (width x height) of a picture. Default 100 million. */
-  maxPixels?: number;
+  maxPixels?: number | undefined;
   /** Most bytes of an encoded picture. Default 256 MiB. */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
 }
 
 export const DEFAULT_MAX_PIXELS = 100_000_000;

@@ -24,7 +24,7 @@ export type Drawable =
 
 export interface LoadImageOptions extends ImageLimits {
   /** Stops reading; `loadImage` then rejects with the signal's reason. Decoding, once begun, runs through. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /**

@@ -23,15 +23,15 @@ export type ProgressEvent =
 
 export interface LoadOptions extends Omit<DeviceOptions, "debug">, HubOptions {
   /** Where to compute. Default `auto`: a GPU if there is one, else the CPU. */
-  readonly device?: DeviceOption;
+  readonly device?: DeviceOption | undefined;
   /**
    * How matrices are held on the device; all arithmetic is f32. `auto` (default): f16 as the files store it, anything
    * else as f32, so that nothing is lost. `f16`: half the memory, whatever the files store.
    */
-  readonly dtype?: WeightsDtype;
-  readonly onProgress?: (event: ProgressEvent) => void;
+  readonly dtype?: WeightsDtype | undefined;
+  readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
   /** Ends downloading, and loading at the next tensor, with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A model on a device: what `Florence2` is made of. */

@@ -207,6 +207,31 @@ describe("a drawing", () => {
     },
   );
 
+  it("sets letters of other scripts in the viewer's font, within their label", () => {
+    const svg = drawAnswer(
+      boxes(
+        ["猫と犬", "한글", "кот <&>"],
+        [
+          [10, 90, 90, 290],
+          [110, 90, 190, 290],
+          [210, 90, 290, 290],
+        ],
+      ),
+      size,
+    );
+    const texts = [
+      ...svg.matchAll(
+        /<rect x="([\d.]+)"[^>]*width="([\d.]+)"[^>]*>.*?<text x="([\d.]+)"[^>]*textLength="([\d.]+)"[^>]*>([^<]*)</g,
+      ),
+    ];
+    expect(texts.map(([, , , , , text]) => text)).toEqual(["猫と犬", "한글", "кот &lt;&amp;&gt;"]);
+    for (const [, left, width, x, length] of texts) {
+      expect(Number(x)).toBeGreaterThan(Number(left));
+      expect(Number(x) + Number(length)).toBeLessThan(Number(left) + Number(width));
+    }
+    expect(drawAnswer(boxes(["Café"], [[10, 90, 90, 290]]), size)).not.toContain("<text");
+  });
+
   it("of a result's objects is that of its answer", () => {
     const answers: Answer[] = [
       boxes(

@@ -18,12 +18,12 @@ export function parseLabelledBoxes(generated: GeneratedText, context: ParseConte
   return parseBoxes(generated, context, (text) => phrases(text, LOCATION_TAGS));
 }
 
-/** Boxes without labels; text between them counts for nothing. */
+/** Boxes without labels; text between them is ignored. */
 export function parseUnlabelledBoxes(generated: GeneratedText, context: ParseContext): BoxAnswer {
   return parseBoxes(generated, context, (text) => bareRuns(text, LOCATION_TAGS));
 }
 
-/** Boxes with descriptions, but for those whose label says nothing (`excluded`, compared exactly). */
+/** Boxes with descriptions, without those whose label is in `excluded` (compared exactly). */
 export function parseGroundedPhrases(
   generated: GeneratedText,
   context: ParseContext,
@@ -45,7 +45,7 @@ function parseBoxes(
   for (const { text, between, tags } of find(clean.text)) {
     const label = labelOf(text);
     if (label === undefined) continue;
-    // One to three locations that are left over make no box.
+    // One to three locations at the end make no box.
     for (let i = 0; i + 4 <= tags.length; i += 4) {
       const corners = tags.slice(i, i + 4);
       const bins = corners.map((tag) => tag.bin!);

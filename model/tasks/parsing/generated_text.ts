@@ -1,7 +1,7 @@
 import { Florence2Error } from "../../../core/errors.ts";
 import type { Tokenizer } from "../../../tokenizer/index.ts";
 
-/** Decoded text with its special tokens, and how sure the model was of each token. */
+/** Decoded text with its special tokens, and the probability of each token. */
 export type GeneratedText = { readonly text: string; readonly tokens?: ScoredTokens };
 
 export type ScoredTokens = {
@@ -14,7 +14,7 @@ export type ScoredTokens = {
 /**
  * Decodes a generated sequence for `parseAnswer` such that the answer gets scores.
  *
- * @param tokens the whole sequence; the first is the decoder's start token, which nobody generated
+ * @param tokens the whole sequence, the decoder's start token first
  * @param logProbs of each token but the first
  * @throws `token_invalid`
  */
@@ -31,15 +31,19 @@ export function decodeGenerated(
   return { text, tokens: { offsets, logProbs: [0, ...Array.from(logProbs)] } };
 }
 
-/** Generated text without some of its tokens. */
+/** Generated text after some tags were removed. */
 export type CleanText = {
   readonly text: string;
-  /** Offset in the generated text of every unit that is left. */
+  /** Offset in the generated text of every remaining UTF-16 unit. */
   readonly origins: readonly number[];
   readonly tokens?: ScoredTokens;
 };
 
-/** Takes out all occurrences of one tag after another, as the processors do before they parse. */
+/**
+ * Removes all occurrences of one tag after another, as the processors do before they parse.
+ *
+ *     removeTags({ text: "<s>cat</s>" }, ["<s>", "</s>"])  // { text: "cat", origins: [3, 4, 5] }
+ */
 export function removeTags({ text, tokens }: GeneratedText, tags: readonly string[]): CleanText {
   let left = text;
   let origins = Array.from({ length: text.length }, (_, i) => i);
@@ -60,8 +64,8 @@ export function removeTags({ text, tokens }: GeneratedText, tags: readonly strin
 export type Span = { readonly start: number; readonly end: number };
 
 /**
- * Confidence in what some spans say: exp(mean log-probability) of the tokens that made them, each once.
- * Undefined where the tokens' probabilities are not known.
+ * Confidence in some spans of the text: exp(mean log-probability) of their tokens, each counted once. Undefined
+ * where the tokens' probabilities are not known.
  */
 export function confidence({ origins, tokens }: CleanText, spans: readonly Span[]): number | undefined {
   if (tokens === undefined) return undefined;

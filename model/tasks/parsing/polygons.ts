@@ -63,7 +63,7 @@ function maskLabel({ text, tags }: Phrase, labels: Labels): string | undefined {
   return end < 0 ? undefined : labelOf(source.slice(0, end));
 }
 
-/** Tags of each mask: between <poly> and the next </poly>, or all if there are not both. */
+/** Tags of each mask: those between <poly> and the next </poly>; all of them unless there are both. */
 function masksOf(tags: readonly Tag[]): (readonly Tag[])[] {
   const contents = tags.map((tag) => tag.content);
   if (!contents.includes("<poly>") || !contents.includes("</poly>")) return [tags];
@@ -78,7 +78,7 @@ function masksOf(tags: readonly Tag[]): (readonly Tag[])[] {
   return masks;
 }
 
-/** Runs of locations up to a <sep> or to the end of the mask; one that ends elsewhere is no outline. */
+/** Outlines of a mask: runs of locations that end at a <sep> or at the end of the mask. */
 function outlinesOf(tags: readonly Tag[]): Tag[][] {
   const outlines: Tag[][] = [];
   let outline: Tag[] = [];

@@ -5,11 +5,11 @@ import { dequantizePoints, type Labels } from "./rules.ts";
 import { LOCATION_TAGS, type Tag, tagRuns } from "./runs.ts";
 import { strip } from "./white_space.ts";
 
-/** Text with the four corners of its place in pixels: x and y of the upper left one first, clockwise. */
+/** Lines of text with four corners in pixels: x and y of the upper left one first, clockwise. */
 export type QuadAnswer = {
   quad_boxes: number[][];
   labels: string[];
-  /** Confidence of each place, 0 to 1, where the tokens' probabilities are known. */
+  /** Confidence of each quad, 0 to 1, where the tokens' probabilities are known. */
   scores?: number[];
 };
 
@@ -40,8 +40,8 @@ export function parseQuads(
 }
 
 /**
- * The processors' pattern: the fewest characters of one line, at least one, and eight locations. Locations
- * that are too many or too few belong to the label that follows.
+ * The processors' pattern: the fewest characters of one line, at least one, and eight locations. Surplus and
+ * missing locations belong to the next label.
  */
 function findQuads(text: string): { label: string; corners: Tag[] }[] {
   const found: { label: string; corners: Tag[] }[] = [];
