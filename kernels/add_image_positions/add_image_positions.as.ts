@@ -1,5 +1,7 @@
 // A unit is CHANNELS channels of all tokens, so that one thread adds up the mean of a channel.
-const CHANNELS: u32 = 16;
+import { local } from "../shared/memory.as";
+
+const CHANNELS: u32 = 64;
 
 export function add_image_positions_units(
   height: u32,
@@ -29,22 +31,24 @@ export function add_image_positions(
 ): void {
   const row_channels = C / 2;
   const column_channels = C - row_channels;
+  const first = begin * CHANNELS;
   const last = min(end * CHANNELS, C);
-  for (let c = begin * CHANNELS; c < last; c++) {
-    const of_all = load<f32>(temporal + <usize>c * 4);
-    let sum: f64 = 0;
-    for (let h: u32 = 0; h < height; h++) {
-      for (let w: u32 = 0; w < width; w++) {
-        const position =
-          c < column_channels
-            ? load<f32>(column_embeddings + <usize>(w * column_channels + c) * 4)
-            : load<f32>(row_embeddings + <usize>(h * row_channels + c - column_channels) * 4);
-        const token = h * width + w;
-        const value = load<f32>(x + <usize>(token * C + c) * 4) + position + of_all;
-        store<f32>(out + <usize>((out_row + token) * C + c) * 4, value);
-        sum += value;
-      }
+  memory.fill(local, 0, <usize>(last - first) * 8);
+  for (let token: u32 = 0; token < height * width; token++) {
+    const columns = column_embeddings + <usize>((token % width) * column_channels) * 4;
+    const rows = row_embeddings + <usize>((token / width) * row_channels) * 4 - <usize>column_channels * 4;
+    for (let c = first; c < last; c++) {
+      const at = <usize>c * 4;
+      const position = load<f32>((c < column_channels ? columns : rows) + at);
+      const value = load<f32>(x + <usize>(token * C) * 4 + at) + position + load<f32>(temporal + at);
+      store<f32>(out + <usize>((out_row + token) * C) * 4 + at, value);
+      const sum = local + <usize>(c - first) * 8;
+      store<f64>(sum, load<f64>(sum) + value);
     }
-    if (HAS_MEAN) store<f32>(out + <usize>(mean_row * C + c) * 4, <f32>(sum / <f64>(height * width)));
+  }
+  if (!HAS_MEAN) return;
+  for (let c = first; c < last; c++) {
+    const mean = load<f64>(local + <usize>(c - first) * 8) / <f64>(height * width);
+    store<f32>(out + <usize>(mean_row * C + c) * 4, <f32>mean);
   }
 }

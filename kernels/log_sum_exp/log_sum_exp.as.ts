@@ -29,7 +29,7 @@ function largest_of(slice: usize, count: u32): f32 {
   let i: u32 = 0;
   for (; i + 4 <= count; i += 4) {
     const score = v128.load(slice + <usize>i * 4);
-    largest = f32x4.max(largest, v128.bitselect(score, lowest, finite_lanes(score)));
+    largest = f32x4.pmax(largest, v128.bitselect(score, lowest, finite_lanes(score)));
   }
   let result = max_of(largest);
   for (; i < count; i++) {

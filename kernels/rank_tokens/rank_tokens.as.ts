@@ -1,6 +1,6 @@
-// A unit is a slice of a row. All its scores become log-probabilities first, where that is asked for. Then the rules change the
-// few that they name. Last, the best are kept in a short sorted list.
-import { local } from "../shared/memory.as";
+// A unit is a slice of a row. Where it is asked for, all its scores become log-probabilities first; what that subtracts
+// comes from the first pass. Then the rules change the few that they name. Last, the best go into a short sorted list.
+import { local, scratch } from "../shared/memory.as";
 import { CANDIDATE_BYTES, largest_score, log_sum, SCORE, TRACE_BYTES } from "../shared/search.as";
 import { finite_lanes, LOWEST, SLICE } from "../shared/vocabulary.as";
 import { gumbel_noise } from "./gumbel.as";
@@ -15,6 +15,90 @@ const BANNED: u8 = 2;
 const KEYS: usize = 1024;
 const MOST_BEST: usize = 64;
 const TOKENS: usize = KEYS + MOST_BEST * 4;
+
+/** What is subtracted from the scores of each row: the largest, and the logarithm of the sum. */
+export function rank_tokens_scratch(
+  rows: u32,
+  columns: u32,
+  width: u32,
+  rows_per_picture: u32,
+  capacity: u32,
+  best: u32,
+  normalize: u32,
+  start_token: u32,
+  end_token: u32,
+  ngram: u32,
+  penalty: f32,
+  minimum: u32,
+  maximum: u32,
+  forced_first: u32,
+  forced_last: u32,
+  noise: u32,
+  seed_low: u32,
+  seed_high: u32,
+): u32 {
+  return rows * 8;
+}
+
+export function rank_tokens_first_units(
+  rows: u32,
+  columns: u32,
+  width: u32,
+  rows_per_picture: u32,
+  capacity: u32,
+  best: u32,
+  normalize: u32,
+  start_token: u32,
+  end_token: u32,
+  ngram: u32,
+  penalty: f32,
+  minimum: u32,
+  maximum: u32,
+  forced_first: u32,
+  forced_last: u32,
+  noise: u32,
+  seed_low: u32,
+  seed_high: u32,
+): u32 {
+  return normalize ? rows : 0;
+}
+
+export function rank_tokens_first(
+  scores: usize,
+  sums: usize,
+  trace: usize,
+  ancestry: usize,
+  position: usize,
+  candidates: usize,
+  rows: u32,
+  columns: u32,
+  width: u32,
+  rows_per_picture: u32,
+  capacity: u32,
+  best: u32,
+  normalize: u32,
+  start_token: u32,
+  end_token: u32,
+  ngram: u32,
+  penalty: f32,
+  minimum: u32,
+  maximum: u32,
+  forced_first: u32,
+  forced_last: u32,
+  noise: u32,
+  seed_low: u32,
+  seed_high: u32,
+  begin: u32,
+  end: u32,
+): void {
+  const slices = (columns + SLICE - 1) / SLICE;
+  for (let row = begin; row < end; row++) {
+    const own = sums + <usize>(row * slices) * 16;
+    const largest = largest_score(own, slices);
+    store<f32>(scratch + <usize>row * 8, largest);
+    store<f32>(scratch + <usize>row * 8, log_sum(own, slices, largest), 4);
+  }
+}
 
 export function rank_tokens_units(
   rows: u32,
@@ -74,15 +158,15 @@ export function rank_tokens(
     const first = (unit % slices) * SLICE;
     const count = min(SLICE, columns - first);
     const slice = scores + (<usize>row * <usize>columns + first) * 4;
-    if (normalize) {
-      const own = sums + <usize>(row * slices) * 16;
-      const largest = largest_score(own, slices);
-      to_log_probs(slice, count, largest, log_sum(own, slices, largest));
-    }
+    const normalizer = scratch + <usize>row * 8;
+    if (normalize) to_log_probs(slice, count, load<f32>(normalizer), load<f32>(normalizer, 4));
     const history = ancestry + <usize>(row * capacity) * 4;
     if (penalty != 1 || ngram > 0) {
       mark_answer(trace, history, rows, start_token, generated, ngram, first, count);
       for (let i: u32 = 0; i < count; i++) {
+        // Few tokens are marked: pass over eight at a time.
+        while (i < count && i % 8 == 0 && load<u64>(local + i) == 0) i += 8;
+        if (i >= count) break;
         const marks = load<u8>(local + i);
         const at = slice + <usize>i * 4;
         if (marks & USED && penalty != 1) penalize(at, penalty);
@@ -143,7 +227,7 @@ function mark_answer(
   first: u32,
   count: u32,
 ): void {
-  memory.fill(local, 0, count);
+  memory.fill(local, 0, SLICE);
   const length = generated + 1;
   for (let place: u32 = 0; place < length; place++) {
     const bit = token_at(trace, history, rows, start_token, place) - first;

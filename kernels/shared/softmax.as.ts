@@ -1,6 +1,6 @@
 import { exp, max_of, sum_of } from "./vector.as";
 
-/** Its exponential is 0 beside any score. */
+/** Its weight is nothing beside that of any score. */
 const MASKED: f32 = -1e30;
 
 /**
@@ -11,7 +11,7 @@ export function softmax_row(scores: usize, count: u32): f32 {
   const end = scores + <usize>((count + 3) / 4) * 16;
   for (let at = scores + <usize>count * 4; at < end; at += 4) store<f32>(at, MASKED);
   let largest = f32x4.splat(MASKED);
-  for (let at = scores; at < end; at += 16) largest = f32x4.max(largest, v128.load(at));
+  for (let at = scores; at < end; at += 16) largest = f32x4.pmax(largest, v128.load(at));
   const shift = f32x4.splat(max_of(largest));
   let sum = f32x4.splat(0);
   for (let at = scores; at < end; at += 16) {

@@ -29,15 +29,20 @@ export function max_of(x: v128): f32 {
   );
 }
 
+/** 1.5 * 2^23: adding it leaves a whole number in the lowest bits of the fraction. */
+const ROUNDER: f32 = 12582912;
+
 /**
- * e^x to 2e-7 of itself, 0 below -87, and at most e^88: 2^n * e^r with whole n and |r| <= ln 2 / 2, e^r by its Taylor
+ * e^x to 2e-7 of itself, for x clamped to [-87.3, 88]: 2^n * e^r with whole n and |r| <= ln 2 / 2, e^r by its Taylor
  * series.
  */
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 export function exp(x: v128): v128 {
-  const clamped = f32x4.min(f32x4.max(x, f32x4.splat(-87.3)), f32x4.splat(88));
-  const n = f32x4.nearest(f32x4.mul(clamped, f32x4.splat(1.44269504)));
+  // NaN stays: pmax and pmin keep their first operand where the comparison fails.
+  const clamped = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-87.3)), f32x4.splat(88));
+  const shifted = madd(clamped, f32x4.splat(1.44269504), f32x4.splat(ROUNDER));
+  const n = f32x4.sub(shifted, f32x4.splat(ROUNDER));
   // ln 2 in two parts, the first with few bits, so that n times it is exact.
   let r = madd(n, f32x4.splat(-0.693359375), clamped);
   r = madd(n, f32x4.splat(2.12194440e-4), r);
@@ -49,9 +54,8 @@ export function exp(x: v128): v128 {
   fit = madd(fit, r, f32x4.splat(0.5));
   fit = madd(fit, r, f32x4.splat(1));
   fit = madd(fit, r, f32x4.splat(1));
-  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
-  const isZero = f32x4.lt(x, f32x4.splat(-87.3));
-  return v128.andnot(f32x4.mul(fit, power), isZero);
+  const power = i32x4.add(i32x4.shl(shifted, 23), i32x4.splat(127 << 23));
+  return f32x4.mul(fit, power);
 }
 
 /** The error function: the fit of kernels/shared/gelu.wgsl. */
