@@ -1,42 +1,33 @@
 import { Florence2Error } from "../core/errors.ts";
 import type { Runner } from "../core/runner.ts";
-import type { Tensor } from "../core/tensor.ts";
 import type { Source } from "../files/files.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { AnswerStream } from "./answer_stream.ts";
+import { Batch } from "./batch.ts";
 import type { Florence2Config, ImageConfig } from "./config/config.ts";
-import { DecodingSession } from "./decoding_session.ts";
-import { EncodedImage } from "./encoded_image.ts";
+import { makeDisposable } from "./disposable.ts";
+import type { EncodedImage } from "./encoded_image.ts";
 import { type ForwardInput, type ForwardOutput, forwardRow, rowsOfInput } from "./forward.ts";
-import { generate, stream } from "./generation/generate.ts";
-import { type GenerationOptions, type GenerationSettings, settingsFor } from "./generation/options.ts";
-import type { GeneratedSequence } from "./generation/report.ts";
-import { type ImageInput, type LoadImageOptions, loadImage } from "./image/load.ts";
-import { type ImagePixels, pixelsOf } from "./image/preprocess.ts";
+import { settingsFor } from "./generation/options.ts";
+import type { ImageInput, LoadImageOptions } from "./image/load.ts";
 import { type LoadOptions, loadModel } from "./loading/load.ts";
 import { expectOptions, imageOptions } from "./option_names.ts";
-import {
-  type AskedTask,
-  type BatchItem,
-  type BatchOptions,
-  type PreparedQuestion,
-  preparePrompts,
-  type RunArguments,
-  type RunOptions,
-} from "./questions.ts";
+import type { AskedTask, BatchItem, BatchOptions, RunArguments } from "./questions.ts";
 import { type Result, resultOf, type StreamPart } from "./results.ts";
+import { Scheduler } from "./scheduling/scheduler.ts";
+import { StoppableCall, TokenBuffer } from "./scheduling/streams.ts";
 import type { AnswerOf } from "./tasks/index.ts";
-import { VisionSession } from "./vision_session.ts";
 import type { Weights } from "./weights/load_weights.ts";
 
-/** How many questions `runBatch` decodes at a time. */
-const BATCH_SIZE = 8;
-
 /**
- * Florence-2 (Xiao et al., 2023): one model that captions pictures, finds and names objects, reads text,
- * grounds phrases, outlines things and describes regions, by prompt. Calls on one model wait for each other.
+ * Florence-2 (Xiao et al., 2023): one model that captions images, finds and names objects, reads text,
+ * grounds phrases, outlines things and describes regions, by prompt.
+ *
+ * Calls need not wait for each other: questions that are asked while others are answered join them in batches, or
+ * take turns with them on the device. An abort, and `dispose`, end a call at once, whatever it waits for.
  */
 export class Florence2 {
+  declare readonly [Symbol.dispose]: () => void;
   readonly config: Florence2Config;
   readonly imageConfig: ImageConfig;
   readonly tokenizer: Tokenizer;
@@ -44,10 +35,7 @@ export class Florence2 {
   readonly device: { readonly kind: "gpu" | "cpu"; readonly name: string };
   readonly #runner: Runner;
   readonly #weights: Weights;
-  readonly #warn: (message: string) => void;
-  #vision: VisionSession | undefined;
-  #queue: Promise<unknown> = Promise.resolve();
-  #disposed = false;
+  readonly #scheduler: Scheduler;
 
   /**
    * Loads a model: a folder, the URL of one, files by name, or a repository on a Hugging Face hub such as
@@ -71,13 +59,14 @@ export class Florence2 {
     weights: Weights,
     onWarning: (message: string) => void = console.warn,
   ) {
-    this.#warn = warnOnce(onWarning);
     this.config = config;
     this.imageConfig = imageConfig;
     this.tokenizer = tokenizer;
     this.device = { kind: runner.kind, name: runner.name };
     this.#runner = runner;
     this.#weights = weights;
+    const model = { config, imageConfig, tokenizer, runner, weights };
+    this.#scheduler = new Scheduler(model, warnOnce(onWarning));
   }
 
   /** Device memory now in use, and the most there ever was, in bytes. */
@@ -102,90 +91,79 @@ export class Florence2 {
     ...[options = {}]: RunArguments<T>
   ): Promise<Result<AnswerOf<T>>> {
     expectOptions("run", options);
-    const { text, region, ...shared } = options;
-    const item = { image, task, text, region } as BatchItem<T>;
-    const [result] = await this.#runAll([item], shared);
-    return result!;
+    const settings = settingsFor(this.config, options);
+    const { text, region } = options;
+    const item = { image, task, text, region } as BatchItem;
+    return this.#scheduler.calls.make(options.signal, async (signal) => {
+      const prepared = await this.#scheduler.prepare(item, imageOptions(options), signal);
+      const [answers] = this.#scheduler.answer([{ ...prepared, index: 0 }], settings, signal);
+      return resultOf<T>(this.tokenizer, prepared.questions, await answers!, options);
+    });
   }
 
-  /** Like `run`, part by part as the answer becomes certain. Leaving the loop ends the decoding. */
+  /**
+   * Like `run`, part by part. With `numBeams: 1` each token comes as soon as it is decoded; with several beams,
+   * tokens come once all beams agree on them. The device decodes ahead of the reader, who may be slow, ask other
+   * questions meanwhile, or go away. Leaving the loop ends the decoding.
+   */
   async *stream<const T extends AskedTask>(
     image: ImageInput | EncodedImage,
     task: T,
     ...[options = {}]: RunArguments<T>
   ): AsyncGenerator<StreamPart<AnswerOf<T>>, void, undefined> {
     expectOptions("stream", options);
-    const settings = this.#settings(options);
-    const release = await this.#acquire();
-    let asked: Prepared | undefined;
-    let session: DecodingSession | undefined;
+    const settings = settingsFor(this.config, options);
+    const { text, region } = options;
+    if (Array.isArray(text) && text.length !== 1)
+      throw new Florence2Error("task_invalid", "stream takes one text; run answers a list", { text });
+    const item = { image, task, text, region } as BatchItem;
+    const buffer = new TokenBuffer();
+    const call = new StoppableCall(this.#scheduler.calls, options.signal, async (signal) => {
+      const prepared = await this.#scheduler.prepare(item, imageOptions(options), signal);
+      const add = (tokens: readonly number[]) => buffer.add(tokens);
+      const [answers] = this.#scheduler.answer([{ ...prepared, index: 0 }], settings, signal, add);
+      return resultOf<T>(this.tokenizer, prepared.questions, await answers!, options);
+    });
     try {
-      const { text, region } = options;
-      asked = await this.#prepare({ image, task, text, region } as BatchItem, options);
-      const { questions } = asked;
-      if (questions.length !== 1) {
-        throw new Florence2Error("task_invalid", "stream takes one text; run answers a list", { text });
-      }
-      session = await this.#open(questions, settings);
       const decoder = new AnswerStream(this.tokenizer);
-      const steps = stream(session, 1, settings);
-      for (;;) {
-        const { done, value } = await steps.next();
-        if (done) {
-          yield {
-            ...decoder.end(),
-            tokens: [],
-            result: resultOf<T>(this.tokenizer, questions, value, options),
-          };
-          return;
-        }
-        const tokens = value.decided.filter(({ sequence }) => sequence === 0).flatMap((part) => part.tokens);
-        if (tokens.length === 0) continue;
-        yield { ...decoder.push(tokens), tokens };
-      }
+      for await (const tokens of buffer.until(call.result)) yield { ...decoder.push(tokens), tokens };
+      yield { ...decoder.end(), tokens: [], result: await call.result };
     } finally {
-      session?.dispose();
-      asked?.free();
-      release();
+      await call.stop();
     }
   }
 
-  /** Sees a picture once, for any number of tasks. The result is to be disposed by its owner. */
+  /** Encodes an image once, for any number of tasks. The caller disposes it. */
   async encodeImage(image: ImageInput, options: LoadImageOptions = {}): Promise<EncodedImage> {
     expectOptions("encodeImage", options);
-    const pixels = pixelsOf(await loadImage(image, options), this.imageConfig);
-    const release = await this.#acquire();
-    try {
-      return await this.#see(pixels, options.signal);
-    } finally {
-      release();
-    }
+    return this.#scheduler.calls.make(options.signal, (signal) =>
+      this.#scheduler.encodeImage(image, options, signal),
+    );
   }
 
-  /** Answers several questions, several at a time; each answer is what `run` alone would give. */
+  /**
+   * Answers several questions, several at a time; each answer is what `run` alone would give. Images are loaded
+   * and encoded while others are answered.
+   *
+   * @throws {Florence2Error} for the first item that fails, unless `onError` is `return`; `details.index` and
+   *   `details.file` name the item, `details.results` are the results until then, by index
+   */
+  async runBatch<const T extends AskedTask>(
+    items: readonly BatchItem<T>[],
+    options?: BatchOptions & { readonly onError?: "throw" },
+  ): Promise<Result<AnswerOf<T>>[]>;
+  async runBatch<const T extends AskedTask>(
+    items: readonly BatchItem<T>[],
+    options: BatchOptions,
+  ): Promise<(Result<AnswerOf<T>> | Florence2Error)[]>;
   async runBatch<const T extends AskedTask>(
     items: readonly BatchItem<T>[],
     options: BatchOptions = {},
-  ): Promise<Result<AnswerOf<T>>[]> {
+  ): Promise<(Result<AnswerOf<T>> | Florence2Error)[]> {
     expectOptions("runBatch", options);
-    return this.#runAll(items, options);
-  }
-
-  async #runAll<T extends AskedTask>(
-    items: readonly BatchItem<T>[],
-    options: BatchOptions,
-  ): Promise<Result<AnswerOf<T>>[]> {
-    const settings = this.#settings(options);
-    const release = await this.#acquire();
-    try {
-      const results: Result<AnswerOf<T>>[] = [];
-      for (let from = 0; from < items.length; from += BATCH_SIZE) {
-        results.push(...(await this.#answer(items.slice(from, from + BATCH_SIZE), settings, options)));
-      }
-      return results;
-    } finally {
-      release();
-    }
+    const settings = settingsFor(this.config, options);
+    const batch = new Batch<T>(this.#scheduler, this.tokenizer, items, settings, options);
+    return this.#scheduler.calls.make(options.signal, (signal) => batch.run(signal));
   }
 
   /**
@@ -198,114 +176,27 @@ export class Florence2 {
     const [T, V] = [rows[0]!.decoderInputIds.length, this.config.text.vocabSize];
     const logits = new Float32Array(rows.length * T * V);
     const taps: ReadonlyMap<string, Float32Array>[] = [];
-    const release = await this.#acquire();
-    try {
-      const { config, imageConfig } = this;
-      const model = { config, imageConfig, runner: this.#runner, weights: this.#weights };
+    const { config, imageConfig } = this;
+    const model = { config, imageConfig, runner: this.#runner, weights: this.#weights };
+    await this.#scheduler.calls.make(undefined, async (signal) => {
       for (const [b, row] of rows.entries()) {
-        const found = await forwardRow(model, row, { taps: input.taps });
+        const work = () => forwardRow(model, row, { taps: input.taps });
+        const found = await this.#scheduler.device.turn(work, signal);
         logits.set(found.logits, b * T * V);
         taps.push(found.stages);
       }
-    } finally {
-      release();
-    }
+    });
     return { logits, shape: [rows.length, T, V], taps };
   }
 
-  /** Gives all device memory back. Calls in flight fail; a second call does nothing. */
+  /** Gives all device memory back. Calls in flight end at once, with `disposed`; a second call does nothing. */
   dispose(): void {
-    this.#disposed = true;
+    this.#scheduler.close();
     this.#runner.dispose();
   }
-
-  /** Waits for the calls before this one; the caller must call what it gets. */
-  async #acquire(): Promise<() => void> {
-    let release = () => {};
-    const before = this.#queue;
-    this.#queue = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    await before;
-    if (this.#disposed) {
-      release();
-      throw new Florence2Error("disposed", "this model was disposed");
-    }
-    return release;
-  }
-
-  #settings(options: GenerationOptions): GenerationSettings {
-    return settingsFor(this.config, options);
-  }
-
-  async #answer<T extends AskedTask>(
-    items: readonly BatchItem<T>[],
-    settings: GenerationSettings,
-    options: BatchOptions,
-  ): Promise<Result<AnswerOf<T>>[]> {
-    const asked: Prepared[] = [];
-    try {
-      for (const item of items) asked.push(await this.#prepare(item, options));
-      const answers = await this.#decode(
-        asked.flatMap(({ questions }) => questions),
-        settings,
-      );
-      return asked.map(({ questions }) =>
-        resultOf<T>(this.tokenizer, questions, answers.splice(0, questions.length), options),
-      );
-    } finally {
-      for (const { free } of asked) free();
-    }
-  }
-
-  /** Sequences of each question, several questions at a time. */
-  async #decode(
-    questions: readonly PreparedQuestion[],
-    settings: GenerationSettings,
-  ): Promise<GeneratedSequence[][]> {
-    const answers: GeneratedSequence[][] = [];
-    for (let from = 0; from < questions.length; from += BATCH_SIZE) {
-      const some = questions.slice(from, from + BATCH_SIZE);
-      const session = await this.#open(some, settings);
-      try {
-        answers.push(...(await generate(session, some.length, settings)));
-      } finally {
-        session.dispose();
-      }
-    }
-    return answers;
-  }
-
-  /** Checks a question and encodes its image, in this order. */
-  async #prepare({ image, ...asked }: BatchItem, options: RunOptions): Promise<Prepared> {
-    const loaded =
-      image instanceof EncodedImage
-        ? image
-        : pixelsOf(await loadImage(image, imageOptions(options)), this.imageConfig);
-    const prompts = preparePrompts(asked, loaded, this, this.#warn);
-    const about = (features: Tensor) => prompts.map((prompt) => ({ ...prompt, image: features }));
-    if (loaded instanceof EncodedImage) return { questions: about(loaded.features), free: () => {} };
-    const encoded = await this.#see(loaded, options.signal);
-    return { questions: about(encoded.features), free: () => encoded.dispose() };
-  }
-
-  #open(questions: readonly PreparedQuestion[], settings: GenerationSettings): Promise<DecodingSession> {
-    return DecodingSession.open(this.#runner, this.#weights.text, this.config.text, questions, settings);
-  }
-
-  /** Runs the vision tower and the projector; the features are the caller's. */
-  async #see({ pixels, ...size }: ImagePixels, signal?: AbortSignal): Promise<EncodedImage> {
-    this.#vision ??= await VisionSession.open(this.#runner, this.#weights, this.config, this.imageConfig);
-    const features = await this.#vision.encode(pixels, signal);
-    return new EncodedImage(features, size, () => this.#runner.free(features));
-  }
 }
 
-/** The prepared questions of an item, and how the memory of its image is given back if it is not the caller's. */
-interface Prepared {
-  readonly questions: readonly PreparedQuestion[];
-  readonly free: () => void;
-}
+makeDisposable(Florence2);
 
 /** Takes warnings, each text once, as far as a thousand texts: a data set repeats its slips. */
 function warnOnce(onWarning: (message: string) => void): (message: string) => void {

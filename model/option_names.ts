@@ -3,7 +3,7 @@ import { Florence2Error, quote } from "../core/errors.ts";
 import { nearestName } from "../core/names.ts";
 import type { LoadImageOptions } from "./image/load.ts";
 import type { LoadOptions } from "./loading/load.ts";
-import type { BatchOptions, Inputs, RunOptions } from "./questions.ts";
+import type { BatchOptions, Inputs, RunOptions, SharedOptions } from "./questions.ts";
 
 /** An object with every name of an options type; the compiler reports a missing or surplus one. */
 type Names<Options> = Readonly<Record<keyof Options, true>>;
@@ -12,7 +12,7 @@ const image: Names<LoadImageOptions> = { maxPixels: true, maxBytes: true, signal
 
 const inputs: Names<Inputs> = { text: true, region: true };
 
-const batch: Names<BatchOptions> = {
+const shared: Names<SharedOptions> = {
   ...{ numBeams: true, doSample: true, temperature: true, topK: true, topP: true, seed: true },
   ...{ noRepeatNgramSize: true, repetitionPenalty: true, forcedBosTokenId: true, forcedEosTokenId: true },
   ...{ earlyStopping: true, lengthPenalty: true, maxNewTokens: true, minNewTokens: true },
@@ -20,7 +20,9 @@ const batch: Names<BatchOptions> = {
   ...{ coordinates: true, labels: true, maxPixels: true, maxBytes: true },
 };
 
-const run: Names<RunOptions> = { ...inputs, ...batch };
+const batch: Names<BatchOptions> = { ...shared, onError: true };
+
+const run: Names<RunOptions> = { ...inputs, ...shared };
 
 const load: Names<LoadOptions> = {
   ...{ device: true, threads: true, dtype: true, revision: true, token: true, endpoint: true },

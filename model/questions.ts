@@ -36,8 +36,18 @@ export interface RunOptions
     ParseOptions,
     Pick<LoadImageOptions, "maxPixels" | "maxBytes"> {}
 
-/** Options of `runBatch`: those of `run` that hold for all its items. */
-export type BatchOptions = Omit<RunOptions, keyof Inputs>;
+/** Options of `run` that hold for any number of questions. */
+export type SharedOptions = Omit<RunOptions, keyof Inputs>;
+
+/** Options of `runBatch`. */
+export interface BatchOptions extends SharedOptions {
+  /**
+   * What happens when an item fails. `throw` (default): the call ends; the error names the item in its message and
+   * in `details.index` and `details.file`, and `details.results` holds the results until then, by index. `return`:
+   * the other items are answered, and the error stands in the item's place.
+   */
+  readonly onError?: "throw" | "return";
+}
 
 /** The inputs that a task must be given; nothing more is known of a free prompt or an unknown text. */
 type Needed<T extends AskedTask> =
@@ -56,6 +66,12 @@ export type BatchItem<T extends AskedTask = AskedTask> = T extends AskedTask
   ? Inputs & Needed<T> & { readonly image: ImageInput | EncodedImage; readonly task: T }
   : never;
 
+/** In pixels. */
+export interface ImageSize {
+  readonly width: number;
+  readonly height: number;
+}
+
 /** A question that was checked, about an image that was encoded. */
 export interface PreparedQuestion extends Question {
   readonly task: Task;
@@ -72,15 +88,15 @@ export interface PreparedQuestion extends Question {
 export type Prompt = Omit<PreparedQuestion, "image">;
 
 /**
- * Resolves the task of a question about an image of this size, and encodes its prompts: one, or one for each text of
- * a list.
+ * Resolves the task of a question, and encodes its prompts: one, or one for each text of a list.
  *
+ * @param size of the image in pixels; a region in pixels needs it
  * @throws {Florence2Error} `task_invalid` for a missing or surplus text or region; `prompt_too_long` if a prompt does
  *   not fit beside the image tokens
  */
 export function preparePrompts(
   { task, text, region }: Inputs & { readonly task: AskedTask },
-  { width, height }: { readonly width: number; readonly height: number },
+  size: ImageSize | undefined,
   model: {
     readonly tokenizer: Tokenizer;
     readonly config: Florence2Config;
@@ -100,14 +116,14 @@ export function preparePrompts(
     throw new Florence2Error("task_invalid", "text is an empty list, expected one text or more", { text });
   }
   return texts.map((own) => {
-    const { task: resolved, prompt } = resolveTask(task, region ?? own, { width, height }, warn);
+    const { task: resolved, prompt } = resolveTask(task, region ?? own, size, warn);
     if (isListed && !resolved.merge) {
       const name = resolved.token || "a free prompt";
       throw new Florence2Error("task_invalid", `${name} takes one text, found ${quote(text)}`, { text });
     }
     const promptIds = model.tokenizer.encode(prompt);
     checkLength(promptIds.length, model);
-    return { task: resolved, text: own, isListed, promptIds, width, height };
+    return { task: resolved, text: own, isListed, promptIds, ...(size ?? { width: 0, height: 0 }) };
   });
 }
 

@@ -84,7 +84,8 @@ export class CpuRunner implements Runner {
   }
 
   get memory() {
-    return this.#arena.usage;
+    const { bytes, peakBytes } = this.#arena.usage;
+    return { bytes: this.#disposed ? 0 : bytes, peakBytes };
   }
 
   /** The engine's SIMD form and threads; `undefined` if twins compute. */

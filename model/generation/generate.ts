@@ -1,21 +1,21 @@
 import type { TraceRow } from "../../kernels/shared/search_trace.ts";
-import { Hypotheses } from "./hypotheses.ts";
+import { ImageSearch } from "./image_search.ts";
 import type { GenerationSettings } from "./options.ts";
 import type { DecidedTokens, GeneratedSequence, StepReport } from "./report.ts";
 
-/** What runs the decoder and its searches: takes some steps at a time, and says what each decided, by row. */
+/** Runs the decoder and its searches: takes some steps at a time, and returns what each decided, by row. */
 export interface Decoding {
   advance(): Promise<readonly (readonly TraceRow[])[]>;
 }
 
 /**
- * Decodes answers to a batch of pictures with the semantics of `transformers.GenerationMixin.generate`.
- * Picture p has the rows from p * rowsPerPicture on.
+ * Decodes answers to a batch of images with the semantics of `transformers.GenerationMixin.generate`.
+ * Image i has the rows from i * rowsPerPicture on.
  *
- * @param batch number of pictures
- * @returns per picture its answers, best first: `settings.numReturnSequences` of them, fewer only if
+ * @param batch number of images
+ * @returns per image its answers, best first: `settings.numReturnSequences` of them, fewer only if
  *   there are no more
- * @throws Florence2Error `non_finite` if a logit is NaN or infinite, naming the step; `option_invalid` if
+ * @throws {Florence2Error} `non_finite` if a logit is NaN or infinite, naming the step; `option_invalid` if
  *   the options leave no token to continue with; the signal's reason if it aborts
  */
 export async function generate(
@@ -30,50 +30,49 @@ export async function generate(
   }
 }
 
-/**
- * Like `generate`, but reports each step with the tokens it decided; the answers are the generator's return
- * value. Greedy search and sampling decide a token per step. Beam search decides a token once all beams
- * agree on it, and whatever is left when the picture's answers are complete; of several answers all but the
- * best come then, in one piece.
- */
+/** Like `generate`, but yields a report of each step; the answers are the generator's return value. */
 export async function* stream(
   decoding: Decoding,
   batch: number,
   settings: GenerationSettings,
 ): AsyncGenerator<StepReport, GeneratedSequence[][], undefined> {
-  const { rowsPerPicture, numBeams, numReturnSequences, maxNewTokens, signal } = settings;
-  const searches = rowsPerPicture / numBeams;
-  const pictures = Array.from({ length: batch }, (_, picture) => ({
-    answers: Array.from(
-      { length: searches },
-      (_, search) => new Hypotheses(settings, picture * rowsPerPicture + search * numBeams),
-    ),
-    reported: new Uint32Array(numReturnSequences),
-  }));
+  const searches = searchesOf(batch, settings);
+  for await (const report of search(decoding, searches, settings)) {
+    for (const { failure } of searches) if (failure !== undefined) throw failure;
+    yield report;
+  }
+  return searches.map((one) => one.sequences());
+}
 
-  let running = batch;
-  for (let step = 0; running > 0; ) {
+export const searchesOf = (batch: number, settings: GenerationSettings): ImageSearch[] =>
+  Array.from({ length: batch }, (_, image) => new ImageSearch(settings, image));
+
+/**
+ * Advances until the searches of all images are done, and reports each step with the tokens that it made
+ * certain. Greedy search and sampling decide a token a step. Beam search decides a token once all beams agree on
+ * it, and the rest when the image's answers are complete; of several answers all but the best come then, in one
+ * piece. A search that fails is done, with its `failure`; the others go on.
+ */
+export async function* search(
+  decoding: Decoding,
+  searches: readonly ImageSearch[],
+  { maxNewTokens, signal, onStep }: GenerationSettings,
+): AsyncGenerator<StepReport, void, undefined> {
+  const countRunning = () => searches.filter(({ done }) => !done).length;
+  for (let step = 0; countRunning() > 0; ) {
     signal?.throwIfAborted();
     for (const rows of await decoding.advance()) {
       signal?.throwIfAborted();
-      const decided: DecidedTokens[] = [];
-      for (const [picture, { answers, reported }] of pictures.entries()) {
-        if (answers.every(({ done }) => done)) continue;
-        for (const own of answers) if (!own.done) own.append(rows);
-        for (const [sequence, certain] of answers.flatMap((own) => own.certain()).entries()) {
-          const news = certain.slice(reported[sequence]);
-          if (news.length > 0) decided.push({ picture, sequence, tokens: news });
-          reported[sequence] = certain.length;
-        }
-      }
-      running = pictures.filter(({ answers }) => answers.some(({ done }) => !done)).length;
-      const report = { step, maxSteps: maxNewTokens, running, decided };
-      await settings.onStep?.(report);
+      const decided: DecidedTokens[] = searches.flatMap((one, picture) =>
+        one.append(rows).map((news) => ({ picture, ...news })),
+      );
+      const report = { step, maxSteps: maxNewTokens, running: countRunning(), decided };
+      const hasFailed = searches.some(({ failure }) => failure !== undefined);
+      if (report.running > 0 || !hasFailed) await onStep?.(report);
       yield report;
       step++;
       // What the device ran after the last answer was complete repeats it.
-      if (running === 0) break;
+      if (report.running === 0) break;
     }
   }
-  return pictures.map(({ answers }) => answers.flatMap((own) => own.sequences()));
 }

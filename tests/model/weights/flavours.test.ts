@@ -111,7 +111,7 @@ for (const folder of FULL_SIZE ? [TINY, FULL_SIZE] : [TINY]) {
         const model = new Florence2(config, imageConfig, tokenizer, runner, weights);
         const borrowed = folder === FULL_SIZE && name !== "adapter" ? seen : undefined;
         const image = borrowed
-          ? new EncodedImage(runner.upload("picture tokens", borrowed.shape, borrowed.data), SIZE, () => {})
+          ? new EncodedImage(runner.upload("picture tokens", borrowed.shape, borrowed.data), SIZE, runner)
           : await model.encodeImage(new URL(`../../fixtures/pictures/${expected.picture}`, import.meta.url));
         if (name === FIRST) {
           const { features } = image;

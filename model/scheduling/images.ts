@@ -1,0 +1,177 @@
+import type { Runner } from "../../core/runner.ts";
+import type { Florence2Config, ImageConfig } from "../config/config.ts";
+import { EncodedImage } from "../encoded_image.ts";
+import { type ImageInput, type LoadImageOptions, loadImage } from "../image/load.ts";
+import { type ImagePixels, pixelsOf } from "../image/preprocess.ts";
+import { VisionSession } from "../vision_session.ts";
+import type { Weights } from "../weights/load_weights.ts";
+import type { DeviceQueue } from "./device_queue.ts";
+import { Semaphore } from "./semaphore.ts";
+
+/** Images that are loaded, or waiting for the device as pixels (9 MB each for base), at a time. */
+const LOADED_AHEAD = 8;
+
+/** What encodes images. */
+export interface ImageModel {
+  readonly runner: Runner;
+  readonly weights: Weights;
+  readonly config: Florence2Config;
+  readonly imageConfig: ImageConfig;
+}
+
+/**
+ * Loads images while the device computes, a few ahead, and has it encode them. Calls that ask about the same
+ * image while it is waiting share it: the same bytes or Blob, or the same path or URL before it is read.
+ */
+export class ImageQueue {
+  readonly #model: ImageModel;
+  readonly #device: DeviceQueue;
+  /** Slow servers hold up images of other servers at most. */
+  readonly #places = { local: new Semaphore(LOADED_AHEAD), remote: new Semaphore(LOADED_AHEAD) };
+  readonly #shared = new Map<unknown, QueuedImage>();
+  #vision: VisionSession | undefined;
+
+  constructor(model: ImageModel, device: DeviceQueue) {
+    this.#model = model;
+    this.#device = device;
+  }
+
+  /** Queues an image. Whoever asks for it leaves it in the end, whatever happens. */
+  open(input: ImageInput, options: LoadImageOptions): QueuedImage {
+    const settings = settingsKey(options);
+    const key = input instanceof URL ? input.href : input;
+    const known = this.#shared.get(key);
+    if (known?.settings === settings) return known.join();
+    const forget = () => {
+      if (this.#shared.get(key) === image) this.#shared.delete(key);
+    };
+    const image: QueuedImage = new QueuedImage(settings, {
+      load: (signal) => this.#load(input, { ...options, signal }, forget),
+      encode: (pixels, signal) => this.#encode(pixels, signal),
+      forget,
+    });
+    if (isEncodedFile(input)) this.#shared.set(key, image);
+    return image;
+  }
+
+  /** Loads and encodes an image for the caller to keep, shared with nobody. */
+  async encode(
+    input: ImageInput,
+    options: LoadImageOptions & { signal: AbortSignal },
+  ): Promise<EncodedImage> {
+    const { release, ...pixels } = await this.#load(input, options, () => {});
+    try {
+      return await this.#encode(pixels, options.signal);
+    } finally {
+      release();
+    }
+  }
+
+  async #load(input: ImageInput, options: LoadImageOptions, forget: () => void): Promise<Loaded> {
+    // Pixels are copied at once: the caller may go on to change them.
+    const copied = isEncodedFile(input) ? undefined : loadImage(input, options);
+    copied?.catch(() => {});
+    const places = isRemote(input) ? this.#places.remote : this.#places.local;
+    const release = await places.acquire(options.signal);
+    try {
+      // A file may change as soon as it is read.
+      if (!isImmutable(input)) forget();
+      return { ...pixelsOf(await (copied ?? loadImage(input, options)), this.#model.imageConfig), release };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  #encode({ pixels, ...size }: ImagePixels, signal: AbortSignal): Promise<EncodedImage> {
+    const { runner, weights, config, imageConfig } = this.#model;
+    return this.#device.turn(async () => {
+      this.#vision ??= await VisionSession.open(runner, weights, config, imageConfig);
+      return new EncodedImage(await this.#vision.encode(pixels, signal), size, runner);
+    }, signal);
+  }
+}
+
+/** Pixels, and how their place among the loaded ones is given back. */
+interface Loaded extends ImagePixels {
+  readonly release: () => void;
+}
+
+interface ImageSteps {
+  load(signal: AbortSignal): Promise<Loaded>;
+  encode(pixels: ImagePixels, signal: AbortSignal): Promise<EncodedImage>;
+  /** Nobody can join any more. */
+  forget(): void;
+}
+
+/** An image on its way to the device, for one or more calls. */
+export class QueuedImage {
+  /** What it is loaded with. */
+  readonly settings: string;
+  readonly #steps: ImageSteps;
+  readonly #controller = new AbortController();
+  readonly #loaded: Promise<Loaded>;
+  #encoded: Promise<EncodedImage> | undefined;
+  #users = 1;
+
+  constructor(settings: string, steps: ImageSteps) {
+    this.settings = settings;
+    this.#steps = steps;
+    this.#loaded = steps.load(this.#controller.signal);
+    // Told to the calls that ask for it.
+    this.#loaded.catch(() => steps.forget());
+  }
+
+  /** Its size in pixels, once it is loaded. Rejects with what `loadImage` throws. */
+  async size(): Promise<{ readonly width: number; readonly height: number }> {
+    const { width, height } = await this.#loaded;
+    return { width, height };
+  }
+
+  /** Encodes it, once for all calls. It stays on the device until all have left. */
+  encode(): Promise<EncodedImage> {
+    this.#encoded ??= this.#loaded.then(async ({ release, ...pixels }) => {
+      try {
+        return await this.#steps.encode(pixels, this.#controller.signal);
+      } finally {
+        release();
+      }
+    });
+    return this.#encoded;
+  }
+
+  join(): this {
+    this.#users++;
+    return this;
+  }
+
+  /** The last call that leaves ends what is still to be done, and has the memory given back. */
+  async leave(): Promise<void> {
+    this.#users--;
+    if (this.#users > 0) return;
+    this.#steps.forget();
+    this.#controller.abort();
+    const ended = (promise: Promise<unknown> | undefined) => promise?.catch(() => {});
+    const [loaded, encoded] = [this.#loaded, this.#encoded];
+    await ended(loaded.then(({ release }) => release()));
+    await ended(encoded?.then((image) => image.dispose()));
+  }
+}
+
+/** Equal for options that load an image alike. */
+function settingsKey({ signal, ...options }: LoadImageOptions): string {
+  return JSON.stringify(Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Whether it is a file, read and decoded when its turn comes, instead of pixels. */
+const isEncodedFile = (input: ImageInput) =>
+  typeof input === "string" ||
+  ArrayBuffer.isView(input) ||
+  ["URL", "Blob", "File", "ArrayBuffer"].includes(Object.prototype.toString.call(input).slice(8, -1));
+
+const isRemote = (input: ImageInput) =>
+  (typeof input === "string" || input instanceof URL) && /^https?:/i.test(String(input));
+
+/** Whether its content stays the same as long as a call on it is pending. */
+const isImmutable = (input: ImageInput) =>
+  typeof input === "string" || input instanceof URL ? /^(data|blob):/i.test(String(input)) : true;

@@ -1,0 +1,205 @@
+/** Many calls on one model: nothing that a caller does or leaves undone holds up the others. */
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { Florence2, type Florence2Error } from "../../../index.ts";
+import { DecodingSession } from "../../../model/decoding_session.ts";
+import { VisionSession } from "../../../model/vision_session.ts";
+import { sameAnswer } from "../../support/close.ts";
+
+const tiny = fileURLToPath(new URL("../../fixtures/flavours/transformers", import.meta.url));
+const code = (expected: Florence2Error["code"]) =>
+  expect.objectContaining({ name: "Florence2Error", code: expected });
+/** Pixels of one colour, of an image that no other call has. */
+const image = (value = 77) =>
+  ({ data: new Uint8Array(3 * 8 * 8).fill(value), width: 8, height: 8, channels: 3 }) as const;
+const SHORT = { numBeams: 1, maxNewTokens: 4 };
+const LONG = { numBeams: 1, minNewTokens: 95, maxNewTokens: 96, noRepeatNgramSize: 0 };
+
+/** Resolves when the device has given back what decodings take. */
+const idle = (model: Florence2, bytes: number) =>
+  vi.waitFor(() => expect(model.memory.bytes).toBe(bytes), 10_000);
+
+describe("calls on one model", () => {
+  let model: Florence2;
+  let bytes: number;
+  beforeAll(async () => {
+    model = await Florence2.fromPretrained(tiny, { device: "cpu" });
+    await model.run(image(), "<CAPTION>", SHORT);
+    bytes = model.memory.bytes;
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    return idle(model, bytes);
+  });
+  afterAll(() => model.dispose());
+
+  it("go on when the reader of a stream goes away, which ends by itself", async () => {
+    const left = model.stream(image(), "<CAPTION>", LONG);
+    await left.next();
+    expect((await model.run(image(), "<OCR>", SHORT)).tokens.length).toBe(5);
+    await idle(model, bytes);
+  });
+
+  it("may be made in the loop over a stream", async () => {
+    const alone = await model.run(image(1), "<OCR>", SHORT);
+    let parts = 0;
+    for await (const { result } of model.stream(image(), "<CAPTION>", { ...SHORT, maxNewTokens: 8 })) {
+      expect(await model.run(image(1), "<OCR>", SHORT)).toEqual(sameAnswer(alone));
+      parts++;
+      if (result) expect(result.tokens.length).toBe(9);
+    }
+    expect(parts).toBeGreaterThan(4);
+  });
+
+  it("may be made in onStep, by more calls than are decoded at a time", async () => {
+    const nested = (depth: number): Promise<unknown> => {
+      const onStep = () => (depth > 0 ? nested(depth - 1) : undefined) as Promise<void>;
+      return model.run(image(), "<CAPTION>", { numBeams: 1, maxNewTokens: 2, onStep });
+    };
+    await nested(3);
+    const inner = () => model.run(image(2), "<OCR>", SHORT).then(() => {});
+    const outer = Array.from({ length: 7 }, () =>
+      model.run(image(), "<CAPTION>", { ...SHORT, onStep: inner }),
+    );
+    expect((await Promise.all(outer)).length).toBe(7);
+  });
+
+  it("reject at once when aborted while they wait", async () => {
+    const order: string[] = [];
+    const long = model.run(image(), "<CAPTION>", LONG).then(() => order.push("long"));
+    const controller = new AbortController();
+    const waiting = model.run(image(), "<OCR>", { ...SHORT, signal: controller.signal });
+    const seen = waiting.catch((reason: Error) => order.push(reason.message));
+    controller.abort(new Error("enough"));
+    await seen;
+    expect(order).toEqual(["enough"]);
+    await long;
+  });
+
+  it("reject before anything is done when the signal is aborted already", async () => {
+    const see = vi.spyOn(VisionSession.prototype, "encode");
+    const signal = AbortSignal.abort(new Error("before"));
+    await expect(model.run(image(), "<OCR>", { signal })).rejects.toThrow("before");
+    await expect(model.runBatch([{ image: image(), task: "<OCR>" }], { signal })).rejects.toThrow("before");
+    await expect(model.encodeImage(image(), { signal })).rejects.toThrow("before");
+    await expect(model.stream(image(), "<OCR>", { signal }).next()).rejects.toThrow("before");
+    expect(see).not.toHaveBeenCalled();
+  });
+
+  it("reject at once when aborted while the device works for them", async () => {
+    const controller = new AbortController();
+    const call = model.run(image(), "<CAPTION>", {
+      ...LONG,
+      signal: controller.signal,
+      onStep: () => {
+        setTimeout(() => controller.abort(new Error("enough")));
+        return new Promise<void>(() => {});
+      },
+    });
+    await expect(call).rejects.toThrow("enough");
+  });
+
+  it("are not held up by a long answer", async () => {
+    const order: string[] = [];
+    const long = model.run(image(), "<CAPTION>", LONG).then(() => order.push("long"));
+    const short = model.run(image(), "<OCR>", SHORT).then(() => order.push("short"));
+    await Promise.all([long, short]);
+    expect(order).toEqual(["short", "long"]);
+  });
+
+  it("are answered together where their settings are the same, as alone", async () => {
+    const tasks = ["<CAPTION>", "<OD>", "<OCR>"] as const;
+    const questions = Array.from({ length: 12 }, (_, i) => [image(20 * i), tasks[i % 3]!] as const);
+    const options = (i: number) => ({ ...SHORT, numBeams: i < 9 ? 3 : 1 });
+    const alone = [];
+    for (const [i, question] of questions.entries()) alone.push(await model.run(...question, options(i)));
+    const begun = vi.spyOn(DecodingSession, "open");
+    const together = await Promise.all(questions.map((question, i) => model.run(...question, options(i))));
+    expect(together).toEqual(sameAnswer(alone));
+    expect(begun.mock.calls.length).toBeLessThan(9);
+    expect(Math.max(...begun.mock.calls.map(([, , , batch]) => batch.length))).toBeGreaterThan(1);
+  });
+
+  it("look at an image once when they ask about the same one", async () => {
+    const png = await import("node:fs/promises").then(({ readFile }) =>
+      readFile(new URL("../../../examples/scene.png", import.meta.url)),
+    );
+    const path = fileURLToPath(new URL("../../../examples/scene.png", import.meta.url));
+    const see = vi.spyOn(VisionSession.prototype, "encode");
+    for (const same of [png, new Blob([png]), path]) {
+      see.mockClear();
+      const tasks = ["<CAPTION>", "<OD>", "<OCR>"] as const;
+      const answers = await Promise.all(tasks.map((task) => model.run(same, task, SHORT)));
+      expect(see).toHaveBeenCalledTimes(1);
+      for (const [i, task] of tasks.entries())
+        expect(await model.run(same, task, SHORT)).toEqual(sameAnswer(answers[i]));
+    }
+    // Pixels may change between the calls.
+    see.mockClear();
+    const pixels = image();
+    await Promise.all([model.run(pixels, "<OD>", SHORT), model.run(pixels, "<OCR>", SHORT)]);
+    expect(see).toHaveBeenCalledTimes(2);
+  });
+
+  it("copy pixels when they are made", async () => {
+    const expected = await model.run(image(7), "<CAPTION>", SHORT);
+    const long = model.run(image(), "<CAPTION>", LONG);
+    const pixels = image(7);
+    const call = model.run(pixels, "<CAPTION>", SHORT);
+    pixels.data.fill(200);
+    expect(await call).toEqual(sameAnswer(expected));
+    await long;
+  });
+
+  it("end alone when their onStep throws", async () => {
+    const throwing = model.run(image(), "<OD>", {
+      ...SHORT,
+      onStep: () => {
+        throw new Error("mine");
+      },
+    });
+    const other = model.run(image(), "<OD>", SHORT);
+    await expect(throwing).rejects.toThrow("mine");
+    expect((await other).tokens.length).toBe(5);
+  });
+
+  it("tell a bad task and a prompt that is too long before the image is loaded", async () => {
+    await expect(model.run("/no/such/file.png", "<OD>", { text: "cat" })).rejects.toEqual(
+      code("task_invalid"),
+    );
+    await expect(model.run("/no/such/file.png", "why ".repeat(5000))).rejects.toEqual(
+      code("prompt_too_long"),
+    );
+  });
+});
+
+describe("disposing a model", () => {
+  it("ends everything at once: what waits, what is decoded, what is read, what comes later", async () => {
+    const model = await Florence2.fromPretrained(tiny, { device: "cpu" });
+    const encoded = await model.encodeImage(image());
+    const stream = model.stream(image(), "<CAPTION>", LONG);
+    await stream.next();
+    const calls = [
+      model.run(image(), "<CAPTION>", LONG),
+      model.run(encoded, "<OCR>", { ...SHORT, onStep: () => new Promise<void>(() => {}) }),
+      model.runBatch([{ image: image(), task: "<OD>" }], LONG),
+      model.encodeImage(image()),
+      ...Array.from({ length: 20 }, (_, i) => model.run(image(i), "<OD>", LONG)),
+    ];
+    const told = Promise.allSettled(calls);
+    await new Promise((resolve) => setTimeout(resolve));
+    model.dispose();
+    const outcomes = await Promise.race([told, new Promise((resolve) => setTimeout(resolve, 1000, "late"))]);
+    expect(outcomes).toEqual(calls.map(() => ({ status: "rejected", reason: code("disposed") })));
+    await expect(
+      (async () => {
+        for await (const part of stream) expect(part.tokens.length).toBeGreaterThan(0);
+      })(),
+    ).rejects.toEqual(code("disposed"));
+    await expect(model.run(image(), "<OD>")).rejects.toEqual(code("disposed"));
+    await expect(
+      model.forward({ pixelValues: new Float32Array(0), inputIds: [], decoderInputIds: [] }),
+    ).rejects.toEqual(code("shape_mismatch"));
+    await vi.waitFor(() => expect(model.memory.bytes).toBe(0), 10_000);
+  });
+});
