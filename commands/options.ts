@@ -17,6 +17,7 @@ export const MODEL_OPTIONS = {
   revision: { type: "string" },
   device: { type: "string" },
   dtype: { type: "string" },
+  threads: { type: "string" },
 } as const satisfies OptionsConfig;
 
 /** Options of decoding. */

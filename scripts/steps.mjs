@@ -43,7 +43,7 @@ function isCurrent(installed) {
 function install(what, options) {
   say(`installing ${what}`);
   // Not `npm ci`: it wants the lock file to list the binaries of every platform, and npm writes only some.
-  run("npm", ["install", "--no-save", "--no-audit", "--no-fund", ...options], {
+  run("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", ...options], {
     shell: process.platform === "win32",
   });
 }

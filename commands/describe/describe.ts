@@ -16,6 +16,7 @@ import {
   OUTPUT_OPTIONS,
   oneOf,
   readArguments,
+  wholeNumber,
 } from "../options.ts";
 import {
   beQuiet,
@@ -39,12 +40,13 @@ Answers tasks about images. Without a task: caption, objects and text. Without a
   image                  a file, a folder, a pattern such as "photos/*.jpg", an address, or - for stdin
   task                   a name, such as OD or <OD>, or a prompt in words
 
-  --text TEXT            for tasks that take a text
+  --text TEXT            for tasks that take a text; given several times, each is looked for
   --region X1,Y1,X2,Y2   for tasks that take a region, in pixels
   --model MODEL          base, large, base-ft or large-ft (Microsoft's, downloaded once), a folder, or a repository
                          such as microsoft/Florence-2-base (default: the bundled one, which knows drawn scenes only)
   --revision NAME        branch, tag or commit of the repository (default: main)
   --device NAME          auto, gpu or cpu (default: auto)
+  --threads N            of the CPU engine (default: one for each processor, at most 16)
   --dtype NAME           how weights are held: auto (as stored), f32, f16, q8 or q4 (default: auto)
   --num-beams N          hypotheses of beam search (default: the model's own, 3)
   --max-new-tokens N     length of an answer at most
@@ -62,7 +64,7 @@ const FIRST_TASKS = ["<CAPTION>", "<OD>", "<OCR>"];
 /** The command `florence2 [describe]`; resolves to its exit code: 1 if one of several images failed. */
 export async function describe(args: string[]): Promise<number> {
   const { values, positionals } = readArguments(args, {
-    text: { type: "string" },
+    text: { type: "string", multiple: true },
     region: { type: "string" },
     ...MODEL_OPTIONS,
     ...GENERATION_OPTIONS,
@@ -86,19 +88,27 @@ export async function describe(args: string[]): Promise<number> {
   const decoding = generationOptions(values);
   const device = oneOf("device", values.device ?? "auto", DEVICES);
   const dtype = oneOf("dtype", values.dtype ?? "auto", DTYPES);
-  const images = imagesNamed(named.length > 0 ? named : [BUNDLED_IMAGE]);
+  const threads = wholeNumber("threads", values.threads, 1);
+  const images = named.length > 0 ? imagesNamed(named) : [{ name: "scene.png", source: BUNDLED_IMAGE }];
   const targets = planOutputs(values.out, images);
   const first = await load(images[0]!);
-  const questions = questionsFor(asked, { text: values.text, region }, first);
+  const questions = questionsFor(asked, values.text ?? [], region, first);
   const source = modelOf(values.model);
   if (source === BUNDLED_MODEL) warnOfPhotographs(images);
 
   const started = performance.now();
-  const options = { device, dtype, revision: values.revision, onProgress: showLoading, onWarning: note };
+  const options = {
+    device,
+    dtype,
+    threads,
+    revision: values.revision,
+    onProgress: showLoading,
+    onWarning: note,
+  };
   const model = await Florence2.fromPretrained(source, options);
   const print = values.json
-    ? (image: NamedImage, { task, text }: CommandQuestion, result: Result<AnswerOf<string>>) =>
-        console.log(jsonLine({ file: image.name, task, text }, result, values.verbose))
+    ? (image: NamedImage, { task, text, region }: CommandQuestion, result: Result<AnswerOf<string>>) =>
+        console.log(jsonLine({ file: image.name, task, input: text ?? region }, result, values.verbose))
     : printAnswer;
   let failures = 0;
   try {
@@ -168,7 +178,7 @@ async function answer(
     if (target === undefined) return;
     // The last answer that has places, or else the last one's words.
     const drawn = results.findLast(({ answer }) => typeof answer !== "string") ?? results.at(-1)!;
-    await writeAnnotated(target, pixels, drawn.answer, questions.at(-1)!.region);
+    await writeAnnotated(target, pixels, drawn.answer, questions.find(({ region }) => region)?.region);
     if (target !== "-") note(`annotated image: ${target}`);
   } finally {
     encoded.dispose();

@@ -5,7 +5,7 @@ import { Florence2Error } from "../../core/errors.ts";
 import { drawAnswer, drawOnImage } from "../../draw/index.ts";
 import type { RgbImage } from "../../model/image/pixels.ts";
 import { loadSharp } from "../../model/image/sharp.ts";
-import type { Answer, PixelBox } from "../../model/tasks/index.ts";
+import type { Answer, Region } from "../../model/tasks/index.ts";
 import { type NamedImage, stemOf } from "./images.ts";
 
 const FORMATS = [".png", ".jpg", ".jpeg", ".webp", ".svg"];
@@ -71,7 +71,7 @@ export async function writeAnnotated(
   target: string,
   image: RgbImage,
   answer: Answer,
-  region: PixelBox | undefined,
+  region: Region | undefined,
 ): Promise<void> {
   const scale = Math.max(1, Math.round(LEGIBLE / Math.max(image.width, image.height)));
   const bytes = await annotated(extname(target).toLowerCase(), image, answer, { region, scale });
@@ -87,7 +87,7 @@ async function annotated(
   ending: string,
   image: RgbImage,
   answer: Answer,
-  options: { readonly region: PixelBox | undefined; readonly scale: number },
+  options: { readonly region: Region | undefined; readonly scale: number },
 ): Promise<Uint8Array> {
   const raw = { ...image, channels: 3 } as const;
   const sharp = await loadSharp();

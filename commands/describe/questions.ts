@@ -1,15 +1,15 @@
 /** What is asked of each image: tasks by their tags or plain names, and free prompts. */
 import { Florence2Error, quote } from "../../core/errors.ts";
 import { nearestName } from "../../core/names.ts";
-import { type ImageSize, type PixelBox, resolveTask, tasks } from "../../model/tasks/index.ts";
+import { type ImageSize, type Region, resolveTask, tasks } from "../../model/tasks/index.ts";
 
 const NAMES = tasks.map(({ token }) => token.slice(1, -1));
 
 /** A task or prompt with what it takes. */
 export interface CommandQuestion {
   readonly task: string;
-  readonly text?: string;
-  readonly region?: PixelBox;
+  readonly text?: string | readonly string[];
+  readonly region?: Region;
 }
 
 /**
@@ -41,42 +41,44 @@ export function questionOf(argument: string): string {
 }
 
 /**
- * Gives the text to the tasks that take a text and the region to those that take a region, and checks all.
+ * Gives the texts to the tasks that take a text and the region to those that take a region, and checks all.
  *
  * @throws {Florence2Error} task_invalid; option_invalid for a text or region that no task takes
  */
 export function questionsFor(
   asked: readonly string[],
-  { text, region }: { readonly text?: string; readonly region?: PixelBox },
+  texts: readonly string[],
+  region: Region | undefined,
   size: ImageSize,
 ): CommandQuestion[] {
+  const text = texts.length > 1 ? texts : texts[0];
   const questions = asked.map((task): CommandQuestion => {
-    const known = tasks.find(({ token }) => task.startsWith(token));
-    if (known?.input === "text" && task === known.token) return { task, text };
-    if (known?.input === "region" && task === known.token) return region ? { task, region } : { task, text };
-    return known || !/^<[^<>\s]+>$/.test(task) ? { task } : { task, text };
+    const takes =
+      tasks.find(({ token }) => task === token)?.input ?? (/^<[^<>\s]+>$/.test(task) ? "text" : "none");
+    if (takes === "text" && text !== undefined) return { task, text };
+    return takes === "region" && region !== undefined ? { task, region } : { task };
   });
-  for (const [option, value] of Object.entries({ text, region })) {
-    if (
-      value === undefined ||
-      questions.some((question) => option in question && question[option as "text"] !== undefined)
-    )
-      continue;
+  for (const [option, value] of [
+    ["text", text],
+    ["region", region],
+  ] as const) {
+    if (value === undefined || questions.some((question) => question[option] !== undefined)) continue;
     const message = `--${option} is given, and ${asked.join(" ")} ${asked.length === 1 ? "takes" : "take"} none.`;
     throw new Florence2Error("option_invalid", message, { [option]: value });
   }
-  for (const question of questions) resolveTask(question.task, question.region ?? question.text, size);
+  for (const { task, text, region } of questions) {
+    for (const input of Array.isArray(text) ? text : [region ?? text]) resolveTask(task, input, size);
+  }
   return questions;
 }
 
 /** @throws {Florence2Error} option_invalid */
-export function parseRegion(text: string | undefined): PixelBox | undefined {
+export function parseRegion(text: string | undefined): Region | undefined {
   if (text === undefined) return undefined;
   const edges = text.split(",").map((edge) => (edge.trim() === "" ? Number.NaN : Number(edge)));
   if (edges.length !== 4 || !edges.every(Number.isFinite)) {
     const message = `--region is ${text}, expected four numbers X1,Y1,X2,Y2 in pixels`;
     throw new Florence2Error("option_invalid", message, { region: text });
   }
-  const [x1, y1, x2, y2] = edges as [number, number, number, number];
-  return { x1, y1, x2, y2 };
+  return edges as [number, number, number, number];
 }

@@ -52,7 +52,7 @@ describe.skipIf(!chromium)(`a hub in a browser (needs: ${chromium ?? "apt-get in
   /** Loads in the page, on the CPU; the events of loading, and the code and message of its failure. */
   const load = (options: HubOptions = {}) =>
     page.evaluate<{ events: ProgressEvent[]; code?: string; message?: string }>(`(async () => {
-      const { Florence2 } = await import("/dist/index.js");
+      const { Florence2 } = await import("/dist/florence2.browser.js");
       const events = (globalThis.events = []);
       const options = { ...${JSON.stringify({ endpoint: hub.url, device: "cpu", ...options })}, onProgress: (event) => events.push(event) };
       try {

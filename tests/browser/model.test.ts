@@ -34,7 +34,7 @@ describe.skipIf(!chromium)(`in a browser (needs: ${chromium ?? "apt-get install 
 
   it.each(PICTURES)("%s is decoded to the pixels that Node decodes", async (picture) => {
     const inBrowser = await page.evaluate<{ data: string; width: number; height: number }>(`(async () => {
-      const { loadImage } = await import("/dist/index.js");
+      const { loadImage } = await import("/dist/florence2.browser.js");
       const { data, width, height } = await loadImage(new URL("/${picture}", location.href));
       return { data: Array.from(data, (value) => String.fromCharCode(value)).join(""), width, height };
     })()`);

@@ -157,6 +157,23 @@ describe.skipIf(!existsSync(deno))("florence2 with the bundled model", () => {
     expect(code).toBe(1);
   });
 
+  it("looks for several texts at once, and gives each task what it takes", async () => {
+    const phrases = ["boat", "sign"].flatMap((text) => ["--text", text]);
+    const args = [SCENE, "open-vocabulary-detection", "region-to-category", ...phrases];
+    const { stdout } = await florence2([...args, "--region", "6,90,57,142", "--json", ...FAST]);
+    const [found, category] = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(found.input).toEqual(["boat", "sign"]);
+    expect(found.answer.bboxes_labels).toEqual(["boat", "sign"]);
+    expect(category).toMatchObject({
+      task: "<REGION_TO_CATEGORY>",
+      input: [6, 90, 57, 142],
+      answer: "elephant",
+    });
+  });
+
   it("reads stdin, writes what is asked for and nothing else, and is quiet on request", async () => {
     const before = await readdir(root);
     const answered = await florence2(["-", "CAPTION", "-q", ...FAST], {}, await readFile(SCENE));
