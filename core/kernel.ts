@@ -39,6 +39,20 @@ export type Arrays<B extends Bindings> = {
       : Float32Array;
 };
 
+/** What runners, shaders and twins of a kernel agree on. */
+interface Signature {
+  readonly bindings: Bindings;
+  readonly params: Fields;
+  readonly constants: Fields;
+}
+
+/** The twin of a kernel with this signature. */
+export type Twin<S extends Signature> = (
+  arrays: Arrays<S["bindings"]>,
+  params: Values<S["params"]>,
+  constants: Values<S["constants"]>,
+) => void;
+
 /** Workgroups along x, y and z. */
 export type Groups = readonly [number, number, number];
 

@@ -3,7 +3,9 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { Kernel } from "../core/kernel.ts";
+import { wgsl } from "../core/shaders.ts";
 import { allKernelCases } from "./support/kernel_check.ts";
+import { borrowedNames, definedIn, mentionedIn, partsOf, usesIn } from "./support/shader_names.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -134,6 +136,31 @@ describe("the house", () => {
 });
 
 describe("shaders", () => {
+  it("have 200 lines at most", () => {
+    for (const file of ["core", "kernels"].flatMap((room) => filesBelow(room, ".wgsl")))
+      expect(textOf(file).split("\n").length - 1, file).toBeLessThanOrEqual(200);
+  });
+
+  it("say in their heads what they use of other files, no more and no less", () => {
+    const shaders = allKernelCases.flatMap(({ kernel }) =>
+      kernel.variants.map((one) => partsOf(kernel, one)),
+    );
+    for (const [file, uses] of borrowedNames(shaders)) {
+      if (!file.includes("/weights.")) expect(usesIn(wgsl(file)), file).toEqual(uses);
+    }
+    // What nobody uses is not included.
+    for (const parts of shaders) {
+      for (const part of parts.slice(1, -1)) {
+        const names = definedIn(part);
+        const users = parts.filter((other) => [...mentionedIn(other)].some((name) => names.has(name)));
+        expect(
+          users.filter((user) => user !== part).length,
+          `${part.file} in ${parts[0]!.file}`,
+        ).toBeGreaterThan(0);
+      }
+    }
+  });
+
   it("stand alone: no template, no preprocessor, no size of a particular model", () => {
     for (const file of filesBelow("kernels", ".wgsl")) {
       expect(textOf(file).match(/\$\{|^#/m)?.[0], file).toBeUndefined();

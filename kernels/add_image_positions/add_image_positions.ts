@@ -8,11 +8,15 @@ import { addImagePositionsTwin } from "./add_image_positions.twin.ts";
 /** Channels of a workgroup, as in the shader. */
 const CHANNELS = 16;
 
-export const addImagePositionsKernel = defineKernel({
+export const signature = {
   name: "add_image_positions",
   bindings: { x: read, row_embeddings: read, column_embeddings: read, temporal: read, out: update },
   params: { height: "u32", width: "u32", out_row: "u32", mean_row: "u32" },
   constants: { C: "u32", HAS_MEAN: "u32" },
+} as const;
+
+export const addImagePositionsKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "portable",

@@ -1,23 +1,10 @@
-interface Arrays {
-  readonly x: Float32Array;
-  readonly row_embeddings: Float32Array;
-  readonly column_embeddings: Float32Array;
-  readonly temporal: Float32Array;
-  readonly out: Float32Array;
-}
-
-interface Params {
-  readonly height: number;
-  readonly width: number;
-  readonly out_row: number;
-  readonly mean_row: number;
-}
-
-export function addImagePositionsTwin(
-  { x, row_embeddings, column_embeddings, temporal, out }: Arrays,
-  { height, width, out_row, mean_row }: Params,
-  { C, HAS_MEAN }: { readonly C: number; readonly HAS_MEAN: number },
-): void {
+import type { Twin } from "../../core/kernel.ts";
+import type { signature } from "./add_image_positions.ts";
+export const addImagePositionsTwin: Twin<typeof signature> = (
+  { x, row_embeddings, column_embeddings, temporal, out },
+  { height, width, out_row, mean_row },
+  { C, HAS_MEAN },
+) => {
   const rowC = Math.floor(C / 2);
   const columnC = C - rowC;
   for (let c = 0; c < C; c++) {
@@ -33,4 +20,4 @@ export function addImagePositionsTwin(
     }
     if (HAS_MEAN) out[mean_row * C + c] = sum / (height * width);
   }
-}
+};

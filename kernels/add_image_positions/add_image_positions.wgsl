@@ -4,6 +4,8 @@
 //
 // One workgroup of 16 x 16 per 16 channels: lane (i, s) writes channel i of tokens s, s + 16, ... and adds them up;
 // then the first 16 lanes add the 16 sums of their channel.
+//
+// uses grid: linear_workgroup
 
 struct Params {
   height: u32,

@@ -5,12 +5,16 @@ import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, elementsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { addRowsTwin } from "./add_rows.twin.ts";
 
-export const addRowsKernel = defineKernel({
+export const signature = {
   name: "add_rows",
   bindings: { x: read, table: read, out: update },
   /** In elements. */
   params: { count: "u32", first: "u32" },
   constants: {},
+} as const;
+
+export const addRowsKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "portable",

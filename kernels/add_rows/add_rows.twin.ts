@@ -1,12 +1,5 @@
-interface Arrays {
-  readonly x: Float32Array;
-  readonly table: Float32Array;
-  readonly out: Float32Array;
-}
-
-export function addRowsTwin(
-  { x, table, out }: Arrays,
-  { count, first }: { readonly count: number; readonly first: number },
-): void {
+import type { Twin } from "../../core/kernel.ts";
+import type { signature } from "./add_rows.ts";
+export const addRowsTwin: Twin<typeof signature> = ({ x, table, out }, { count, first }) => {
   for (let i = 0; i < count; i++) out[i] = x[i]! + table[first + i]!;
-}
+};

@@ -1,6 +1,8 @@
 // out[i] = x[i] + table[first + i]
 //
 // One invocation per element.
+//
+// uses grid: linear_workgroup
 
 struct Params {
   count: u32,

@@ -5,17 +5,22 @@ import { wgsl } from "../../core/shaders.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { cachedAttentionTwin } from "./cached_attention.twin.ts";
 
-export const cachedAttentionKernel = defineKernel({
+export const signature = {
   name: "cached_attention",
   bindings: { qkv: read, ancestry: readU32, position: readU32, keys: update, values: update, out: write },
   params: { rows: "u32", steps: "u32" },
   constants: { D: "u32", H: "u32" },
+} as const;
+
+export const cachedAttentionKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "portable",
       source: wgsl("kernels/cached_attention/cached_attention.wgsl"),
       includes: [
         wgsl("kernels/shared/grid.wgsl"),
+        wgsl("kernels/shared/masked.wgsl"),
         wgsl("kernels/shared/query_attention.wgsl"),
         wgsl("kernels/shared/reduce.wgsl"),
       ],

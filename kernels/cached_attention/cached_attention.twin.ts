@@ -1,22 +1,10 @@
-interface Arrays {
-  readonly qkv: Float32Array;
-  readonly ancestry: Uint32Array;
-  readonly position: Uint32Array;
-  readonly keys: Float32Array;
-  readonly values: Float32Array;
-  readonly out: Float32Array;
-}
-
-interface Params {
-  readonly rows: number;
-  readonly steps: number;
-}
-
-export function cachedAttentionTwin(
-  { qkv, ancestry, position, keys, values, out }: Arrays,
-  { rows, steps }: Params,
-  { D, H }: { readonly D: number; readonly H: number },
-): void {
+import type { Twin } from "../../core/kernel.ts";
+import type { signature } from "./cached_attention.ts";
+export const cachedAttentionTwin: Twin<typeof signature> = (
+  { qkv, ancestry, position, keys, values, out },
+  { rows, steps },
+  { D, H },
+) => {
   const d = D * H;
   const seen = position[0]! + 1;
   for (let r = 0; r < rows; r++) {
@@ -49,4 +37,4 @@ export function cachedAttentionTwin(
       }
     }
   }
-}
+};

@@ -3,6 +3,9 @@
 //
 // One workgroup per row and head; the steps so far are taken LANES at a time (see query_attention.wgsl). Those of
 // the row's own step come from qkv: no workgroup reads of the caches what another one writes.
+//
+// uses grid: linear_workgroup
+// uses query_attention: attend, attended
 
 struct Params {
   rows: u32,

@@ -4,6 +4,12 @@
 // One workgroup per chunk and as many whole groups as have HALF channels. Queries and keys are made as a tile of a
 // matrix product (see matmul.tile.wgsl) for TILE tokens at a time, queries in its left half, keys in its right, and
 // never leave the workgroup; lane l then adds the products of two queries' channels with four keys'.
+//
+// uses grid: linear_workgroup
+// uses row_statistics: find_statistics, normalized, statistics
+// uses tile.*: LANES, Lane, OwnSums, PITCH, SLAB, TURNS, TURN_ROWS, add_slab, lane_of, row_of_turn, stage, store_turn
+// uses weights.*: four_of_weight, stored_weight
+// uses constants: TILE
 
 struct Params {
   tokens: u32,

@@ -30,7 +30,7 @@ const byTile = {
     linearGroups(ceilDiv(tokens, chunk) * ceilDiv(groups, Math.floor(TILE / 2 / D))),
 };
 
-export const channelScoresKernel = defineKernel({
+export const signature = {
   name: "channel_scores",
   bindings: {
     normed: read,
@@ -42,6 +42,10 @@ export const channelScoresKernel = defineKernel({
   },
   params: { tokens: "u32", chunk: "u32", groups: "u32" },
   constants: { D: "u32" },
+} as const;
+
+export const channelScoresKernel = defineKernel({
+  ...signature,
   variants: [{ ...byTile, ...tileByMatrices(includes) }, byTile],
   twin: channelScoresTwin,
 });

@@ -1,26 +1,12 @@
-import type { StoredWeights } from "../../core/dtypes/stored_weights.ts";
+import type { Twin } from "../../core/kernel.ts";
 import { normalizeRows } from "../shared/norm.ts";
+import type { signature } from "./channel_scores.ts";
 
-interface Arrays {
-  readonly normed: Float32Array;
-  readonly norm_weight: Float32Array;
-  readonly norm_bias: Float32Array;
-  readonly weight: StoredWeights;
-  readonly bias: Float32Array;
-  readonly partials: Float32Array;
-}
-
-interface Params {
-  readonly tokens: number;
-  readonly chunk: number;
-  readonly groups: number;
-}
-
-export function channelScoresTwin(
-  { normed, norm_weight, norm_bias, weight, bias, partials }: Arrays,
-  { tokens, chunk, groups }: Params,
-  { D }: { readonly D: number },
-): void {
+export const channelScoresTwin: Twin<typeof signature> = (
+  { normed, norm_weight, norm_bias, weight, bias, partials },
+  { tokens, chunk, groups },
+  { D },
+) => {
   const C = groups * D;
   const x = normalizeRows(normed, norm_weight, norm_bias);
   const queriesKeys = new Float64Array(2 * C);
@@ -39,4 +25,4 @@ export function channelScoresTwin(
         partials[first + c * D + d]! += queriesKeys[c]! * queriesKeys[C + group + d]!;
     }
   }
-}
+};

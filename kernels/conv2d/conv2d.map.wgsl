@@ -1,4 +1,7 @@
 // What the variants of conv2d share: the map, as filters see it.
+//
+// uses conv2d.tile: HAS_NORM, KERNEL, PADDING, STRIDE, normed, params
+// uses row_statistics: normalized
 
 const OUTSIDE = 0xffffffffu;
 override TAPS: u32 = KERNEL * KERNEL;

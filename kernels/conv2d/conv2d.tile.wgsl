@@ -5,6 +5,13 @@
 // A matrix product of patches and filters, staged as in matmul.tile.wgsl: one workgroup of LANES invocations per TILE
 // pixels and TILE outputs, tap after tap. For the norm, SHARE lanes look at the pixel that a tap reads of each patch;
 // without one, a slab may go on with the next tap.
+//
+// uses conv2d.map: OUTSIDE, TAPS, corner, four_of_map, source
+// uses grid: linear_workgroup
+// uses row_statistics: find_statistics_from, statistics
+// uses tile.*: LANES, Lane, OwnSums, PITCH, SLAB, TURNS, add_slab, lane_of, stage, store_turn
+// uses weights.*: four_of_weight, stored_weight
+// uses constants: TILE
 
 struct Params {
   height: u32,

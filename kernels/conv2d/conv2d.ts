@@ -20,7 +20,7 @@ interface Size {
   readonly outputs: number;
 }
 
-export const conv2dKernel = defineKernel({
+export const signature = {
   name: "conv2d",
   bindings: { normed: read, norm_weight: read, norm_bias: read, weight: weights, bias: read, out: write },
   params: {
@@ -32,6 +32,10 @@ export const conv2dKernel = defineKernel({
     outputs: "u32",
   },
   constants: { KERNEL: "u32", STRIDE: "u32", PADDING: "u32", HAS_NORM: "u32" },
+} as const;
+
+export const conv2dKernel = defineKernel({
+  ...signature,
   variants: tileVariants({
     source: wgsl("kernels/conv2d/conv2d.tile.wgsl"),
     includes,

@@ -1,36 +1,12 @@
-import type { StoredWeights } from "../../core/dtypes/stored_weights.ts";
+import type { Twin } from "../../core/kernel.ts";
 import { normalizeRows } from "../shared/norm.ts";
+import type { signature } from "./conv2d.ts";
 
-interface Arrays {
-  readonly normed: Float32Array;
-  readonly norm_weight: Float32Array;
-  readonly norm_bias: Float32Array;
-  readonly weight: StoredWeights;
-  readonly bias: Float32Array;
-  readonly out: Float32Array;
-}
-
-interface Params {
-  readonly height: number;
-  readonly width: number;
-  readonly out_height: number;
-  readonly out_width: number;
-  readonly channels: number;
-  readonly outputs: number;
-}
-
-interface Constants {
-  readonly KERNEL: number;
-  readonly STRIDE: number;
-  readonly PADDING: number;
-  readonly HAS_NORM: number;
-}
-
-export function conv2dTwin(
-  { normed, norm_weight, norm_bias, weight, bias, out }: Arrays,
-  { height, width, out_height, out_width, channels, outputs }: Params,
-  { KERNEL, STRIDE, PADDING, HAS_NORM }: Constants,
-): void {
+export const conv2dTwin: Twin<typeof signature> = (
+  { normed, norm_weight, norm_bias, weight, bias, out },
+  { height, width, out_height, out_width, channels, outputs },
+  { KERNEL, STRIDE, PADDING, HAS_NORM },
+) => {
   const x = HAS_NORM ? normalizeRows(normed, norm_weight, norm_bias) : normed;
   const taps = KERNEL * KERNEL;
   const filters = weight.values(0, outputs * channels * taps);
@@ -53,4 +29,4 @@ export function conv2dTwin(
       }
     }
   }
-}
+};

@@ -11,7 +11,7 @@ import { panel_bytes, PANEL } from "../shared/weights.as";
 export function cross_attention_scratch(
   query_weight_format: u32,
   rows: u32,
-  rows_per_picture: u32,
+  rows_per_image: u32,
   source: u32,
   D: u32,
   H: u32,
@@ -29,7 +29,7 @@ function columns_of(D: u32, H: u32): u32 {
 export function cross_attention_first_units(
   query_weight_format: u32,
   rows: u32,
-  rows_per_picture: u32,
+  rows_per_image: u32,
   source: u32,
   D: u32,
   H: u32,
@@ -48,7 +48,7 @@ export function cross_attention_first(
   out: usize,
   query_weight_format: u32,
   rows: u32,
-  rows_per_picture: u32,
+  rows_per_image: u32,
   source: u32,
   D: u32,
   H: u32,
@@ -79,12 +79,12 @@ export function cross_attention_first(
 export function cross_attention_units(
   query_weight_format: u32,
   rows: u32,
-  rows_per_picture: u32,
+  rows_per_image: u32,
   source: u32,
   D: u32,
   H: u32,
 ): u32 {
-  return (rows / rows_per_picture) * H;
+  return (rows / rows_per_image) * H;
 }
 
 export function cross_attention(
@@ -98,7 +98,7 @@ export function cross_attention(
   out: usize,
   query_weight_format: u32,
   rows: u32,
-  rows_per_picture: u32,
+  rows_per_image: u32,
   source: u32,
   D: u32,
   H: u32,
@@ -113,7 +113,7 @@ export function cross_attention(
     const column = <usize>((unit % H) * D) * 4;
     const length = load<u32>(lengths + <usize>image * 4);
     const keys = keys_values + <usize>(image * source) * 2 * d + column;
-    for (let r = image * rows_per_picture; r < (image + 1) * rows_per_picture; r++) {
+    for (let r = image * rows_per_image; r < (image + 1) * rows_per_image; r++) {
       const query = scratch + <usize>r * query_stride + column;
       for (let s: u32 = 0; s < length; s++)
         store<f32>(score_at(s), dot(query, keys + <usize>s * 2 * d, D) * scale);

@@ -7,7 +7,7 @@ import { expectNormed, type Normed } from "../shared/norm.ts";
 import { weights } from "../shared/weights.ts";
 import { crossAttentionTwin } from "./cross_attention.twin.ts";
 
-export const crossAttentionKernel = defineKernel({
+export const signature = {
   name: "cross_attention",
   bindings: {
     normed: read,
@@ -15,12 +15,16 @@ export const crossAttentionKernel = defineKernel({
     norm_bias: read,
     query_weight: weights,
     query_bias: read,
-    keysValues: read,
+    keys_values: read,
     lengths: readU32,
     out: write,
   },
-  params: { rows: "u32", rowsPerPicture: "u32", source: "u32" },
+  params: { rows: "u32", rows_per_image: "u32", source: "u32" },
   constants: { D: "u32", H: "u32" },
+} as const;
+
+export const crossAttentionKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "portable",
@@ -28,6 +32,7 @@ export const crossAttentionKernel = defineKernel({
       includes: [
         wgsl("kernels/shared/grid.wgsl"),
         wgsl("kernels/shared/row_statistics.wgsl"),
+        wgsl("kernels/shared/masked.wgsl"),
         wgsl("kernels/shared/query_attention.wgsl"),
         wgsl("kernels/shared/reduce.wgsl"),
       ],
@@ -88,11 +93,11 @@ export function crossAttention(
       norm_bias: x.norm.bias,
       query_weight: query.weight,
       query_bias: query.bias,
-      keysValues,
+      keys_values: keysValues,
       lengths,
       out,
     },
-    { rows: R, rowsPerPicture: R / P, source: S },
+    { rows: R, rows_per_image: R / P, source: S },
     { D, H: heads },
   );
   return out;

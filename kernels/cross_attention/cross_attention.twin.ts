@@ -1,35 +1,19 @@
-import type { StoredWeights } from "../../core/dtypes/stored_weights.ts";
+import type { Twin } from "../../core/kernel.ts";
 import { normalizeRows } from "../shared/norm.ts";
+import type { signature } from "./cross_attention.ts";
 
-interface Arrays {
-  readonly normed: Float32Array;
-  readonly norm_weight: Float32Array;
-  readonly norm_bias: Float32Array;
-  readonly query_weight: StoredWeights;
-  readonly query_bias: Float32Array;
-  readonly keysValues: Float32Array;
-  readonly lengths: Uint32Array;
-  readonly out: Float32Array;
-}
-
-interface Params {
-  readonly rows: number;
-  readonly rowsPerPicture: number;
-  readonly source: number;
-}
-
-export function crossAttentionTwin(
-  { normed, norm_weight, norm_bias, query_weight, query_bias, keysValues, lengths, out }: Arrays,
-  { rows, rowsPerPicture, source }: Params,
-  { D, H }: { readonly D: number; readonly H: number },
-): void {
+export const crossAttentionTwin: Twin<typeof signature> = (
+  { normed, norm_weight, norm_bias, query_weight, query_bias, keys_values, lengths, out },
+  { rows, rows_per_image, source },
+  { D, H },
+) => {
   const d = D * H;
   const x = normalizeRows(normed, norm_weight, norm_bias);
   const q = new Float64Array(D);
   const scores = new Float64Array(source);
   for (let r = 0; r < rows; r++) {
-    const picture = Math.floor(r / rowsPerPicture);
-    const length = lengths[picture]!;
+    const image = Math.floor(r / rows_per_image);
+    const length = lengths[image]!;
     for (let h = 0; h < H; h++) {
       for (let c = 0; c < D; c++) {
         const row = query_weight.values((h * D + c) * d, d);
@@ -38,9 +22,9 @@ export function crossAttentionTwin(
       }
       let largest = -Infinity;
       for (let s = 0; s < length; s++) {
-        const key = (picture * source + s) * 2 * d + h * D;
+        const key = (image * source + s) * 2 * d + h * D;
         let score = 0;
-        for (let c = 0; c < D; c++) score += q[c]! * keysValues[key + c]!;
+        for (let c = 0; c < D; c++) score += q[c]! * keys_values[key + c]!;
         scores[s] = score / Math.sqrt(D);
         largest = Math.max(largest, scores[s]!);
       }
@@ -52,10 +36,10 @@ export function crossAttentionTwin(
       for (let c = 0; c < D; c++) {
         let mean = 0;
         for (let s = 0; s < length; s++) {
-          mean += (scores[s]! / sum) * keysValues[(picture * source + s) * 2 * d + d + h * D + c]!;
+          mean += (scores[s]! / sum) * keys_values[(image * source + s) * 2 * d + d + h * D + c]!;
         }
         out[r * d + h * D + c] = mean;
       }
     }
   }
-}
+};

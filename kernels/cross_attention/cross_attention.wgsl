@@ -1,12 +1,18 @@
-// out[r, h] = softmax over s of (q[r, h] · k[p, s, h] / sqrt(D)) · v[p, s, h], p the picture of row r, where
+// out[r, h] = softmax over s of (q[r, h] · k[p, s, h] / sqrt(D)) · v[p, s, h], p the image of row r, where
 // q[r] = query_weight x[r] + query_bias and x[r] is the layer norm of normed[r]
 //
 // One workgroup per row and head makes its part of the query, four lanes to each channel, and then takes the
 // source tokens 256 at a time (see query_attention.wgsl).
+//
+// uses grid: linear_workgroup
+// uses query_attention: attend, attended
+// uses reduce: reduce_sum_of
+// uses row_statistics: find_statistics, normalized, statistics
+// uses weights.*: four_of_query_weight, stored_query_weight
 
 struct Params {
   rows: u32,
-  rowsPerPicture: u32,
+  rows_per_image: u32,
   source: u32,
 }
 
@@ -18,7 +24,7 @@ override H: u32 = 1;
 @group(0) @binding(2) var<storage, read> norm_bias: array<vec4f>;
 @group(0) @binding(3) var<storage, read> query_weight: array<stored_query_weight>;
 @group(0) @binding(4) var<storage, read> query_bias: array<f32>;
-@group(0) @binding(5) var<storage, read> keysValues: array<vec4f>;
+@group(0) @binding(5) var<storage, read> keys_values: array<vec4f>;
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;
 @group(0) @binding(7) var<storage, read_write> out: array<vec4f>;
 @group(1) @binding(0) var<uniform> params: Params;
@@ -34,7 +40,7 @@ var<workgroup> query: array<f32, D>;
 var<private> values: u32;
 
 fn value(token: u32, quad: u32) -> vec4f {
-  return keysValues[values + token * 2u * VECTORS + quad];
+  return keys_values[values + token * 2u * VECTORS + quad];
 }
 
 fn make_query(row: u32, head: u32, lane: u32) {
@@ -72,9 +78,9 @@ fn main(
   let head = index % H;
   make_query(row, head, lane);
 
-  let picture = row / params.rowsPerPicture;
-  let length = lengths[picture];
-  let keys = picture * params.source * 2u * VECTORS + head * QUADS;
+  let image = row / params.rows_per_image;
+  let length = lengths[image];
+  let keys = image * params.source * 2u * VECTORS + head * QUADS;
   values = keys + VECTORS;
   for (var first = 0u; first < length; first += LANES) {
     let key = keys + (first + lane) * 2u * VECTORS;
@@ -82,7 +88,7 @@ fn main(
     if (first + lane < length) {
       for (var quad = 0u; quad < QUADS; quad++) {
         let c = quad * 4u;
-        score += dot(vec4f(query[c], query[c + 1u], query[c + 2u], query[c + 3u]), keysValues[key + quad]);
+        score += dot(vec4f(query[c], query[c + 1u], query[c + 2u], query[c + 3u]), keys_values[key + quad]);
       }
     }
     attend(first, min(LANES, length - first), score, lane);

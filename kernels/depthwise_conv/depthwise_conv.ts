@@ -8,11 +8,15 @@ import { depthwiseConvTwin } from "./depthwise_conv.twin.ts";
 const LANES = 64;
 const STRIP = 8;
 
-export const depthwiseConvKernel = defineKernel({
+export const signature = {
   name: "depthwise_conv",
   bindings: { x: read, weight: read, bias: read, out: write },
   params: { height: "u32", width: "u32" },
   constants: { C: "u32" },
+} as const;
+
+export const depthwiseConvKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "portable",

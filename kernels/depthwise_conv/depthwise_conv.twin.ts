@@ -1,15 +1,10 @@
-interface Arrays {
-  readonly x: Float32Array;
-  readonly weight: Float32Array;
-  readonly bias: Float32Array;
-  readonly out: Float32Array;
-}
-
-export function depthwiseConvTwin(
-  { x, weight, bias, out }: Arrays,
-  { height, width }: { readonly height: number; readonly width: number },
-  { C }: { readonly C: number },
-): void {
+import type { Twin } from "../../core/kernel.ts";
+import type { signature } from "./depthwise_conv.ts";
+export const depthwiseConvTwin: Twin<typeof signature> = (
+  { x, weight, bias, out },
+  { height, width },
+  { C },
+) => {
   for (let h = 0; h < height; h++) {
     for (let w = 0; w < width; w++) {
       for (let c = 0; c < C; c++) {
@@ -26,4 +21,4 @@ export function depthwiseConvTwin(
       }
     }
   }
-}
+};

@@ -3,6 +3,8 @@
 //
 // One invocation per channel of a strip of 8 neighbouring pixels of a row, channels fastest; it slides
 // three columns of three pixels along the strip.
+//
+// uses grid: linear_workgroup
 
 struct Params {
   height: u32,

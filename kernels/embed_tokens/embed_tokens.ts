@@ -6,19 +6,23 @@ import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.t
 import { weights } from "../shared/weights.ts";
 import { embedTokensTwin } from "./embed_tokens.twin.ts";
 
-export const embedTokensKernel = defineKernel({
+export const signature = {
   name: "embed_tokens",
   bindings: { ids: readU32, table: weights, positions: read, position: readU32, out: update },
   params: {
     count: "u32",
     d: "u32",
-    bandStart: "u32",
-    bandRows: "u32",
-    firstPosition: "u32",
+    band_start: "u32",
+    band_rows: "u32",
+    first_position: "u32",
     advance: "u32",
-    outRow: "u32",
+    out_row: "u32",
   },
   constants: {},
+} as const;
+
+export const embedTokensKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "portable",
@@ -70,7 +74,15 @@ export function embedTokens(
     );
   }
   for (const { from, to, tensor } of rec.bands(table)) {
-    const params = { count, d, bandStart: from, bandRows: to - from, firstPosition, advance, outRow };
+    const params = {
+      count,
+      d,
+      band_start: from,
+      band_rows: to - from,
+      first_position: firstPosition,
+      advance,
+      out_row: outRow,
+    };
     rec.dispatch(embedTokensKernel, { ids, table: tensor, positions, position, out: target }, params, {});
   }
   return target;

@@ -1,32 +1,15 @@
-import type { StoredWeights } from "../../core/dtypes/stored_weights.ts";
+import type { Twin } from "../../core/kernel.ts";
+import type { signature } from "./embed_tokens.ts";
 
-interface Arrays {
-  readonly ids: Uint32Array;
-  readonly table: StoredWeights;
-  readonly positions: Float32Array;
-  readonly position: Uint32Array;
-  readonly out: Float32Array;
-}
-
-interface Params {
-  readonly count: number;
-  readonly d: number;
-  readonly bandStart: number;
-  readonly bandRows: number;
-  readonly firstPosition: number;
-  readonly advance: number;
-  readonly outRow: number;
-}
-
-export function embedTokensTwin(
-  { ids, table, positions, position, out }: Arrays,
-  { count, d, bandStart, bandRows, firstPosition, advance, outRow }: Params,
-): void {
+export const embedTokensTwin: Twin<typeof signature> = (
+  { ids, table, positions, position, out },
+  { count, d, band_start, band_rows, first_position, advance, out_row },
+) => {
   for (let i = 0; i < count; i++) {
-    const row = ids[i]! - bandStart;
-    if (row < 0 || row >= bandRows) continue;
-    const place = firstPosition + position[0]! + i * advance;
+    const row = ids[i]! - band_start;
+    if (row < 0 || row >= band_rows) continue;
+    const place = first_position + position[0]! + i * advance;
     const word = table.values(row * d, d);
-    for (let c = 0; c < d; c++) out[(outRow + i) * d + c] = word[c]! + positions[place * d + c]!;
+    for (let c = 0; c < d; c++) out[(out_row + i) * d + c] = word[c]! + positions[place * d + c]!;
   }
-}
+};

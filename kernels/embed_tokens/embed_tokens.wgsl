@@ -1,15 +1,18 @@
-// out[outRow + i] = table[ids[i] - bandStart] + positions[firstPosition + position + i * advance]
+// out[out_row + i] = table[ids[i] - band_start] + positions[first_position + position + i * advance]
 //
 // One invocation per four elements; ids outside the band of the table are left to other dispatches.
+//
+// uses grid: linear_workgroup
+// uses weights.*: four_of_table, stored_table
 
 struct Params {
   count: u32,
   d: u32,
-  bandStart: u32,
-  bandRows: u32,
-  firstPosition: u32,
+  band_start: u32,
+  band_rows: u32,
+  first_position: u32,
   advance: u32,
-  outRow: u32,
+  out_row: u32,
 }
 
 @group(0) @binding(0) var<storage, read> ids: array<u32>;
@@ -33,10 +36,10 @@ fn main(
   let i = vector / vectors;
   let c = vector % vectors;
   let id = ids[i];
-  if (id < params.bandStart || id >= params.bandStart + params.bandRows) {
+  if (id < params.band_start || id >= params.band_start + params.band_rows) {
     return;
   }
-  let place = params.firstPosition + position[0] + i * params.advance;
-  let word = four_of_table((id - params.bandStart) * vectors + c);
-  out[(params.outRow + i) * vectors + c] = word + positions[place * vectors + c];
+  let place = params.first_position + position[0] + i * params.advance;
+  let word = four_of_table((id - params.band_start) * vectors + c);
+  out[(params.out_row + i) * vectors + c] = word + positions[place * vectors + c];
 }

@@ -9,16 +9,20 @@ import { encoderAttentionTwin } from "./encoder_attention.twin.ts";
 const TILE = 32;
 const MAX_HEAD_WIDTH = 128;
 
-export const encoderAttentionKernel = defineKernel({
+export const signature = {
   name: "encoder_attention",
   bindings: { qkv: read, out: write },
   params: { tokens: "u32" },
   constants: { D: "u32", H: "u32" },
+} as const;
+
+export const encoderAttentionKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "portable",
       source: wgsl("kernels/encoder_attention/encoder_attention.wgsl"),
-      includes: [wgsl("kernels/shared/grid.wgsl")],
+      includes: [wgsl("kernels/shared/grid.wgsl"), wgsl("kernels/shared/masked.wgsl")],
       groups: ({ tokens }, { H }) => linearGroups(ceilDiv(tokens, TILE) * H),
     },
   ],

@@ -1,13 +1,6 @@
-interface Arrays {
-  readonly qkv: Float32Array;
-  readonly out: Float32Array;
-}
-
-export function encoderAttentionTwin(
-  { qkv, out }: Arrays,
-  { tokens }: { readonly tokens: number },
-  { D, H }: { readonly D: number; readonly H: number },
-): void {
+import type { Twin } from "../../core/kernel.ts";
+import type { signature } from "./encoder_attention.ts";
+export const encoderAttentionTwin: Twin<typeof signature> = ({ qkv, out }, { tokens }, { D, H }) => {
   const d = D * H;
   const stride = 3 * d;
   const scores = new Float64Array(tokens);
@@ -34,4 +27,4 @@ export function encoderAttentionTwin(
       }
     }
   }
-}
+};

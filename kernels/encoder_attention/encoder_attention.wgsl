@@ -4,6 +4,9 @@
 // 4v..4v+3 against keys u, u + 8, u + 16, u + 24, and sums vectors u, u + 8, ... of the weighted values of the
 // same queries. Queries and keys pass through workgroup memory in slabs of 16 channels, four to a vector. The
 // softmax of each query is kept up to date on the way: its highest score and its sum, relative to that score.
+//
+// uses grid: linear_workgroup
+// uses masked: MASKED
 
 struct Params {
   tokens: u32,
@@ -26,8 +29,6 @@ override SLABS: u32 = (QUADS + SLAB - 1u) / SLAB;
 // Vectors of an invocation; four of each of eight are 128 channels.
 const MAX_SHARE = 4u;
 override SHARE: u32 = (QUADS + 7u) / 8u;
-// Stands for a score of no key; finite, so that differences stay numbers.
-const NOTHING = -1e30;
 
 var<workgroup> queries: array<vec4f, TILE * PITCH>;
 var<workgroup> keys: array<vec4f, TILE * PITCH>;
@@ -64,7 +65,7 @@ fn main(
 
   // Of four queries each.
   var sums: array<mat4x4f, MAX_SHARE>;
-  var highest = vec4f(NOTHING);
+  var highest = vec4f(MASKED);
   var total = vec4f(0.0);
   for (var first = 0u; first < params.tokens; first += TILE) {
     // Vectors of four queries, one vector per key.
@@ -98,7 +99,7 @@ fn main(
 
     for (var j = 0u; j < 4u; j++) {
       if (first + u + j * 8u >= params.tokens) {
-        scores[j] = vec4f(NOTHING);
+        scores[j] = vec4f(MASKED);
       }
     }
     found[lane] = max(max(scores[0], scores[1]), max(scores[2], scores[3]));

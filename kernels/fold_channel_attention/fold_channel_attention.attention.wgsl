@@ -1,4 +1,6 @@
 // What the variants of fold_channel_attention share: attention between the channels of a group.
+//
+// uses fold_channel_attention: D, LANES, params, partials
 
 override QUADS: u32 = D / 4u;
 var<workgroup> attention: array<vec4f, D * QUADS>;

@@ -13,7 +13,7 @@ const includes = [
 /** Rows and columns of a workgroup, as in the shader. */
 const TILE = 64;
 
-export const foldChannelAttentionKernel = defineKernel({
+export const signature = {
   name: "fold_channel_attention",
   bindings: {
     partials: read,
@@ -26,6 +26,10 @@ export const foldChannelAttentionKernel = defineKernel({
   },
   params: { chunks: "u32", groups: "u32", scale: "f32" },
   constants: { D: "u32" },
+} as const;
+
+export const foldChannelAttentionKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "portable",

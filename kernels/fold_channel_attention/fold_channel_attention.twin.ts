@@ -1,26 +1,11 @@
-import type { StoredWeights } from "../../core/dtypes/stored_weights.ts";
+import type { Twin } from "../../core/kernel.ts";
+import type { signature } from "./fold_channel_attention.ts";
 
-interface Arrays {
-  readonly partials: Float32Array;
-  readonly qkv_weight: StoredWeights;
-  readonly qkv_bias: Float32Array;
-  readonly proj_weight: StoredWeights;
-  readonly proj_bias: Float32Array;
-  readonly weight: Float32Array;
-  readonly bias: Float32Array;
-}
-
-interface Params {
-  readonly chunks: number;
-  readonly groups: number;
-  readonly scale: number;
-}
-
-export function foldChannelAttentionTwin(
-  { partials, qkv_weight, qkv_bias, proj_weight, proj_bias, weight, bias }: Arrays,
-  { chunks, groups, scale }: Params,
-  { D }: { readonly D: number },
-): void {
+export const foldChannelAttentionTwin: Twin<typeof signature> = (
+  { partials, qkv_weight, qkv_bias, proj_weight, proj_bias, weight, bias },
+  { chunks, groups, scale },
+  { D },
+) => {
   const C = groups * D;
   // Row c: how channel c is mixed from those of its group.
   const attention = new Float64Array(C * D);
@@ -52,4 +37,4 @@ export function foldChannelAttentionTwin(
       weight[o * C + k] = sum;
     }
   }
-}
+};

@@ -4,6 +4,10 @@
 // One workgroup of 16 x 16 per 64 rows and 64 columns of the weight, groups one after the other: their attention
 // into workgroup memory, then 64 rows of P A, then the products with V. Invocation (u, v) computes rows 4v..4v+3
 // of columns 4u..4u+3.
+//
+// uses fold_channel_attention.attention: QUADS, attention, find_attention
+// uses grid: linear_workgroup
+// uses weights.*: four_of_proj_weight, four_of_qkv_weight, stored_proj_weight, stored_qkv_weight
 
 struct Params {
   chunks: u32,

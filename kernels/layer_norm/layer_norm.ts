@@ -5,11 +5,15 @@ import { columnsOf, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { expectNormed, type Normed } from "../shared/norm.ts";
 import { layerNormTwin } from "./layer_norm.twin.ts";
 
-export const layerNormKernel = defineKernel({
+export const signature = {
   name: "layer_norm",
   bindings: { normed: read, norm_weight: read, norm_bias: read, out: write },
   params: { rows: "u32", vectors: "u32" },
   constants: {},
+} as const;
+
+export const layerNormKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "portable",

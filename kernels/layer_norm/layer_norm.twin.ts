@@ -1,12 +1,7 @@
+import type { Twin } from "../../core/kernel.ts";
 import { normalizeRows } from "../shared/norm.ts";
+import type { signature } from "./layer_norm.ts";
 
-interface Arrays {
-  readonly normed: Float32Array;
-  readonly norm_weight: Float32Array;
-  readonly norm_bias: Float32Array;
-  readonly out: Float32Array;
-}
-
-export function layerNormTwin({ normed, norm_weight, norm_bias, out }: Arrays): void {
+export const layerNormTwin: Twin<typeof signature> = ({ normed, norm_weight, norm_bias, out }) => {
   out.set(normalizeRows(normed, norm_weight, norm_bias));
-}
+};

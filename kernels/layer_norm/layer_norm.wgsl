@@ -2,6 +2,9 @@
 //   + norm_bias[c]
 //
 // One workgroup per 4 rows, 16 lanes to each (see row_statistics.wgsl), four columns at a time.
+//
+// uses grid: linear_workgroup
+// uses row_statistics: find_statistics, normalized, statistics
 
 struct Params {
   rows: u32,

@@ -5,11 +5,15 @@ import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.t
 import { SLICE } from "../shared/vocabulary.ts";
 import { logSumExpTwin } from "./log_sum_exp.twin.ts";
 
-export const logSumExpKernel = defineKernel({
+export const signature = {
   name: "log_sum_exp",
   bindings: { scores: read, sums: write },
   params: { rows: "u32", columns: "u32" },
   constants: {},
+} as const;
+
+export const logSumExpKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "portable",

@@ -1,14 +1,8 @@
+import type { Twin } from "../../core/kernel.ts";
 import { LOWEST, SLICE } from "../shared/vocabulary.ts";
+import type { signature } from "./log_sum_exp.ts";
 
-interface Arrays {
-  readonly scores: Float32Array;
-  readonly sums: Float32Array;
-}
-
-export function logSumExpTwin(
-  { scores, sums }: Arrays,
-  { rows, columns }: { readonly rows: number; readonly columns: number },
-): void {
+export const logSumExpTwin: Twin<typeof signature> = ({ scores, sums }, { rows, columns }) => {
   const slices = Math.ceil(columns / SLICE);
   for (let r = 0; r < rows; r++) {
     for (let s = 0; s < slices; s++) {
@@ -26,4 +20,4 @@ export function logSumExpTwin(
       sums.set([largest, sum, ...found], (r * slices + s) * 4);
     }
   }
-}
+};

@@ -2,6 +2,10 @@
 // that is not finite with its column before it (-1 where all are)
 //
 // One workgroup per slice and row; lane l looks at columns l, l + 64, ... of the slice.
+//
+// uses grid: linear_workgroup
+// uses reduce: reduce_max, reduce_sum
+// uses vocabulary: LOWEST, SLICE, is_finite
 
 struct Params {
   rows: u32,

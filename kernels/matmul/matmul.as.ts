@@ -37,10 +37,10 @@ export function matmul_scratch(
   M: u32,
   N: u32,
   K: u32,
-  outRows: u32,
-  outColumns: u32,
-  outRow: u32,
-  outColumn: u32,
+  out_rows: u32,
+  out_columns: u32,
+  out_row: u32,
+  out_column: u32,
   HAS_BIAS: u32,
   HAS_RESIDUAL: u32,
   HAS_GELU: u32,
@@ -54,10 +54,10 @@ export function matmul_first_units(
   M: u32,
   N: u32,
   K: u32,
-  outRows: u32,
-  outColumns: u32,
-  outRow: u32,
-  outColumn: u32,
+  out_rows: u32,
+  out_columns: u32,
+  out_row: u32,
+  out_column: u32,
   HAS_BIAS: u32,
   HAS_RESIDUAL: u32,
   HAS_GELU: u32,
@@ -79,10 +79,10 @@ export function matmul_first(
   M: u32,
   N: u32,
   K: u32,
-  outRows: u32,
-  outColumns: u32,
-  outRow: u32,
-  outColumn: u32,
+  out_rows: u32,
+  out_columns: u32,
+  out_row: u32,
+  out_column: u32,
   HAS_BIAS: u32,
   HAS_RESIDUAL: u32,
   HAS_GELU: u32,
@@ -110,10 +110,10 @@ export function matmul_units(
   M: u32,
   N: u32,
   K: u32,
-  outRows: u32,
-  outColumns: u32,
-  outRow: u32,
-  outColumn: u32,
+  out_rows: u32,
+  out_columns: u32,
+  out_row: u32,
+  out_column: u32,
   HAS_BIAS: u32,
   HAS_RESIDUAL: u32,
   HAS_GELU: u32,
@@ -136,10 +136,10 @@ export function matmul(
   M: u32,
   N: u32,
   K: u32,
-  outRows: u32,
-  outColumns: u32,
-  outRow: u32,
-  outColumn: u32,
+  out_rows: u32,
+  out_columns: u32,
+  out_row: u32,
+  out_column: u32,
   HAS_BIAS: u32,
   HAS_RESIDUAL: u32,
   HAS_GELU: u32,
@@ -154,10 +154,10 @@ export function matmul(
   sums_out = out;
   sums_gelu = HAS_GELU != 0;
   columns = N;
-  out_rows = outRows;
-  out_columns = outColumns;
-  first_row = outRow;
-  first_column = outColumn;
+  out_rows = out_rows;
+  out_columns = out_columns;
+  first_row = out_row;
+  first_column = out_column;
   const rows = rows_of_block(M);
   const across = (N + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS;
   for (let unit = begin; unit < end; unit++) {

@@ -3,15 +3,20 @@
 //
 // One workgroup of 64 lanes per 4 rows and 4 columns. Lane l sums the products of vectors l, l + 64, ...; then lane
 // 4 m + n adds up the sums of all lanes for row m and column n.
+//
+// uses grid: linear_workgroup
+// uses matmul.store: NORM_OF_X, prepare_norm, store
+// uses row_statistics: normalized, statistics
+// uses weights.*: four_of_weight, stored_weight
 
 struct Params {
   M: u32,
   N: u32,
   K: u32,
-  outRows: u32,
-  outColumns: u32,
-  outRow: u32,
-  outColumn: u32,
+  out_rows: u32,
+  out_columns: u32,
+  out_row: u32,
+  out_column: u32,
 }
 
 override HAS_BIAS: u32 = 0;

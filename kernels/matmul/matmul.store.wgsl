@@ -1,4 +1,8 @@
 // What the variants of the matrix product share: norms on the way in, and what rides on the way out.
+//
+// uses gelu: gelu
+// uses row_statistics: find_statistics, normalized, statistics
+// uses kernel: HAS_BIAS, HAS_GELU, HAS_RESIDUAL, NORM, bias, out, params, residual
 
 const NORM_OF_X = 1u;
 const NORM_OF_RESIDUAL = 2u;
@@ -13,12 +17,12 @@ fn prepare_norm(first_row: u32, share: u32, lane: u32) {
   }
 }
 
-// Where a column goes, in its first row. Out is one or several blocks of outRows x outColumns: columns beyond those of
+// Where a column goes, in its first row. Out is one or several blocks of out_rows x out_columns: columns beyond those of
 // a block go on in the next.
 fn start_of(column: u32) -> u32 {
-  let c = params.outColumn + column;
-  let block = c / params.outColumns;
-  return (block * params.outRows + params.outRow) * params.outColumns + c % params.outColumns;
+  let c = params.out_column + column;
+  let block = c / params.out_columns;
+  return (block * params.out_rows + params.out_row) * params.out_columns + c % params.out_columns;
 }
 
 fn store(first_row: u32, row: u32, column: u32, product: f32) {
@@ -32,7 +36,7 @@ fn store(first_row: u32, row: u32, column: u32, product: f32) {
   if (HAS_GELU != 0u) {
     value = gelu(value);
   }
-  let i = start_of(column) + row * params.outColumns;
+  let i = start_of(column) + row * params.out_columns;
   if (NORM == NORM_OF_RESIDUAL) {
     let four = normalized(vec4f(residual[i]), statistics[row - first_row], column / 4u);
     value += four[column % 4u];

@@ -4,15 +4,22 @@
 // One workgroup of LANES invocations per TILE x TILE outputs. The sum runs over slabs of products that pass through
 // workgroup memory, four to a vector; lane SLAB r + q brings vector q of rows r, r + LANES/SLAB, ... of x and of
 // weight. Who adds up which products is said in tile.lanes.wgsl and tile.matrices.wgsl.
+//
+// uses grid: linear_workgroup
+// uses matmul.store: NORM_OF_X, prepare_norm
+// uses row_statistics: normalized, statistics
+// uses tile.*: LANES, Lane, OwnSums, PITCH, SLAB, TURNS, add_slab, lane_of, stage, store_turn
+// uses weights.*: four_of_weight, stored_weight
+// uses constants: TILE
 
 struct Params {
   M: u32,
   N: u32,
   K: u32,
-  outRows: u32,
-  outColumns: u32,
-  outRow: u32,
-  outColumn: u32,
+  out_rows: u32,
+  out_columns: u32,
+  out_row: u32,
+  out_column: u32,
 }
 
 override HAS_BIAS: u32 = 0;

@@ -23,7 +23,7 @@ interface Size {
   readonly N: number;
 }
 
-export const matmulKernel = defineKernel({
+export const signature = {
   name: "matmul",
   bindings: {
     x: read,
@@ -40,12 +40,16 @@ export const matmulKernel = defineKernel({
     M: "u32",
     N: "u32",
     K: "u32",
-    outRows: "u32",
-    outColumns: "u32",
-    outRow: "u32",
-    outColumn: "u32",
+    out_rows: "u32",
+    out_columns: "u32",
+    out_row: "u32",
+    out_column: "u32",
   },
   constants: { HAS_BIAS: "u32", HAS_RESIDUAL: "u32", HAS_GELU: "u32", NORM: "u32" },
+} as const;
+
+export const matmulKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "rows",
@@ -137,7 +141,7 @@ export function matmul(
       norm_bias: affine?.bias ?? rows,
       out,
     },
-    { M, N, K, outRows, outColumns, outRow, outColumn },
+    { M, N, K, out_rows: outRows, out_columns: outColumns, out_row: outRow, out_column: outColumn },
     {
       HAS_BIAS: bias ? 1 : 0,
       HAS_RESIDUAL: residual ? 1 : 0,

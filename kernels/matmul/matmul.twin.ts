@@ -1,42 +1,15 @@
-import type { StoredWeights } from "../../core/dtypes/stored_weights.ts";
+import type { Twin } from "../../core/kernel.ts";
 import { normalizeRows } from "../shared/norm.ts";
-
-interface Arrays {
-  readonly x: Float32Array;
-  readonly weight: StoredWeights;
-  readonly bias: Float32Array;
-  readonly residual: Float32Array;
-  readonly normed: Float32Array;
-  readonly norm_weight: Float32Array;
-  readonly norm_bias: Float32Array;
-  readonly out: Float32Array;
-}
-
-interface Params {
-  readonly M: number;
-  readonly N: number;
-  readonly K: number;
-  readonly outRows: number;
-  readonly outColumns: number;
-  readonly outRow: number;
-  readonly outColumn: number;
-}
-
-interface Constants {
-  readonly HAS_BIAS: number;
-  readonly HAS_RESIDUAL: number;
-  readonly HAS_GELU: number;
-  readonly NORM: number;
-}
+import type { signature } from "./matmul.ts";
 
 /** Whose rows `normed` are, as in matmul.store.wgsl. */
 export const NORM = { none: 0, ofX: 1, ofResidual: 2 } as const;
 
-export function matmulTwin(
-  { x, weight, bias, residual, normed, norm_weight, norm_bias, out }: Arrays,
-  { M, N, K, outRows, outColumns, outRow, outColumn }: Params,
-  { HAS_BIAS, HAS_RESIDUAL, HAS_GELU, NORM: norm }: Constants,
-): void {
+export const matmulTwin: Twin<typeof signature> = (
+  { x, weight, bias, residual, normed, norm_weight, norm_bias, out },
+  { M, N, K, out_rows, out_columns, out_row, out_column },
+  { HAS_BIAS, HAS_RESIDUAL, HAS_GELU, NORM: norm },
+) => {
   if (norm === NORM.ofX) x = normalizeRows(normed, norm_weight, norm_bias);
   if (norm === NORM.ofResidual) residual = normalizeRows(normed, norm_weight, norm_bias);
   for (let n = 0; n < N; n++) {
@@ -46,13 +19,13 @@ export function matmulTwin(
       for (let k = 0; k < K; k++) sum += x[m * K + k]! * row[k]!;
       if (HAS_BIAS) sum += bias[n]!;
       if (HAS_GELU) sum = gelu(sum);
-      const block = Math.floor((outColumn + n) / outColumns);
-      const i = (block * outRows + outRow + m) * outColumns + ((outColumn + n) % outColumns);
+      const block = Math.floor((out_column + n) / out_columns);
+      const i = (block * out_rows + out_row + m) * out_columns + ((out_column + n) % out_columns);
       if (HAS_RESIDUAL) sum += residual[i]!;
       out[i] = sum;
     }
   }
-}
+};
 
 const gelu = (x: number) => 0.5 * x * (1 + erf(x / Math.SQRT2));
 

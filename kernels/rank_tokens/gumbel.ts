@@ -37,7 +37,7 @@ export function philox(counter: Words4, key: Words2): Words4 {
 }
 
 /**
- * A sample of the standard Gumbel distribution for one token of one row of a picture at one step.
+ * A sample of the standard Gumbel distribution for one token of one row of an image at one step.
  *
  * Adding independent Gumbel noise to scores and taking the k largest draws k tokens without replacement
  * with the probabilities softmax(scores), largest first; so k = 1 is an ordinary draw.

@@ -1,4 +1,6 @@
 // A random number that depends on nothing but its address and the seed. See gumbel.ts.
+//
+// uses rank_tokens: params
 
 // The upper 32 bits of the 64-bit product.
 fn high_word(x: u32, y: u32) -> u32 {
@@ -33,7 +35,7 @@ fn negative_log_of_rest(x: f32) -> f32 {
 
 // -log(-log(uniform)), of a uniform number of 32 bits.
 fn gumbel_noise(token: u32, row: u32, step: u32) -> f32 {
-  let words = philox(vec4u(token, row, step, 0u), vec2u(params.seedLow, params.seedHigh));
+  let words = philox(vec4u(token, row, step, 0u), vec2u(params.seed_low, params.seed_high));
   let bits = (words.y & 0xfffff000u) | (words.x >> 20u);
   let unit = 1.0 / 4294967296.0;
   var exponential = 0.0;

@@ -104,7 +104,7 @@ export function rank_tokens_units(
   rows: u32,
   columns: u32,
   width: u32,
-  rows_per_picture: u32,
+  rows_per_image: u32,
   capacity: u32,
   best: u32,
   normalize: u32,
@@ -133,7 +133,7 @@ export function rank_tokens(
   rows: u32,
   columns: u32,
   width: u32,
-  rows_per_picture: u32,
+  rows_per_image: u32,
   capacity: u32,
   best: u32,
   normalize: u32,
@@ -184,7 +184,7 @@ export function rank_tokens(
     clear_list(best);
     if (sum != LOWEST) {
       const shift = width > 1 ? sum : 0;
-      if (noise) list_noisy(slice, count, shift, best, first, row % rows_per_picture, generated, seed_low, seed_high);
+      if (noise) list_noisy(slice, count, shift, best, first, row % rows_per_image, generated, seed_low, seed_high);
       else list_best(slice, count, shift, best);
     }
     store_list(slice, first, best, candidates + <usize>(unit * best) * CANDIDATE_BYTES);

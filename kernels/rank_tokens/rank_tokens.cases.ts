@@ -22,7 +22,7 @@ export default kernelCases(rankTokensKernel, {
     { name: "base, greedy", R: 1, V: 51289, T: 64, position: 20, used: 3, options },
     { name: "base, 3 beams", R: 3, V: 51289, T: 64, position: 20, used: 3, options: beams },
     {
-      name: "8 pictures of 5 beams",
+      name: "8 images of 5 beams",
       R: 40,
       V: 51289,
       T: 64,
@@ -66,7 +66,7 @@ export default kernelCases(rankTokensKernel, {
       T: 8,
       position: 5,
       used: 300,
-      options: { ...beams, best: 4, width: 2, noise: { seed: 2 ** 40 + 12345, rowsPerPicture: 2 } },
+      options: { ...beams, best: 4, width: 2, noise: { seed: 2 ** 40 + 12345, rowsPerImage: 2 } },
     },
   ],
   inputs: ({ R, V, T, position, used }, random) => {

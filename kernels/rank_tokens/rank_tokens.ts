@@ -6,7 +6,7 @@ import { CANDIDATE, TRACE_ROW } from "../shared/search_trace.ts";
 import { SLICE } from "../shared/vocabulary.ts";
 import { rankTokensTwin } from "./rank_tokens.twin.ts";
 
-export const rankTokensKernel = defineKernel({
+export const signature = {
   name: "rank_tokens",
   bindings: {
     scores: update,
@@ -20,23 +20,27 @@ export const rankTokensKernel = defineKernel({
     rows: "u32",
     columns: "u32",
     width: "u32",
-    rowsPerPicture: "u32",
+    rows_per_image: "u32",
     capacity: "u32",
     best: "u32",
     normalize: "u32",
-    startToken: "u32",
-    endToken: "u32",
+    start_token: "u32",
+    end_token: "u32",
     ngram: "u32",
     penalty: "f32",
     minimum: "u32",
     maximum: "u32",
-    forcedFirst: "u32",
-    forcedLast: "u32",
+    forced_first: "u32",
+    forced_last: "u32",
     noise: "u32",
-    seedLow: "u32",
-    seedHigh: "u32",
+    seed_low: "u32",
+    seed_high: "u32",
   },
   constants: {},
+} as const;
+
+export const rankTokensKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "portable",
@@ -79,8 +83,8 @@ export interface RankTokensOptions {
   /** Whether scores are made log-probabilities first. */
   readonly normalize: boolean;
   readonly rules: TokenRules;
-  /** Adds Gumbel noise to what candidates are ranked by, which draws them; numbered by row of a picture. */
-  readonly noise?: { readonly seed: number; readonly rowsPerPicture: number };
+  /** Adds Gumbel noise to what candidates are ranked by, which draws them; numbered by row of an image. */
+  readonly noise?: { readonly seed: number; readonly rowsPerImage: number };
 }
 
 /** Where a search stands; see `SearchState`. */
@@ -131,19 +135,19 @@ export function rankTokens(
     width,
     capacity,
     best,
-    startToken,
-    endToken,
+    start_token: startToken,
+    end_token: endToken,
     normalize: normalize ? 1 : 0,
     ngram: rules.ngram,
     penalty: rules.penalty,
     minimum: rules.minimum,
     maximum: rules.maximum,
-    forcedFirst: rules.forcedFirst ?? NO_TOKEN,
-    forcedLast: rules.forcedLast ?? NO_TOKEN,
+    forced_first: rules.forcedFirst ?? NO_TOKEN,
+    forced_last: rules.forcedLast ?? NO_TOKEN,
     noise: noise ? 1 : 0,
-    rowsPerPicture: noise?.rowsPerPicture ?? 1,
-    seedLow: (noise?.seed ?? 0) % 2 ** 32,
-    seedHigh: Math.floor((noise?.seed ?? 0) / 2 ** 32),
+    rows_per_image: noise?.rowsPerImage ?? 1,
+    seed_low: (noise?.seed ?? 0) % 2 ** 32,
+    seed_high: Math.floor((noise?.seed ?? 0) / 2 ** 32),
   };
   rec.dispatch(rankTokensKernel, { scores, sums, trace, ancestry, position, candidates }, params, {});
   return candidates;

@@ -1,52 +1,26 @@
+import type { Twin, Values } from "../../core/kernel.ts";
 import { logNormalizer } from "../shared/log_normalizer.ts";
 import { readTraceRow } from "../shared/search_trace.ts";
 import { LOWEST, SLICE } from "../shared/vocabulary.ts";
 import { gumbelNoise } from "./gumbel.ts";
-
-interface Arrays {
-  readonly scores: Float32Array;
-  readonly sums: Float32Array;
-  readonly trace: Uint32Array;
-  readonly ancestry: Uint32Array;
-  readonly position: Uint32Array;
-  readonly candidates: Uint32Array;
-}
-
-interface Params {
-  readonly rows: number;
-  readonly columns: number;
-  readonly width: number;
-  readonly rowsPerPicture: number;
-  readonly capacity: number;
-  readonly best: number;
-  readonly normalize: number;
-  readonly startToken: number;
-  readonly endToken: number;
-  readonly ngram: number;
-  readonly penalty: number;
-  readonly minimum: number;
-  readonly maximum: number;
-  readonly forcedFirst: number;
-  readonly forcedLast: number;
-  readonly noise: number;
-  readonly seedLow: number;
-  readonly seedHigh: number;
-}
+import type { signature } from "./rank_tokens.ts";
 
 /** Stands for no token. */
 const NONE = 0xffffffff;
 
-export function rankTokensTwin(
-  { scores, sums, trace, ancestry, position, candidates }: Arrays,
-  params: Params,
-): void {
-  const { rows, columns, width, rowsPerPicture, capacity, best, normalize, startToken, noise } = params;
+type Params = Values<typeof signature.params>;
+
+export const rankTokensTwin: Twin<typeof signature> = (
+  { scores, sums, trace, ancestry, position, candidates },
+  params,
+) => {
+  const { rows, columns, width, rows_per_image, capacity, best, normalize, start_token, noise } = params;
   const generated = position[0]!;
   const slices = Math.ceil(columns / SLICE);
-  const seed = params.seedHigh * 2 ** 32 + params.seedLow;
+  const seed = params.seed_high * 2 ** 32 + params.seed_low;
   const asFloats = new Float32Array(candidates.buffer, candidates.byteOffset, candidates.length);
   for (let r = 0; r < rows; r++) {
-    const answer = [startToken];
+    const answer = [start_token];
     for (let place = 1; place <= generated; place++) {
       answer.push(readTraceRow(trace, (place - 1) * rows + ancestry[r * capacity + place]!).token);
     }
@@ -65,7 +39,7 @@ export function rankTokensTwin(
     for (let v = 0; v < columns; v++) {
       if (!(own[v]! > LOWEST) || sum === LOWEST) continue;
       keys[v] = own[v]! + (width > 1 ? sum : 0);
-      if (noise) keys[v]! += gumbelNoise(seed, generated, r % rowsPerPicture, v);
+      if (noise) keys[v]! += gumbelNoise(seed, generated, r % rows_per_image, v);
     }
     for (let s = 0; s < slices; s++) {
       const tokens = Array.from({ length: Math.min(SLICE, columns - s * SLICE) }, (_, i) => s * SLICE + i);
@@ -79,7 +53,7 @@ export function rankTokensTwin(
       }
     }
   }
-}
+};
 
 /**
  * What is done to a row of scores [vocab] before a token is chosen, in place and in the order of
@@ -88,13 +62,13 @@ export function rankTokensTwin(
  * @param answer the tokens so far, start token included
  */
 function applyRules(scores: Float32Array, answer: readonly number[], params: Params): void {
-  const { endToken, ngram, penalty, minimum, maximum, forcedFirst, forcedLast } = params;
+  const { end_token, ngram, penalty, minimum, maximum, forced_first, forced_last } = params;
   const generated = answer.length - 1;
   if (penalty !== 1) penalizeRepetition(scores, answer, Math.fround(penalty));
   if (ngram > 0) banRepeatedNgrams(scores, answer, ngram);
-  if (generated < minimum) ban(scores, endToken);
-  if (generated === 0 && forcedFirst !== NONE) force(scores, forcedFirst);
-  if (generated === maximum - 1 && forcedLast !== NONE) force(scores, forcedLast);
+  if (generated < minimum) ban(scores, end_token);
+  if (generated === 0 && forced_first !== NONE) force(scores, forced_first);
+  if (generated === maximum - 1 && forced_last !== NONE) force(scores, forced_last);
 }
 
 function penalizeRepetition(scores: Float32Array, answer: readonly number[], penalty: number): void {

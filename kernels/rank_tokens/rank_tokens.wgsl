@@ -3,26 +3,33 @@
 // One workgroup per slice of the vocabulary and row. The tokens of the row's answer that lie in the slice
 // are marked in bit sets first; then lane l scores columns l, l + 64, ... of the slice; then the best are
 // taken one after the other, each from the lane that has it.
+//
+// uses best_of_lanes: LANES, best_of_lanes
+// uses grid: linear_workgroup
+// uses gumbel: gumbel_noise
+// uses log_normalizer: log_normalizer
+// uses search_trace: Candidate, TraceRow
+// uses vocabulary: Best, LOWEST, SLICE, is_finite
 
 struct Params {
   rows: u32,
   columns: u32,
   width: u32,
-  rowsPerPicture: u32,
+  rows_per_image: u32,
   capacity: u32,
   best: u32,
   normalize: u32,
-  startToken: u32,
-  endToken: u32,
+  start_token: u32,
+  end_token: u32,
   ngram: u32,
   penalty: f32,
   minimum: u32,
   maximum: u32,
-  forcedFirst: u32,
-  forcedLast: u32,
+  forced_first: u32,
+  forced_last: u32,
   noise: u32,
-  seedLow: u32,
-  seedHigh: u32,
+  seed_low: u32,
+  seed_high: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> scores: array<f32>;
@@ -43,7 +50,7 @@ var<workgroup> banned: array<atomic<u32>, SLICE / 32u>;
 // Token `place` of the row's answer; 0 is the start token.
 fn token_at(row: u32, place: u32) -> u32 {
   if (place == 0u) {
-    return params.startToken;
+    return params.start_token;
   }
   return trace[(place - 1u) * params.rows + ancestry[row * params.capacity + place]].token;
 }
@@ -86,14 +93,14 @@ fn ruled(unruled: f32, token: u32, bit: u32, generated: u32) -> f32 {
   if (is_marked(atomicLoad(&banned[bit / 32u]), bit)) {
     score = LOWEST;
   }
-  if (token == params.endToken && generated < params.minimum) {
+  if (token == params.end_token && generated < params.minimum) {
     score = LOWEST;
   }
-  if (generated == 0u && params.forcedFirst != NONE) {
-    score = select(LOWEST, 0.0, token == params.forcedFirst);
+  if (generated == 0u && params.forced_first != NONE) {
+    score = select(LOWEST, 0.0, token == params.forced_first);
   }
-  if (generated == params.maximum - 1u && params.forcedLast != NONE) {
-    score = select(LOWEST, 0.0, token == params.forcedLast);
+  if (generated == params.maximum - 1u && params.forced_last != NONE) {
+    score = select(LOWEST, 0.0, token == params.forced_last);
   }
   return score;
 }
@@ -165,7 +172,7 @@ fn main(
       keys[i] += sum;
     }
     if (params.noise != 0u) {
-      keys[i] += gumbel_noise(token, row % params.rowsPerPicture, generated);
+      keys[i] += gumbel_noise(token, row % params.rows_per_image, generated);
     }
   }
 

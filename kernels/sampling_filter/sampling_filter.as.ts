@@ -20,7 +20,7 @@ export function sampling_filter_scratch(
   temperature: f32,
   top_k: u32,
   droppable: f32,
-  least: u32,
+  min_kept: u32,
 ): u32 {
   return rows * <u32>row_bytes(columns);
 }
@@ -31,7 +31,7 @@ export function sampling_filter_units(
   temperature: f32,
   top_k: u32,
   droppable: f32,
-  least: u32,
+  min_kept: u32,
 ): u32 {
   return rows;
 }
@@ -43,7 +43,7 @@ export function sampling_filter(
   temperature: f32,
   top_k: u32,
   droppable: f32,
-  least: u32,
+  min_kept: u32,
   begin: u32,
   end: u32,
 ): void {
@@ -61,7 +61,7 @@ export function sampling_filter(
     }
     if (droppable > 0) {
       sort(own, columns, sorted);
-      keep_top_p(own, columns, sorted, droppable, least);
+      keep_top_p(own, columns, sorted, droppable, min_kept);
     }
   }
 }
@@ -74,20 +74,20 @@ function keep_from(own: usize, columns: u32, threshold: f32): void {
 }
 
 /**
- * Drops the unlikeliest tokens whose probabilities add up to no more than `droppable`, but leaves `least`. Of equally
+ * Drops the unlikeliest tokens whose probabilities add up to no more than `droppable`, but leaves `min_kept`. Of equally
  * likely tokens the first go first.
  */
-function keep_top_p(own: usize, columns: u32, sorted: usize, droppable: f32, least: u32): void {
+function keep_top_p(own: usize, columns: u32, sorted: usize, droppable: f32, min_kept: u32): void {
   const end = sorted + <usize>columns * 4;
   while (sorted < end && !(load<f32>(sorted) > LOWEST)) sorted += 4;
   const count = <u32>((end - sorted) / 4);
-  if (count <= least) return;
+  if (count <= min_kept) return;
   const largest = load<f32>(end - 4);
   let sum: f64 = 0;
   for (let at = sorted; at < end; at += 4) sum += power(load<f32>(at) - largest);
   let dropped: u32 = 0;
   let cumulative: f64 = 0;
-  for (; dropped < count - least; dropped++) {
+  for (; dropped < count - min_kept; dropped++) {
     const weight: f64 = power(load<f32>(sorted + <usize>dropped * 4) - largest);
     cumulative += <f64>(<f32>(weight / sum));
     if (<f32>cumulative > droppable) break;

@@ -4,18 +4,22 @@ import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { samplingFilterTwin } from "./sampling_filter.twin.ts";
 
-export const samplingFilterKernel = defineKernel({
+export const signature = {
   name: "sampling_filter",
   bindings: { scores: update },
   params: {
     rows: "u32",
     columns: "u32",
     temperature: "f32",
-    topK: "u32",
+    top_k: "u32",
     droppable: "f32",
-    least: "u32",
+    min_kept: "u32",
   },
   constants: {},
+} as const;
+
+export const samplingFilterKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "portable",
@@ -39,7 +43,7 @@ export interface Sampling {
   /** Keeps the likeliest that together have this probability; 1 for all. */
   readonly topP: number;
   /** How many stay whatever `topK` and `topP` say. */
-  readonly least: number;
+  readonly minKept: number;
 }
 
 /**
@@ -49,16 +53,16 @@ export interface Sampling {
 export function samplingFilter(
   rec: Recording,
   scores: Tensor,
-  { temperature, topK, topP, least }: Sampling,
+  { temperature, topK, topP, minKept }: Sampling,
 ): void {
   const columns = columnsOf(scores);
   const params = {
     rows: rowsOf(scores),
     columns,
     temperature,
-    topK: topK > 0 ? Math.min(Math.max(topK, least), columns) : 0,
+    top_k: topK > 0 ? Math.min(Math.max(topK, minKept), columns) : 0,
     droppable: 1 - topP,
-    least,
+    min_kept: minKept,
   };
   rec.dispatch(samplingFilterKernel, { scores }, params, {});
 }

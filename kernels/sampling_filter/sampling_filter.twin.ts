@@ -1,26 +1,19 @@
+import type { Twin } from "../../core/kernel.ts";
 import { LOWEST } from "../shared/vocabulary.ts";
+import type { signature } from "./sampling_filter.ts";
 
-interface Params {
-  readonly rows: number;
-  readonly columns: number;
-  readonly temperature: number;
-  readonly topK: number;
-  readonly droppable: number;
-  readonly least: number;
-}
-
-export function samplingFilterTwin(
-  { scores }: { readonly scores: Float32Array },
-  { rows, columns, temperature, topK, droppable, least }: Params,
-): void {
+export const samplingFilterTwin: Twin<typeof signature> = (
+  { scores },
+  { rows, columns, temperature, top_k, droppable, min_kept },
+) => {
   const divisor = Math.fround(temperature);
   for (let r = 0; r < rows; r++) {
     const own = scores.subarray(r * columns, (r + 1) * columns);
     for (let v = 0; v < columns; v++) if (own[v]! > LOWEST) own[v] = own[v]! / divisor;
-    if (topK > 0) keepTopK(own, topK);
-    if (droppable > 0) keepTopP(own, Math.fround(droppable), least);
+    if (top_k > 0) keepTopK(own, top_k);
+    if (droppable > 0) keepTopP(own, Math.fround(droppable), min_kept);
   }
-}
+};
 
 /** Keeps the k highest scores, and whatever equals the lowest of them. */
 function keepTopK(scores: Float32Array, k: number): void {
@@ -29,17 +22,17 @@ function keepTopK(scores: Float32Array, k: number): void {
 }
 
 /**
- * Drops the unlikeliest tokens whose probabilities add up to no more than `droppable`, but leaves `least`.
+ * Drops the unlikeliest tokens whose probabilities add up to no more than `droppable`, but leaves `min_kept`.
  * Of equally likely tokens the first go first.
  */
-function keepTopP(scores: Float32Array, droppable: number, least: number): void {
+function keepTopP(scores: Float32Array, droppable: number, min_kept: number): void {
   const ascending = scores.filter((score) => score > LOWEST).sort();
   const weights = ascending.map((score) => Math.exp(score - ascending.at(-1)!));
   const sum = weights.reduce((total, weight) => total + weight, 0);
 
   let dropped = 0;
   let cumulative = 0;
-  for (; dropped < ascending.length - least; dropped++) {
+  for (; dropped < ascending.length - min_kept; dropped++) {
     cumulative += Math.fround(weights[dropped]! / sum);
     if (Math.fround(cumulative) > droppable) break;
   }

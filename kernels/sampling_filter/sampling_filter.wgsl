@@ -1,16 +1,20 @@
-// What sampling draws from: scores / temperature, of which the topK highest, of which the likeliest that
-// together have the probability topP. What is dropped becomes LOWEST.
+// What sampling draws from: scores / temperature, of which the top_k highest, of which the likeliest that
+// together have the probability top_p. What is dropped becomes LOWEST.
 //
 // One workgroup per row; a lane reads and writes columns of its own. Both thresholds are found bit by bit: the bits of a score, put so that they rise
 // with it, are compared with a prefix, and all lanes together count what reaches it.
+//
+// uses grid: linear_workgroup
+// uses reduce: reduce_sum
+// uses vocabulary: LOWEST
 
 struct Params {
   rows: u32,
   columns: u32,
   temperature: f32,
-  topK: u32,
+  top_k: u32,
   droppable: f32,
-  least: u32,
+  min_kept: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> scores: array<f32>;
@@ -28,7 +32,7 @@ fn score_of(rank: u32) -> f32 {
   return bitcast<f32>(rank ^ select(0xffffffffu, 0x80000000u, rank >= 0x80000000u));
 }
 
-// How many scores of the row rank at least as high.
+// How many scores of the row rank at min_kept as high.
 fn count_from(start: u32, threshold: u32, lane: u32) -> f32 {
   var count = 0.0;
   for (var column = lane; column < params.columns; column += LANES) {
@@ -99,24 +103,24 @@ fn main(
     }
   }
 
-  if (params.topK > 0u) {
-    drop_below(start, rank_of_highest(start, params.topK, lane), 0u, lane);
+  if (params.top_k > 0u) {
+    drop_below(start, rank_of_highest(start, params.top_k, lane), 0u, lane);
   }
   if (params.droppable > 0.0) {
     let largest = score_of(rank_of_highest(start, 1u, lane));
     let total = weight_below(start, 0xffffffffu, largest, lane);
-    // The highest rank below which no more than `droppable` lies, but at least `least` scores from it on.
+    // The highest rank below which no more than `droppable` lies, but at min_kept `min_kept` scores from it on.
     var rank = 0u;
     for (var bit = 0x80000000u; bit > 0u; bit /= 2u) {
       let below = weight_below(start, rank | bit, largest, lane);
       let left = count_from(start, rank | bit, lane);
-      if (below / total <= params.droppable && left >= f32(params.least)) {
+      if (below / total <= params.droppable && left >= f32(params.min_kept)) {
         rank |= bit;
       }
     }
     // Of the scores of just this rank, as many as fit in as well.
     let room = params.droppable * total - weight_below(start, rank, largest, lane);
-    let spare = count_from(start, rank, lane) - f32(params.least);
+    let spare = count_from(start, rank, lane) - f32(params.min_kept);
     drop_below(start, rank, u32(max(0.0, min(floor(room / exp(score_of(rank) - largest)), spare))), lane);
   }
 }

@@ -5,7 +5,7 @@ import { expectShape, type Tensor } from "../../core/tensor.ts";
 import { CANDIDATE, TRACE_ROW } from "../shared/search_trace.ts";
 import { searchStepTwin } from "./search_step.twin.ts";
 
-export const searchStepKernel = defineKernel({
+export const signature = {
   name: "search_step",
   bindings: {
     candidates: readU32,
@@ -23,12 +23,16 @@ export const searchStepKernel = defineKernel({
     slices: "u32",
     best: "u32",
     capacity: "u32",
-    endToken: "u32",
+    end_token: "u32",
     maximum: "u32",
-    stopEarly: "u32",
+    stop_early: "u32",
     bound: "u32",
   },
   constants: {},
+} as const;
+
+export const searchStepKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "portable",
@@ -40,6 +44,7 @@ export const searchStepKernel = defineKernel({
         wgsl("kernels/shared/best_of_lanes.wgsl"),
         wgsl("kernels/shared/log_normalizer.wgsl"),
         wgsl("kernels/shared/search_trace.wgsl"),
+        wgsl("kernels/search_step/search_step.candidates.wgsl"),
       ],
       groups: ({ rows, width }) => linearGroups(ceilDiv(rows, width)),
     },
@@ -107,9 +112,9 @@ export function searchStep(
     slices,
     best,
     capacity,
-    endToken,
+    end_token: endToken,
     maximum,
-    stopEarly: stop === true ? 1 : 0,
+    stop_early: stop === true ? 1 : 0,
     bound: stop === "at most" ? maximum : 0,
   };
   rec.dispatch(searchStepKernel, { candidates, sums, ...state }, params, {});

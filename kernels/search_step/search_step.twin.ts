@@ -1,3 +1,4 @@
+import type { Arrays, Twin, Values } from "../../core/kernel.ts";
 import { logNormalizer } from "../shared/log_normalizer.ts";
 import {
   CANDIDATE,
@@ -8,34 +9,15 @@ import {
   writeTraceRow,
 } from "../shared/search_trace.ts";
 import { LOWEST } from "../shared/vocabulary.ts";
-
-interface Arrays {
-  readonly candidates: Uint32Array;
-  readonly sums: Float32Array;
-  readonly lengths: Float32Array;
-  readonly positions: Uint32Array;
-  readonly trace: Uint32Array;
-  readonly tokens: Uint32Array;
-  readonly ancestry: Uint32Array;
-  readonly running: Uint32Array;
-}
-
-interface Params {
-  readonly rows: number;
-  readonly width: number;
-  readonly slices: number;
-  readonly best: number;
-  readonly capacity: number;
-  readonly endToken: number;
-  readonly maximum: number;
-  readonly stopEarly: number;
-  readonly bound: number;
-}
+import type { signature } from "./search_step.ts";
 
 /** What a candidate makes of the beam that it continues. */
 type Beam = Pick<TraceRow, "token" | "parent" | "logProb" | "score">;
 
-export function searchStepTwin(arrays: Arrays, params: Params): void {
+type SearchArrays = Arrays<typeof signature.bindings>;
+type Params = Values<typeof signature.params>;
+
+export const searchStepTwin: Twin<typeof signature> = (arrays, params) => {
   const { positions, trace, tokens, ancestry, running } = arrays;
   const { rows, width, capacity } = params;
   for (let search = 0; search < rows / width; search++) {
@@ -56,24 +38,24 @@ export function searchStepTwin(arrays: Arrays, params: Params): void {
     );
     for (const [i, row] of own.entries()) ancestry.set([...histories[i]!, row], row * capacity);
   }
-}
+};
 
 /** The rows of one search after a step, given those before it. */
 function advance(
-  { sums, lengths, candidates }: Arrays,
+  { sums, lengths, candidates }: SearchArrays,
   params: Params,
   firstRow: number,
   step: number,
   before: readonly TraceRow[],
 ): TraceRow[] {
-  const { width, slices, endToken, maximum } = params;
+  const { width, slices, end_token, maximum } = params;
   const generated = step + 1;
   let beams: Beam[] = [];
   let ended = before.map((row) => row.ended);
   for (const [i, { row, token, score }] of bestCandidates(candidates, params, firstRow).entries()) {
     const logProb = width > 1 ? score : logProbability(score, sums, row, slices);
     const sum = Math.fround(logProb + (step > 0 ? before[row - firstRow]!.score : 0));
-    if (token !== endToken && generated < maximum) {
+    if (token !== end_token && generated < maximum) {
       beams.push({ token, parent: row, logProb, score: sum });
     } else if (i < width) {
       // An end that ranks below the width is not worth keeping: so many better beams are still running.
@@ -122,12 +104,12 @@ function canImprove(
   ended: readonly Ended[],
   lengths: Float32Array,
   generated: number,
-  { stopEarly, bound }: Params,
+  { stop_early, bound }: Params,
 ): boolean {
   const worstEnded = ended.at(-1)!.score;
   if (beams.length === 0) return false;
   if (worstEnded === LOWEST) return true;
-  return !stopEarly && Math.fround(beams[0]!.score / lengths[bound || generated]!) > worstEnded;
+  return !stop_early && Math.fround(beams[0]!.score / lengths[bound || generated]!) > worstEnded;
 }
 
 /** The first logit of a row that is not finite. */

@@ -4,6 +4,13 @@
 // looks at lists l, l + 64, ..., and again only after its own best was taken. Then lane l asks what becomes of
 // candidate l, by counting what is better; puts row l of the trace together; and rearranges the ancestry at
 // steps l, l + 64, ...
+//
+// uses best_of_lanes: LANES, best_of_lanes
+// uses grid: linear_workgroup
+// uses log_normalizer: log_normalizer
+// uses search_trace: Candidate, Ended, TraceRow
+// uses search_step.candidates: best_of_lists, can_improve, look_at_candidate, place_of_beam, place_of_new_ended, place_of_old_ended
+// uses vocabulary: Best, LOWEST
 
 struct Params {
   rows: u32,
@@ -11,9 +18,9 @@ struct Params {
   slices: u32,
   best: u32,
   capacity: u32,
-  endToken: u32,
+  end_token: u32,
   maximum: u32,
-  stopEarly: u32,
+  stop_early: u32,
   bound: u32,
 }
 
@@ -48,82 +55,6 @@ var<workgroup> ended: array<Ended, MAX_WIDTH>;
 var<workgroup> old_scores: array<f32, MAX_WIDTH>;
 var<workgroup> histories: array<u32, MAX_WIDTH * LANES>;
 var<workgroup> broken: atomic<u32>;
-
-// The best candidate of this lane's lists after the last one that was taken.
-fn best_of_lists(search: u32, taken: Best, lane: u32) -> Best {
-  let lists = params.width * params.slices;
-  var best = Best(LOWEST, NONE);
-  for (var list = lane; list < lists; list += LANES) {
-    for (var i = 0u; i < params.best; i++) {
-      let index = list * params.best + i;
-      let candidate = Best(candidates[search * lists * params.best + index].key, index);
-      if (is_better(taken, candidate)) {
-        if (is_better(candidate, best)) {
-          best = candidate;
-        }
-        break;
-      }
-    }
-  }
-  return best;
-}
-
-// What becomes of candidate `i`.
-fn look_at_candidate(i: u32, first_row: u32, step: u32, normalizer: vec2f) {
-  let row = first_row + chosen[i].index / (params.best * params.slices);
-  let candidate = candidates[first_row * params.slices * params.best + chosen[i].index];
-  let log_prob = (candidate.score - normalizer.x) - normalizer.y;
-  var score = log_prob;
-  if (step > 0u) {
-    score += trace[(step - 1u) * params.rows + row].score;
-  }
-  let generated = step + 1u;
-  if (candidate.token != params.endToken && generated < params.maximum) {
-    new_beams[i] = Beam(candidate.token, row, log_prob, score);
-  } else if (i < params.width) {
-    // An end that ranks below the width is not worth keeping: so many better beams are still running.
-    new_ended[i] = Ended(step, row, candidate.token, log_prob, score / lengths[generated]);
-  }
-}
-
-// How many of the new beams go before one.
-fn place_of_beam(i: u32) -> u32 {
-  var place = 0u;
-  for (var k = 0u; k < params.best; k++) {
-    let before = new_beams[k].score > new_beams[i].score || (new_beams[k].score == new_beams[i].score && k < i);
-    place += select(0u, 1u, before);
-  }
-  return place;
-}
-
-// How many ended answers, old and new, go before one: the old first of equal ones.
-fn place_of_new_ended(i: u32) -> u32 {
-  var place = 0u;
-  for (var k = 0u; k < params.width; k++) {
-    let before = new_ended[k].score > new_ended[i].score || (new_ended[k].score == new_ended[i].score && k < i);
-    place += select(0u, 1u, before) + select(0u, 1u, old_scores[k] >= new_ended[i].score);
-  }
-  return place;
-}
-
-fn place_of_old_ended(i: u32) -> u32 {
-  var place = i;
-  for (var k = 0u; k < params.width; k++) {
-    place += select(0u, 1u, new_ended[k].score > old_scores[i]);
-  }
-  return place;
-}
-
-// Whether a beam may still end up among the best answers, by the reference's rule of thumb.
-fn can_improve(generated: u32) -> bool {
-  let best = beams[0].score;
-  let worst_ended = ended[params.width - 1u].score;
-  if (best == LOWEST || worst_ended == LOWEST) {
-    return best > LOWEST;
-  }
-  let length = select(params.bound, generated, params.bound == 0u);
-  return params.stopEarly == 0u && best / lengths[length] > worst_ended;
-}
 
 @compute @workgroup_size(LANES)
 fn main(

@@ -1,4 +1,6 @@
 // The best of what 64 lanes found: eight lanes look at eight each, then all at those eight.
+//
+// uses vocabulary: Best, is_better
 
 const LANES = 64u;
 var<workgroup> bests: array<Best, LANES>;

@@ -1,6 +1,11 @@
 // What is subtracted from the scores of a row to make them log-probabilities, in this order: the largest
 // score, and log(sum(exp(score - largest))). `sums` is what log_sum_exp found of the row's slices, which all
 // lanes put together.
+//
+// uses best_of_lanes: LANES
+// uses reduce: reduce_max, reduce_sum
+// uses vocabulary: LOWEST
+// uses kernel: sums
 fn log_normalizer(row: u32, slices: u32, lane: u32) -> vec2f {
   let first = row * slices;
   var own_largest = LOWEST;

@@ -2,21 +2,23 @@
 // by its highest score and by sums relative to it, so that no more scores than these are ever in memory. The
 // kernel that includes this says what LANES is, how many vectors of four a head has (QUADS), and what
 // `value(key, quad)` is; each lane sums one quad of every SLICES-th value.
+//
+// uses masked: MASKED
+// uses reduce: reduce_max, reduce_sum
+// uses kernel: LANES, QUADS, value
 
 override SLICES: u32 = LANES / QUADS;
-// Stands for the score of no key; finite, so that differences stay numbers.
-const NOTHING = -1e30;
 
 var<workgroup> weights: array<f32, LANES>;
 var<workgroup> sums: array<vec4f, LANES>;
-var<private> highest = NOTHING;
+var<private> highest = MASKED;
 var<private> total = 0.0;
 var<private> sum = vec4f(0.0);
 
 // Takes in keys first to first + count - 1, the lane's own with its score.
 fn attend(first: u32, count: u32, score: f32, lane: u32) {
   let before = highest;
-  highest = max(before, reduce_max(select(NOTHING, score, lane < count), lane));
+  highest = max(before, reduce_max(select(MASKED, score, lane < count), lane));
   let weight = select(0.0, exp(score - highest), lane < count);
   weights[lane] = weight;
   workgroupBarrier();

@@ -1,5 +1,7 @@
 // Workgroup reductions over the LANES invocations of a workgroup, in two passes through workgroup memory: every
 // FAN_IN-th lane combines the values of FAN_IN lanes, then all lanes combine these partial results.
+//
+// uses kernel: LANES
 
 const FAN_IN = 16u;
 var<workgroup> lane_values: array<f32, LANES>;

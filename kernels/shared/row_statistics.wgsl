@@ -1,6 +1,9 @@
 // Layer norm inside of other kernels: mean and 1 / standard deviation of neighbouring rows of `normed`, which the
 // kernel that includes this binds as vectors of four, beside norm_weight and norm_bias. Of its LANES invocations
 // `share`, a power of two, look at each row (see reduce.wgsl); LANES / share rows are at most ROWS.
+//
+// uses reduce: reduce_sum_of
+// uses kernel: ROWS, norm_bias, norm_weight, normed
 
 const EPSILON = 1e-5;
 var<workgroup> statistics: array<vec2f, ROWS>;

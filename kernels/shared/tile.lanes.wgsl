@@ -1,5 +1,8 @@
 // What a tile adds up by itself, in single precision: with U x V = TILE/4 x TILE/8 invocations, (u, v) has the sums
 // of rows v, v + V, ... v + 7V and columns u, u + U, u + 2U, u + 3U.
+//
+// uses constants: TILE
+// uses kernel: store
 
 const U = TILE / 4u;
 const V = TILE / 8u;

@@ -1,6 +1,9 @@
 // What a tile adds up by matrix units: 2 x TILE/32 subgroups of 32 lanes, each with the sums of TILE/2 rows and 32
 // columns, in blocks of 16 x 16. The units multiply half precision and add up in single. That is enough for weights
 // that have no more; each element of x goes in twice, its leading bits and the rest.
+//
+// uses constants: TILE
+// uses kernel: store
 
 const SIDE = 16u;
 const SUBGROUP = 32u;

@@ -1,4 +1,7 @@
-// Weights in single precision (see weights.ts).
+// Weights in single precision (see weights.ts). NAME stands for the binding that holds
+// them: for `weight`, kernels declare array<stored_weight> and call four_of_weight.
+//
+// uses kernel: NAME
 alias stored_NAME = vec4f;
 
 fn four_of_NAME(i: u32) -> vec4f {

@@ -1,4 +1,6 @@
 // What the variants of window attention share: the map, as windows see it.
+//
+// uses window_attention: D, WINDOW, params, qkv, qkv_bias
 
 override TOKENS: u32 = WINDOW * WINDOW;
 override QUADS: u32 = D / 4u;

@@ -5,17 +5,22 @@ import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, expectShape, type Tensor } from "../../core/tensor.ts";
 import { windowAttentionTwin } from "./window_attention.twin.ts";
 
-export const windowAttentionKernel = defineKernel({
+export const signature = {
   name: "window_attention",
   bindings: { qkv: read, qkv_bias: read, out: write },
   params: { height: "u32", width: "u32", heads: "u32" },
   constants: { D: "u32", WINDOW: "u32" },
+} as const;
+
+export const windowAttentionKernel = defineKernel({
+  ...signature,
   variants: [
     {
       label: "portable",
       source: wgsl("kernels/window_attention/window_attention.wgsl"),
       includes: [
         wgsl("kernels/shared/grid.wgsl"),
+        wgsl("kernels/shared/masked.wgsl"),
         wgsl("kernels/window_attention/window_attention.map.wgsl"),
       ],
       groups: ({ height, width, heads }, { WINDOW }) =>

@@ -1,14 +1,10 @@
-interface Arrays {
-  readonly qkv: Float32Array;
-  readonly qkv_bias: Float32Array;
-  readonly out: Float32Array;
-}
-
-export function windowAttentionTwin(
-  { qkv, qkv_bias, out }: Arrays,
-  { height, width, heads }: { readonly height: number; readonly width: number; readonly heads: number },
-  { D, WINDOW }: { readonly D: number; readonly WINDOW: number },
-): void {
+import type { Twin } from "../../core/kernel.ts";
+import type { signature } from "./window_attention.ts";
+export const windowAttentionTwin: Twin<typeof signature> = (
+  { qkv, qkv_bias, out },
+  { height, width, heads },
+  { D, WINDOW },
+) => {
   const C = heads * D;
   const tokens = WINDOW * WINDOW;
   const keys = new Float64Array(tokens * D);
@@ -54,4 +50,4 @@ export function windowAttentionTwin(
       }
     }
   }
-}
+};

@@ -5,6 +5,10 @@
 // One workgroup per window and head, one invocation per query. Keys and values pass through workgroup
 // memory in tiles of 4 x 4 matrices, four channels of four tokens, one column per token. An invocation
 // keeps the highest score so far and, relative to it, the sum of the weights and of the weighted values.
+//
+// uses grid: linear_workgroup
+// uses masked: MASKED
+// uses window_attention.map: QUADS, TOKENS, corner_of, four_of_map, is_on_map, position_in_window, row_of_out
 
 struct Params {
   height: u32,
@@ -27,8 +31,6 @@ override TILE: u32 = 96u / QUADS;
 var<workgroup> keys: array<mat4x4f, TILE * QUADS>;
 var<workgroup> values: array<mat4x4f, TILE * QUADS>;
 
-const LOWEST = -3.0e38;
-
 @compute @workgroup_size(TOKENS)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -48,7 +50,7 @@ fn main(
   for (var quad = 0u; quad < QUADS; quad++) {
     query[quad] = inverseSqrt(f32(D)) * four_of_map(position, 0u, head, quad);
   }
-  var highest = LOWEST;
+  var highest = MASKED;
   var total = 0.0;
 
   for (var tile = 0u; tile < BLOCKS; tile += TILE) {
@@ -72,7 +74,7 @@ fn main(
         scores += query[quad] * keys[block * QUADS + quad];
       }
       let token = vec4u(0u, 1u, 2u, 3u) + (tile + block) * 4u;
-      scores = select(vec4f(LOWEST), scores, token < vec4u(TOKENS));
+      scores = select(vec4f(MASKED), scores, token < vec4u(TOKENS));
 
       let before = highest;
       highest = max(max(highest, scores.x), max(scores.y, max(scores.z, scores.w)));

@@ -152,8 +152,8 @@ export function recordSearchStep(
   if (doSample) {
     const { temperature, topK, topP, seed } = settings;
     // Beam search needs a second token, so that a beam can go on when its likeliest token is the end.
-    samplingFilter(rec, logits, { temperature, topK, topP, least: beams ? 2 : 1 });
-    const noise = { seed, rowsPerPicture };
+    samplingFilter(rec, logits, { temperature, topK, topP, minKept: beams ? 2 : 1 });
+    const noise = { seed, rowsPerImage: rowsPerPicture };
     candidates = rankTokens(rec, logits, sums, state, {
       ...next,
       normalize: false,

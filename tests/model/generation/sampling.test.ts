@@ -41,7 +41,7 @@ async function narrowed(logits: Float32Array, sampling: Partial<Sampling>): Prom
   const runner = new CpuRunner();
   const scores = runner.upload("scores", [1, logits.length], logits);
   const rec = new Recording();
-  samplingFilter(rec, scores, { temperature: 1, topK: 0, topP: 1, least: 1, ...sampling });
+  samplingFilter(rec, scores, { temperature: 1, topK: 0, topP: 1, minKept: 1, ...sampling });
   await (await runner.prepare(rec)).run();
   return (await runner.read(scores)) as Float32Array;
 }
@@ -98,7 +98,7 @@ test("temperature, top-k and top-p keep what the reference's warpers keep", asyn
     const step = 2 ** (row.spread - 20 + row.ties);
     const coarse = logits.map((logit) => Math.floor(logit / step) * step).fill(LOWEST, 0, row.banned);
     const { temperature, topK, topP } = row;
-    const scores = await narrowed(coarse, { temperature, topK, topP, least: row.minimum });
+    const scores = await narrowed(coarse, { temperature, topK, topP, minKept: row.minimum });
     const kept = [...scores.keys()].filter((token) => scores[token]! > LOWEST);
     expect(kept, JSON.stringify(row)).toEqual(row.kept);
     const expected = new Float32Array(Uint8Array.from(Buffer.from(row.scores, "base64")).buffer);
