@@ -291,7 +291,7 @@ describe("options", () => {
     ["earlyStopping", "always", 'earlyStopping is "always"; allowed is true or false or "never"'],
     ["lengthPenalty", Infinity, "lengthPenalty is Infinity; allowed is a number from -10 to 10"],
     ["numReturnSequences", 4, "numReturnSequences is 4; allowed is an integer from 1 to 3"],
-    ["numReturnSequences", {}, "numReturnSequences is of type object; allowed"],
+    ["numReturnSequences", {}, "numReturnSequences is {}; allowed"],
     ["topK", 5n, "topK is 5; allowed is an integer"],
     ["signal", "stop", 'signal is "stop"; allowed is an AbortSignal'],
     ["signal", null, "signal is null; allowed is an AbortSignal"],
