@@ -83,10 +83,13 @@ function remedyFor(name: string, call: string, known: readonly string[]): string
   const wanted = new Map(Object.entries(FOREIGN_NAMES)).get(camel) ?? camel;
   const meant = [wanted, nearestName(name, known)].find((own) => own && known.includes(own));
   if (meant) return `did you mean ${meant}?`;
-  const owners = Object.entries(CALLS)
-    .filter(([other, names]) => other !== call && Object.hasOwn(names, wanted))
-    .map(([other]) => other);
-  if (owners.length > 0) return `it is an option of ${owners.join(", ")}`;
+  const others = Object.entries(CALLS).filter(([other]) => other !== call);
+  const elsewhere = others.flatMap(([, names]) => Object.keys(names));
+  const foreign = elsewhere.includes(wanted) ? wanted : nearestName(name, elsewhere);
+  if (foreign) {
+    const owners = others.filter(([, names]) => Object.hasOwn(names, foreign)).map(([other]) => other);
+    return `${foreign} is an option of ${owners.join(", ")}`;
+  }
   return `its options are ${known.join(", ")}`;
 }
 

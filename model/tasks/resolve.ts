@@ -134,6 +134,7 @@ const shown = (value: unknown) => (isGiven(value) ? quote(value) : "none");
 
 function invalid(problem: string): Florence2Error {
   const known = tasks.map(({ token }) => token);
-  const message = `${problem}. Tasks: ${known.join(" ")}, or a free prompt`;
+  const end = problem.endsWith("?") ? "" : ".";
+  const message = `${problem}${end} Tasks: ${known.join(" ")}, or a free prompt`;
   return new Florence2Error("task_invalid", message, { tasks: known });
 }
