@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { Florence2Error } from "../../../core/errors.ts";
 import {
@@ -144,6 +145,34 @@ describe("prompts", () => {
       prompt,
     );
     expect(warnings).toEqual([expect.stringContaining(warning)]);
+  });
+});
+
+describe("prompts of transformers' processor", () => {
+  const url = new URL("../../fixtures/tasks/prompts.json", import.meta.url);
+  const vectors: [string, string | null][] = JSON.parse(readFileSync(url, "utf8"));
+  const tagsIn = (question: string) => tasks.filter(({ token }) => question.includes(token));
+
+  it("are ours, and what it refuses is refused", () => {
+    expect(vectors.length).toBeGreaterThan(400);
+    const counts = { same: 0, refused: 0, onlyHere: 0 };
+    for (const [question, expected] of vectors) {
+      const [first, ...others] = tagsIn(question);
+      const isEmpty = first !== undefined && question.replaceAll(first.token, "") === "";
+      if (expected === null) {
+        expect(failure(() => resolveTask(question)).code, question).toBe("task_invalid");
+        counts.refused++;
+      } else if (others.length > 0 || (isEmpty && first.input !== "none")) {
+        // Two tasks at once, and a task without its text, would be answered with nonsense.
+        expect(failure(() => resolveTask(question)).code, question).toBe("task_invalid");
+        counts.onlyHere++;
+      } else {
+        expect(resolveTask(question).prompt, question).toBe(expected);
+        counts.same++;
+      }
+    }
+    expect(Math.min(...Object.values(counts))).toBeGreaterThan(10);
+    expect(counts.same).toBeGreaterThan(200);
   });
 });
 
