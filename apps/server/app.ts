@@ -1,16 +1,28 @@
+import { join } from "node:path";
 import { OpenAPIHono } from "@hono/zod-openapi";
+import type { BatchEngine } from "./batches/batch.ts";
+import { BatchStore } from "./batches/batch_store.ts";
+import { EmbeddedBatchEngine, type EmbeddedEngineOptions, type Execute } from "./batches/embedded_engine.ts";
+import { addBatchRoutes } from "./batches/routes.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Service } from "./engine/service.ts";
+import { FileStore } from "./files/file_store.ts";
+import { addFileRoutes } from "./files/routes.ts";
+import { requestOf } from "./florence2/read_request.ts";
+import { addFlorence2Routes, answerFlorence2 } from "./florence2/routes.ts";
 import { checkHost, checkOrigin, readKeys, requireKey } from "./http/access.ts";
+import { validate } from "./http/body.ts";
 import type { Variables } from "./http/context.ts";
-import { ApiError, toApiError } from "./http/errors.ts";
+import { ApiError, badRequest, toApiError } from "./http/errors.ts";
 import { describeCause, type Log } from "./http/log.ts";
 import { observe } from "./http/observe.ts";
 import { type FetchOptions, ImageFetcher } from "./images/fetch_image.ts";
 import { ImageLoader } from "./images/load_image.ts";
-import { Asking } from "./openai/ask.ts";
+import { type Asker, Asking } from "./openai/ask.ts";
 import { ChatCompletions } from "./openai/chat.ts";
 import { ModelNames } from "./openai/model_names.ts";
+import { chatRequest, responsesRequest } from "./openai/request_schemas.ts";
+import { Responses } from "./openai/responses.ts";
 import { type App, addOpenAiRoutes } from "./openai/routes.ts";
 import { addOperationRoutes } from "./operations/routes.ts";
 
@@ -20,10 +32,23 @@ export interface AppOptions {
   readonly log: Log;
   /** For tests: how images are fetched. */
   readonly fetching?: Partial<FetchOptions>;
+  /** What computes batches; by default this process, while it answers requests. */
+  readonly batchEngine?: (options: EmbeddedEngineOptions) => BatchEngine;
+}
+
+export interface AppParts {
+  readonly app: App;
+  readonly batchEngine: BatchEngine;
 }
 
 /** All routes as one handler of web-standard requests: `app.fetch` for Node, Deno, Bun and tests alike. */
-export function createApp({ settings, service, log, fetching }: AppOptions): App {
+export function createApp({
+  settings,
+  service,
+  log,
+  fetching,
+  batchEngine: openEngine,
+}: AppOptions): AppParts {
   const app: App = new OpenAPIHono<{ Variables: Variables }>();
   const { metrics } = service;
 
@@ -33,20 +58,34 @@ export function createApp({ settings, service, log, fetching }: AppOptions): App
   app.use(requireKey(readKeys(settings.apiKey, settings.apiKeyFile)));
 
   const names = new ModelNames(settings.model, settings.servedModelName);
+  const files = new FileStore(join(settings.dataDir, "files"), settings.maxStorage);
+  const batches = new BatchStore(join(settings.dataDir, "batches"));
   const loader = new ImageLoader({
     fetcher: new ImageFetcher({ ...settings, ...fetching }),
     maxImageBytes: settings.maxImageBytes,
-    readFile: async () => undefined,
+    readFile: (id, maxBytes) => files.read(id, maxBytes),
     metrics,
   });
   const asking = new Asking(service, loader, settings.maxTasks);
+  const florence2 = { service, asking, names, rules: settings };
+  addFlorence2Routes(app, florence2);
   addOperationRoutes(app, service, names);
-  addOpenAiRoutes(app, {
-    service,
-    names,
-    chat: new ChatCompletions(asking, names, settings),
-    limits: settings,
-  });
+  const chat = new ChatCompletions(asking, names, settings);
+  const responses = new Responses(asking, names, settings);
+  addOpenAiRoutes(app, { service, names, chat, responses, limits: settings });
+  addFileRoutes(app, files, settings.maxUpload);
+
+  const execute: Execute = (endpoint, body, context) => {
+    const asker: Asker = { ...context, priority: "batch", note: () => {} };
+    if (body.stream)
+      throw badRequest("unsupported_parameter", "Requests of a batch cannot stream.", "stream");
+    if (endpoint === "/v1/chat/completions") return chat.answer(validate(chatRequest, body), asker);
+    if (endpoint === "/v1/responses") return responses.answer(validate(responsesRequest, body), asker);
+    return answerFlorence2(florence2, requestOf(body, settings), asker);
+  };
+  const engineOptions = { files, batches, execute, concurrency: settings.batchConcurrency, metrics, log };
+  const batchEngine = openEngine?.(engineOptions) ?? new EmbeddedBatchEngine(engineOptions);
+  addBatchRoutes(app, { files, batches, engine: batchEngine, limits: settings, model: names.own });
 
   app.notFound((c) => {
     const methods = methodsOf(app, c.req.path);
@@ -77,7 +116,7 @@ export function createApp({ settings, service, log, fetching }: AppOptions): App
       });
     return failure.toResponse();
   });
-  return app;
+  return { app, batchEngine };
 }
 
 /** Methods that have a route for a path. */

@@ -19,7 +19,7 @@ export interface ServerParts {
   stop(): Promise<void>;
 }
 
-export interface ServerOptions extends Pick<AppOptions, "fetching"> {
+export interface ServerOptions extends Pick<AppOptions, "fetching" | "batchEngine"> {
   readonly log?: Log;
   /** Another engine than the model that the settings name. */
   readonly load?: (signal: AbortSignal) => Promise<Engine>;
@@ -48,17 +48,20 @@ export function createServer(settings: Settings, options: ServerOptions = {}): S
     load: options.load ?? loadModel,
     onEvent: (event, details) => log({ level: "warn", event, ...details }),
   });
-  const app = createApp({ settings, service, log, fetching: options.fetching });
+  const { app, batchEngine } = createApp({ ...options, settings, service, log });
   return {
     app,
     service,
     log,
     async start() {
       await service.start();
+      await batchEngine.start();
       const name = new ModelNames(model, []).own;
       metrics.info.set({ version, model: name, dtype, device: service.device?.name ?? "" }, 1);
       log({ event: "ready", model: name, device: service.device?.name });
     },
-    stop: () => service.drain(settings.shutdownTimeout),
+    async stop() {
+      await Promise.all([batchEngine.stop(), service.drain(settings.shutdownTimeout)]);
+    },
   };
 }

@@ -33,7 +33,9 @@ export interface Sequence {
 }
 
 export interface Answered {
+  /** With those that the image stands for. */
   readonly promptTokens: number;
+  readonly imageTokens: number;
   /** Best first. */
   readonly sequences: readonly [Sequence, ...Sequence[]];
 }

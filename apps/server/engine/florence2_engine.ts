@@ -95,6 +95,7 @@ export class Florence2Engine implements Engine {
     const sequences = result.sequences.map((generated) => this.#sequence(image, question, generated));
     return {
       promptTokens: image.tokens + this.#model.tokenizer.encode(prompt).length,
+      imageTokens: image.tokens,
       sequences: sequences as [Sequence, ...Sequence[]],
     };
   }

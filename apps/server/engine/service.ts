@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { ApiError, ClientGone } from "../http/errors.ts";
 import { taskLabel } from "../openai/task_names.ts";
 import type { Metrics } from "../operations/metrics.ts";
@@ -44,6 +45,8 @@ export class Service {
 
   constructor(options: ServiceOptions) {
     this.#options = options;
+    // Every request listens.
+    setMaxListeners(0, this.#stop.signal);
     this.#admission = new Admission(options);
     this.#cache = new ImageCache(options.imageCache);
     const { metrics } = options;
@@ -112,7 +115,8 @@ export class Service {
         { signal: client, reason: () => new ClientGone() },
         { signal: this.#stop.signal, reason: stopping },
       ],
-      this.#options.requestTimeout,
+      // Lines of batches wait for as long as people ask.
+      priority === "batch" ? Infinity : this.#options.requestTimeout,
       () =>
         new ApiError(
           504,
@@ -281,7 +285,7 @@ export class Call {
       const { image, isHit } = borrowed;
       runs = questions.map((question) => this.#service.run(image, question, this.signal));
       const answers = await raced(Promise.all(runs), this.signal);
-      this.#count(image, isHit, questions, answers, begin);
+      this.#count(isHit, questions, answers, begin);
       return { image, isCached: isHit, answers };
     } finally {
       this.inferenceMs = performance.now() - begin;
@@ -310,7 +314,7 @@ export class Call {
         if (isFirst)
           this.#service.metrics.firstTokenSeconds.observe((performance.now() - this.#arrival) / 1000);
         isFirst = false;
-        if (part.answered) this.#count(image, isHit, [question], [part.answered], begin);
+        if (part.answered) this.#count(isHit, [question], [part.answered], begin);
         yield { ...part, image, isCached: isHit };
       }
     } finally {
@@ -340,13 +344,7 @@ export class Call {
     return end;
   }
 
-  #count(
-    image: EncodedImage,
-    isHit: boolean,
-    questions: readonly Question[],
-    answers: readonly Answered[],
-    begin: number,
-  ): void {
+  #count(isHit: boolean, questions: readonly Question[], answers: readonly Answered[], begin: number): void {
     const { metrics } = this.#service;
     if (isHit) metrics.cacheHits.inc();
     for (const [i, { promptTokens, sequences }] of answers.entries()) {
@@ -357,6 +355,5 @@ export class Call {
         (performance.now() - begin) / 1000,
       );
     }
-    void image;
   }
 }

@@ -1,3 +1,5 @@
+import { setMaxListeners } from "node:events";
+
 /** Settles like `promise`, but rejects with the signal's reason as soon as that aborts. The work itself goes on. */
 export async function raced<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
@@ -32,8 +34,10 @@ export function openLifetime(
   onTimeout: () => unknown,
 ): Lifetime {
   const controller = new AbortController();
+  // Every question of a request listens.
+  setMaxListeners(0, controller.signal);
   const end = (reason: unknown) => controller.abort(reason);
-  const timer = setTimeout(() => end(onTimeout()), milliseconds);
+  const timer = milliseconds === Infinity ? undefined : setTimeout(() => end(onTimeout()), milliseconds);
   const listeners = sources.map(({ signal, reason }) => {
     const listener = () => end(reason());
     if (signal.aborted) listener();

@@ -21,12 +21,13 @@ export function decodeDataUrl(url: string, maxBytes: number, param: string): Uin
 /** Strict: the standard alphabet with padding. `Buffer.from` would pass over anything else. */
 export function decodeBase64(text: string, maxBytes: number, param: string): Uint8Array {
   const compact = /\s/.test(text) ? text.replace(/\s+/g, "") : text;
-  const size = Math.floor((compact.length / 4) * 3);
-  if (size - 2 > maxBytes) {
+  const padding = compact.endsWith("==") ? 2 : compact.endsWith("=") ? 1 : 0;
+  const size = Math.floor((compact.length / 4) * 3) - padding;
+  if (size > maxBytes) {
     throw new ApiError(
       413,
       "image_too_large",
-      `The image has about ${size} bytes; at most ${maxBytes} are taken.`,
+      `The image has ${size} bytes; at most ${maxBytes} are taken.`,
       {
         param,
       },

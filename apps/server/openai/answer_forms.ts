@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 
 /** The forms of answers, for the OpenAPI document. */
-const usage = z.object({
+export const usageForm = z.object({
   prompt_tokens: z.int(),
   completion_tokens: z.int(),
   total_tokens: z.int(),
@@ -83,9 +83,46 @@ export const chatCompletion = z
         finish_reason: z.enum(["stop", "length"]),
       }),
     ),
-    usage,
+    usage: usageForm,
   })
   .openapi("ChatCompletion");
+
+export const responseForm = z
+  .looseObject({
+    id: z.string(),
+    object: z.literal("response"),
+    created_at: z.int(),
+    completed_at: z.int(),
+    status: z.enum(["completed", "incomplete", "failed", "in_progress"]),
+    error: z.object({ code: z.string(), message: z.string() }).nullable(),
+    incomplete_details: z.object({ reason: z.string() }).nullable(),
+    model: z.string(),
+    output: z.array(
+      z.object({
+        id: z.string(),
+        type: z.literal("message"),
+        status: z.string(),
+        role: z.literal("assistant"),
+        content: z.array(
+          z.object({
+            type: z.literal("output_text"),
+            text: z.string(),
+            annotations: z.array(z.unknown()),
+            logprobs: z.array(z.unknown()),
+          }),
+        ),
+      }),
+    ),
+    usage: z.object({
+      input_tokens: z.int(),
+      input_tokens_details: usageForm.shape.prompt_tokens_details,
+      output_tokens: z.int(),
+      output_tokens_details: z.object({ reasoning_tokens: z.int() }),
+      total_tokens: z.int(),
+    }),
+    florence2: typedAnswerForm,
+  })
+  .openapi("Response");
 
 export const modelObject = z
   .object({

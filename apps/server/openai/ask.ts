@@ -149,7 +149,7 @@ export class Asking {
       height: image.height,
       bytes: file.length,
       cached: isCached,
-      prompt_tokens: answers.reduce((sum, { promptTokens }) => sum + promptTokens, 0),
+      prompt_tokens: sumOf(answers, "promptTokens"),
       output_tokens: output,
     });
     trace.getActiveSpan()?.setAttributes({ "gen_ai.usage.output_tokens": output });
@@ -180,10 +180,14 @@ function mergeAnswers(answers: readonly Answered[]): Answered {
     finishReason: best.some(({ finishReason }) => finishReason === "length") ? "length" : "stop",
   };
   return {
-    promptTokens: answers.reduce((sum, { promptTokens }) => sum + promptTokens, 0),
+    promptTokens: sumOf(answers, "promptTokens"),
+    imageTokens: sumOf(answers, "imageTokens"),
     sequences: [merged],
   };
 }
+
+export const sumOf = (answers: readonly Answered[], field: "promptTokens" | "imageTokens"): number =>
+  answers.reduce((sum, answered) => sum + answered[field], 0);
 
 function mergeTwo(a: unknown, b: unknown): unknown {
   if (typeof a === "string") return `${a}\n${b}`;

@@ -5,7 +5,7 @@ import { dataEvent } from "../http/event_stream.ts";
 import type { ImageReference } from "../images/load_image.ts";
 import { isInWords } from "./answer_schemas.ts";
 import { cutAtStop, objectsOf, ReadableStreamText, readableText } from "./answers.ts";
-import { type Ask, type AskedImage, type Asker, type Asking, annotate, countTokens } from "./ask.ts";
+import { type Ask, type AskedImage, type Asker, type Asking, annotate, countTokens, sumOf } from "./ask.ts";
 import { type Render, type ResponseFormat, renderFor } from "./content.ts";
 import { type DecodingRules, generationOf, regionOf } from "./generation.ts";
 import type { ModelNames } from "./model_names.ts";
@@ -52,7 +52,7 @@ export class ChatCompletions {
     const choices = await Promise.all(
       answered.sequences.map((sequence, i) => choiceOf(chat, image, answered, sequence, i)),
     );
-    return { ...headOf(chat, "chat.completion"), choices, usage: usageOf(image, answered) };
+    return { ...headOf(chat, "chat.completion"), choices, usage: usageOf(image, [answered]) };
   }
 
   /**
@@ -82,7 +82,7 @@ export class ChatCompletions {
           yield chunk(i, { content: rest, florence2: message.florence2 }, null, logprobs);
           yield chunk(i, {}, finish_reason);
         }
-        if (chat.withUsage) yield dataEvent({ ...head, choices: [], usage: usageOf(image, answered) });
+        if (chat.withUsage) yield dataEvent({ ...head, choices: [], usage: usageOf(image, [answered]) });
       }
       yield "data: [DONE]\n\n";
     } catch (error) {
@@ -228,16 +228,18 @@ function logProbOf({ text, logProb }: Sequence["tokens"][number]) {
   };
 }
 
-function usageOf(image: AskedImage, { promptTokens, sequences }: Answered) {
-  const completion = countTokens(sequences);
+/** Tokens of all answers about one image. It is looked at once: what further questions have of it counts as cached. */
+export function usageOf(image: AskedImage, answers: readonly Answered[]) {
+  const [prompt, imageTokens] = [sumOf(answers, "promptTokens"), sumOf(answers, "imageTokens")];
+  const completion = answers.reduce((sum, { sequences }) => sum + countTokens(sequences), 0);
   return {
-    prompt_tokens: promptTokens,
+    prompt_tokens: prompt,
     completion_tokens: completion,
-    total_tokens: promptTokens + completion,
+    total_tokens: prompt + completion,
     prompt_tokens_details: {
-      cached_tokens: image.isCached ? image.tokens : 0,
-      image_tokens: image.tokens,
-      text_tokens: promptTokens - image.tokens,
+      cached_tokens: image.isCached ? imageTokens : imageTokens - image.tokens,
+      image_tokens: imageTokens,
+      text_tokens: prompt - imageTokens,
       audio_tokens: 0,
     },
     completion_tokens_details: {

@@ -5,23 +5,25 @@ import type { AppContext, Variables } from "../http/context.ts";
 import { ApiError } from "../http/errors.ts";
 import { eventStream } from "../http/event_stream.ts";
 import { describeRoute } from "../operations/openapi.ts";
-import { chatCompletion, modelList, modelObject } from "./answer_forms.ts";
+import { chatCompletion, modelList, modelObject, responseForm } from "./answer_forms.ts";
 import { taskList } from "./answer_schemas.ts";
 import type { Asker } from "./ask.ts";
 import type { ChatCompletions } from "./chat.ts";
 import type { ModelNames } from "./model_names.ts";
-import { chatRequest } from "./request_schemas.ts";
+import { chatRequest, responsesRequest } from "./request_schemas.ts";
+import type { Responses } from "./responses.ts";
 
 export interface OpenAiParts {
   readonly service: Service;
   readonly chat: ChatCompletions;
+  readonly responses: Responses;
   readonly names: ModelNames;
   readonly limits: BodyLimits;
 }
 
 export type App = OpenAPIHono<{ Variables: Variables }>;
 
-export function addOpenAiRoutes(app: App, { service, chat, names, limits }: OpenAiParts): void {
+export function addOpenAiRoutes(app: App, { service, chat, responses, names, limits }: OpenAiParts): void {
   describeRoute(app, {
     method: "post",
     path: "/v1/chat/completions",
@@ -36,6 +38,22 @@ export function addOpenAiRoutes(app: App, { service, chat, names, limits }: Open
     return body.stream
       ? stream(c, (asker) => chat.stream(body, asker))
       : rateLimited(c, service, await chat.answer(body, askerOf(c)));
+  });
+
+  describeRoute(app, {
+    method: "post",
+    path: "/v1/responses",
+    summary: "The same in the form of the Responses API",
+    request: responsesRequest,
+    answer: responseForm,
+    isStreaming: true,
+  });
+  app.post("/v1/responses", async (c) => {
+    service.expectRoom();
+    const body = validate(responsesRequest, await readJson(c.req.raw, limits));
+    return body.stream
+      ? stream(c, (asker) => responses.stream(body, asker))
+      : rateLimited(c, service, await responses.answer(body, askerOf(c)));
   });
 
   describeRoute(app, { method: "get", path: "/v1/models", summary: "The model's names", answer: modelList });

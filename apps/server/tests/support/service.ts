@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defaultSettings, type Engine, type Settings } from "../../index.ts";
 import { createServer, type ServerOptions, type ServerParts } from "../../server.ts";
@@ -20,18 +22,31 @@ export interface TestService extends ServerParts {
   post(path: string, body: unknown, init?: RequestInit): Promise<Response>;
 }
 
+type Options = Omit<ServerOptions, "log"> & { readonly engine?: Engine };
+
 /** A service without a port, on the bundled checkpoint or on another engine, that keeps its log. */
 export async function openService(
   settings: Partial<Settings> = {},
-  options: Omit<ServerOptions, "log"> & { readonly engine?: Engine } = {},
+  options: Options = {},
 ): Promise<TestService> {
+  const { service, starting } = await openLoading(settings, options);
+  await starting;
+  return service;
+}
+
+/** The same while its model is still loading. */
+export async function openLoading(
+  settings: Partial<Settings>,
+  options: Options,
+): Promise<{ readonly service: TestService; readonly starting: Promise<void> }> {
   const logged: LogEntry[] = [];
   const { engine } = options;
   const parts = createServer(
-    { ...defaultSettings, ...settings },
+    { ...defaultSettings, dataDir: mkdtempSync(join(tmpdir(), "florence2-server-")), ...settings },
     { ...(engine && { load: async () => engine }), ...options, log: (entry) => logged.push(entry) },
   );
-  await parts.start();
+  const starting = parts.start();
+  starting.catch(() => {});
   const request = async (path: string, init?: RequestInit) => parts.app.request(path, init);
   const post = (path: string, body: unknown, init: RequestInit = {}) =>
     request(path, {
@@ -40,7 +55,7 @@ export async function openService(
       headers: { "content-type": "application/json", ...(init.headers as Record<string, string>) },
       body: JSON.stringify(body),
     });
-  return { ...parts, logged, request, post };
+  return { service: { ...parts, logged, request, post }, starting };
 }
 
 /** A chat request about an image. */

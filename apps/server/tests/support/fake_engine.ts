@@ -1,0 +1,89 @@
+import { Florence2Error } from "florence2-webgpu";
+import type { Answered, EncodedImage, Engine, Question } from "../../index.ts";
+
+export interface FakeEngine extends Engine {
+  /** Milliseconds that an answer takes; all that wait are answered together. */
+  milliseconds: number;
+  /** Questions that were begun, and those that were ended by their signal. */
+  readonly asked: Question[];
+  aborted: number;
+  encoded: number;
+  freed: number;
+  isDisposed: boolean;
+  /** The next run fails as if the device were lost. */
+  loseDevice: boolean;
+}
+
+/** An engine that answers without a model: it says the task, after a while. */
+export function fakeEngine(milliseconds = 5): FakeEngine {
+  const wait = (signal: AbortSignal) =>
+    new Promise<void>((resolve, reject) => {
+      const leave = () => {
+        clearTimeout(timer);
+        engine.aborted++;
+        reject(signal.reason);
+      };
+      const timer = setTimeout(() => {
+        signal.removeEventListener("abort", leave);
+        resolve();
+      }, engine.milliseconds);
+      if (signal.aborted) leave();
+      else signal.addEventListener("abort", leave, { once: true });
+    });
+  const answer = ({ task, text }: Question): Answered => ({
+    promptTokens: 12,
+    imageTokens: 10,
+    sequences: [
+      {
+        answer: `The answer to ${task}${text ?? ""}`,
+        tokens: [{ text: "The", logProb: -0.5 }],
+        tokenCount: 4,
+        score: -0.1,
+        finishReason: "stop",
+      },
+    ],
+  });
+  const engine: FakeEngine = {
+    device: { kind: "cpu", name: "fake" },
+    memoryBytes: 0,
+    milliseconds,
+    asked: [],
+    aborted: 0,
+    encoded: 0,
+    freed: 0,
+    isDisposed: false,
+    loseDevice: false,
+    async encode(file, signal): Promise<EncodedImage> {
+      await wait(signal);
+      if (file[0] !== 0x89)
+        throw new Florence2Error("image_unsupported", "The picture is of an unknown format.");
+      engine.encoded++;
+      return { width: 192, height: 192, tokens: 10, bytes: 1000, dispose: () => void engine.freed++ };
+    },
+    check({ task }) {
+      if (/^<[^>]*>$/.test(task) && !/^<(OD|CAPTION|OCR)>$/.test(task))
+        throw new Florence2Error("task_invalid", `unknown task ${task}`);
+    },
+    async run(_image, question, signal) {
+      engine.asked.push(question);
+      if (engine.loseDevice) {
+        engine.loseDevice = false;
+        throw new Florence2Error("gpu_lost", "the device was lost");
+      }
+      await wait(signal);
+      return answer(question);
+    },
+    async *stream(_image, question, signal) {
+      engine.asked.push(question);
+      for (const text of ["The answer", " to ", question.task]) {
+        await wait(signal);
+        yield { text };
+      }
+      yield { text: "", answered: answer(question) };
+    },
+    dispose() {
+      engine.isDisposed = true;
+    },
+  };
+  return engine;
+}
