@@ -1,4 +1,4 @@
-import type { GenerationOptions, PixelBox } from "florence2-webgpu";
+import type { DetectedObject, GenerationOptions, Region } from "florence2-webgpu";
 
 /** An image that the model has looked at; what it made of it is kept on the device. */
 export interface EncodedImage {
@@ -15,8 +15,9 @@ export interface EncodedImage {
 export interface Question {
   /** A tag such as `<OD>`, or a free prompt. */
   readonly task: string;
-  readonly text?: string;
-  readonly region?: PixelBox;
+  /** What a task asks about; of some tasks a list, whose answers become one. */
+  readonly text?: string | readonly string[];
+  readonly region?: Region;
   readonly coordinates?: "float" | "integer";
   readonly generation: Omit<GenerationOptions, "signal" | "onStep">;
 }
@@ -25,6 +26,10 @@ export interface Question {
 export interface Sequence {
   /** In the shape that the task's name stands for. */
   readonly answer: unknown;
+  /** The objects that it locates. */
+  readonly objects: readonly DetectedObject[];
+  /** The answer in words, or the labels of its objects. */
+  readonly text: string;
   readonly tokens: readonly { readonly text: string; readonly logProb: number }[];
   /** Of all new tokens, with those that people do not see. */
   readonly tokenCount: number;

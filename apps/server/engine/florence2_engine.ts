@@ -2,12 +2,10 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
-  decodeGenerated,
   type EncodedImage as Features,
   Florence2,
   type Sequence as Generated,
   type LoadOptions,
-  parseAnswer,
   type Result,
   resolveTask,
 } from "florence2-webgpu";
@@ -20,6 +18,7 @@ export interface ImageLimits {
 
 /** Size of an image that is not known yet, for checking regions: no region lies beyond it. */
 const ANY_SIZE = { width: 2 ** 31, height: 2 ** 31 };
+const WARM_UP_IMAGE = { data: new Uint8Array(3), width: 1, height: 1, channels: 3 } as const;
 /** f32. */
 const BYTES_PER_ELEMENT = 4;
 
@@ -29,11 +28,17 @@ export class Florence2Engine implements Engine {
   readonly #limits: ImageLimits;
   readonly #features = new WeakMap<EncodedImage, Features>();
 
+  /** Loads a model, and answers once, so that the first request finds all compiled. */
   static async load(source: string, options: LoadOptions, limits: ImageLimits): Promise<Florence2Engine> {
-    return new Florence2Engine(
-      await Florence2.fromPretrained(source || bundledCheckpoint(), options),
-      limits,
-    );
+    const model = await Florence2.fromPretrained(source || bundledCheckpoint(), options);
+    try {
+      // Devices compile what they run when they first run it, which may take longer than a request may.
+      await model.run(WARM_UP_IMAGE, "<CAPTION>", { maxNewTokens: 4, signal: options.signal });
+    } catch (error) {
+      model.dispose();
+      throw error;
+    }
+    return new Florence2Engine(model, limits);
   }
 
   constructor(model: Florence2, limits: ImageLimits) {
@@ -64,7 +69,7 @@ export class Florence2Engine implements Engine {
   }
 
   check({ task, text, region }: Question): void {
-    resolveTask(task, region ?? text, region && ANY_SIZE);
+    for (const one of textsOf(text)) resolveTask(task, region ?? one, region && ANY_SIZE);
   }
 
   async run(image: EncodedImage, question: Question, signal: AbortSignal): Promise<Answered> {
@@ -89,21 +94,21 @@ export class Florence2Engine implements Engine {
     this.#model.dispose();
   }
 
-  #answered(image: EncodedImage, question: Question, result: Result<unknown>): Answered {
-    const { task, text, region } = question;
-    const { prompt } = resolveTask(task, region ?? text, image);
-    const sequences = result.sequences.map((generated) => this.#sequence(image, question, generated));
+  #answered(image: EncodedImage, { task, text, region }: Question, result: Result): Answered {
+    const { tokenizer } = this.#model;
+    const prompts = textsOf(text).map((one) => resolveTask(task, region ?? one, image).prompt);
+    const imageTokens = prompts.length * image.tokens;
+    // A list of texts has one answer, which joins theirs.
+    const sequences = Array.isArray(text) ? [result] : result.sequences;
     return {
-      promptTokens: image.tokens + this.#model.tokenizer.encode(prompt).length,
-      imageTokens: image.tokens,
-      sequences: sequences as [Sequence, ...Sequence[]],
+      promptTokens: prompts.reduce((sum, prompt) => sum + tokenizer.encode(prompt).length, imageTokens),
+      imageTokens,
+      sequences: sequences.map((sequence) => this.#sequence(sequence)) as [Sequence, ...Sequence[]],
     };
   }
 
-  #sequence(image: EncodedImage, { task, coordinates }: Question, generated: Generated): Sequence {
+  #sequence({ tokens, logProbs, ...told }: Generated): Sequence {
     const { tokenizer } = this.#model;
-    const { tokens, logProbs, score, finishReason } = generated;
-    const scored = decodeGenerated(tokenizer, tokens, logProbs);
     const quiet = new Set([tokenizer.bosId, tokenizer.eosId, tokenizer.padId]);
     // The decoder's start token is given, not generated, and has no probability.
     const offset = tokens.length - logProbs.length;
@@ -111,10 +116,12 @@ export class Florence2Engine implements Engine {
       const id = tokens[i + offset]!;
       return quiet.has(id) ? [] : [{ text: tokenizer.decode([id]), logProb }];
     });
-    const answer = parseAnswer(task, scored, image, { coordinates });
-    return { answer, tokens: seen, tokenCount: logProbs.length, score, finishReason };
+    return { ...told, tokens: seen, tokenCount: logProbs.length };
   }
 }
+
+const textsOf = (text: Question["text"]): readonly (string | undefined)[] =>
+  Array.isArray(text) ? text : [text as string | undefined];
 
 function optionsOf({ text, region, coordinates, generation }: Question) {
   return { ...generation, text, region, coordinates };

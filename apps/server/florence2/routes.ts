@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
+import type { Question } from "../engine/engine.ts";
 import type { Service } from "../engine/service.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { badRequest } from "../http/errors.ts";
 import { answerSchema, taskList } from "../openai/answer_schemas.ts";
-import type { Ask, Asker, Asking } from "../openai/ask.ts";
+import type { Asker, Asking } from "../openai/ask.ts";
 import { typedAnswer, usageOf } from "../openai/chat.ts";
-import { type DecodingRules, generationOf, regionOf } from "../openai/generation.ts";
+import { type DecodingRules, generationOf } from "../openai/generation.ts";
 import type { ModelNames } from "../openai/model_names.ts";
 import { type App, askerOf, rateLimited } from "../openai/routes.ts";
 import { taskOf } from "../openai/task_names.ts";
@@ -66,10 +67,10 @@ export async function answerFlorence2(
     { ...fields, task: fields.task ?? rules.defaultTask },
   ];
   const asks = items.map(
-    ({ task, text, region, coordinates }): Ask => ({
+    ({ task, text, region, coordinates }): Question => ({
       task: taskOf(task),
       text,
-      region: regionOf(region),
+      region,
       coordinates,
       generation,
     }),

@@ -26,9 +26,9 @@ export const foundObject = z
       .array(z.number())
       .length(4)
       .openapi({ description: "x1, y1, x2, y2 in pixels of the upright image" }),
-    score: z.number().nullable().openapi({ description: "Confidence, 0 to 1" }),
+    score: z.number().optional().openapi({ description: "Confidence, 0 to 1" }),
     quad: z.array(z.number()).length(8).optional(),
-    polygon: z.array(z.array(z.number())).optional(),
+    polygons: z.array(z.array(z.number())).optional(),
   })
   .openapi("FoundObject");
 

@@ -35,7 +35,7 @@ export const objectSchema = z.object({
   box,
   score: z.number(),
   quad: z.array(z.number()).optional(),
-  polygon: z.array(z.array(z.number())).optional(),
+  polygons: z.array(z.array(z.number())).optional(),
 });
 
 export type JsonSchema = Readonly<Record<string, unknown>>;

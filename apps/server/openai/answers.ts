@@ -1,65 +1,13 @@
-/** One thing that an answer names, whatever its task. */
-export interface FoundObject {
-  readonly label: string;
-  /** x1, y1, x2, y2 in pixels of the upright image. */
-  readonly box: readonly [number, number, number, number];
-  /** Confidence, 0 to 1. */
-  readonly score: number | null;
-  /** The corners of a line of text: x, y, four times. */
-  readonly quad?: readonly number[];
-  /** The parts of a mask: x, y, ... each. */
-  readonly polygon?: readonly (readonly number[])[];
-}
+import type { Sequence } from "../engine/engine.ts";
 
-interface AnyAnswer {
-  readonly bboxes?: readonly (readonly number[])[];
-  readonly labels?: readonly string[];
-  readonly bboxes_labels?: readonly string[];
-  readonly scores?: readonly number[];
-  readonly quad_boxes?: readonly (readonly number[])[];
-  readonly polygons?: readonly (readonly (readonly number[])[])[];
-  readonly polygons_labels?: readonly string[];
-  readonly polygons_scores?: readonly number[];
-}
-
-/** All things of an answer in one form; an answer in words has none. */
-export function objectsOf(answer: unknown): FoundObject[] {
-  if (typeof answer !== "object" || answer === null) return [];
-  const { bboxes = [], quad_boxes: quads = [], polygons = [], ...found } = answer as AnyAnswer;
-  const isBoth = found.bboxes_labels !== undefined;
-  const labels = found.labels ?? found.bboxes_labels ?? [];
-  const maskLabels = (isBoth ? found.polygons_labels : found.labels) ?? [];
-  const maskScores = isBoth ? found.polygons_scores : found.scores;
-  return [
-    ...bboxes.map((box, i) => ({
-      ...named(labels[i], found.scores?.[i]),
-      box: box as unknown as FoundObject["box"],
-    })),
-    ...quads.map((quad, i) => ({ ...named(labels[i], found.scores?.[i]), box: around([quad]), quad })),
-    ...polygons
-      .map((polygon, i) => ({ ...named(maskLabels[i], maskScores?.[i]), box: around(polygon), polygon }))
-      .filter(({ polygon }) => polygon.some(({ length }) => length > 0)),
-  ];
-}
-
-// The published parser leaves the start of the text in the first label.
-const named = (label = "", score?: number) => ({ label: label.replace("</s>", ""), score: score ?? null });
-
-/** The smallest box around outlines of x, y, ... */
-function around(outlines: readonly (readonly number[])[]): FoundObject["box"] {
-  const points = outlines.flat();
-  const xs = points.filter((_, i) => i % 2 === 0);
-  const ys = points.filter((_, i) => i % 2 === 1);
-  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
-}
-
-/** Answers about regions repeat the region's location tags behind the words. */
-const LOCATION = /<loc_\d+>/g;
-
-/** What a person reads: the words, or a line for each thing found, `label (x1, y1, x2, y2) 0.93`. */
-export function readableText(answer: unknown): string {
-  if (typeof answer === "string") return answer.replace(LOCATION, "").trim();
-  return objectsOf(answer)
+/** What a person reads: the words, or a line for each object, `label (x1, y1, x2, y2) 0.93`. */
+export function readableText({
+  answer,
+  objects,
+  text,
+}: Pick<Sequence, "answer" | "objects" | "text">): string {
+  if (typeof answer === "string") return text.trim();
+  return objects
     .map(({ label, box, score }) => {
       const place = `(${box.map(Math.round).join(", ")})`;
       return [label, place, score?.toFixed(2)].filter(Boolean).join(" ");
@@ -82,7 +30,7 @@ export class ReadableStreamText {
 
   /** What can be sent now; `isStopped` when a stop sequence ended the text. */
   push(part: string): { readonly text: string; readonly isStopped: boolean } {
-    this.#whole = (this.#whole + part.replace(LOCATION, "")).trimStart();
+    this.#whole = (this.#whole + part).trimStart();
     const { text, isStopped } = cutAtStop(this.#whole, this.#stops);
     const held = isStopped ? text.trimEnd() : this.#certain(text.trimEnd());
     return { text: this.#send(held), isStopped };

@@ -17,11 +17,6 @@ export interface Asker {
   readonly note: (fields: Readonly<Record<string, unknown>>) => void;
 }
 
-/** A question whose text may be a list: each is asked, and the answers become one. */
-export interface Ask extends Omit<Question, "text"> {
-  readonly text: string | readonly string[] | undefined;
-}
-
 export interface AskedImage {
   readonly width: number;
   readonly height: number;
@@ -51,21 +46,18 @@ export class Asking {
     this.#maxTasks = maxTasks;
   }
 
-  async ask(reference: ImageReference, asks: readonly Ask[], asker: Asker): Promise<Asked> {
-    const groups = asks.map(questionsOf);
-    const questions = groups.flat();
-    if (questions.length > this.#maxTasks)
+  async ask(reference: ImageReference, questions: readonly Question[], asker: Asker): Promise<Asked> {
+    const count = questions.reduce((sum, { text }) => sum + (Array.isArray(text) ? text.length : 1), 0);
+    if (count > this.#maxTasks)
       throw badRequest(
         "too_many_tasks",
-        `The request asks ${questions.length} questions; at most ${this.#maxTasks} are taken.`,
+        `The request asks ${count} questions; at most ${this.#maxTasks} are taken.`,
       );
     return this.#watch(questions, asker, async (call) => {
       const file = await this.#loader.load(reference, call.signal);
       const { answers, image, isCached } = await call.ask(file, questions);
       this.#noteAnswers(asker, call, { image, isCached, answers }, file);
-      const rest = [...answers];
-      const merged = groups.map(({ length }) => mergeAnswers(rest.splice(0, length)));
-      return { image: { ...sizeOf(image), isCached, file }, answers: merged };
+      return { image: { ...sizeOf(image), isCached, file }, answers };
     });
   }
 
@@ -161,39 +153,8 @@ const sizeOf = ({ width, height, tokens }: Answers["image"]) => ({ width, height
 export const countTokens = (sequences: readonly Sequence[]): number =>
   sequences.reduce((sum, { tokenCount }) => sum + tokenCount, 0);
 
-/** One question for each text of a list. */
-export function questionsOf({ text, ...rest }: Ask): Question[] {
-  if (typeof text === "string" || text === undefined) return [{ ...rest, text }];
-  return text.map((one) => ({ ...rest, text: one }));
-}
-
-/** Answers to the same task about several texts: lists are joined, words stand on lines of their own. */
-function mergeAnswers(answers: readonly Answered[]): Answered {
-  const [first, ...others] = answers as [Answered, ...Answered[]];
-  if (others.length === 0) return first;
-  const best = answers.map(({ sequences }) => sequences[0]);
-  const merged: Sequence = {
-    answer: best.map(({ answer }) => answer).reduce(mergeTwo),
-    tokens: best.flatMap(({ tokens }) => tokens),
-    tokenCount: answers.reduce((sum, { sequences }) => sum + countTokens(sequences), 0),
-    score: best.reduce((sum, { score }) => sum + score, 0) / best.length,
-    finishReason: best.some(({ finishReason }) => finishReason === "length") ? "length" : "stop",
-  };
-  return {
-    promptTokens: sumOf(answers, "promptTokens"),
-    imageTokens: sumOf(answers, "imageTokens"),
-    sequences: [merged],
-  };
-}
-
 export const sumOf = (answers: readonly Answered[], field: "promptTokens" | "imageTokens"): number =>
   answers.reduce((sum, answered) => sum + answered[field], 0);
-
-function mergeTwo(a: unknown, b: unknown): unknown {
-  if (typeof a === "string") return `${a}\n${b}`;
-  const [left, right] = [a, b] as [Record<string, unknown[]>, Record<string, unknown[]>];
-  return Object.fromEntries(Object.keys(left).map((key) => [key, [...left[key]!, ...(right[key] ?? [])]]));
-}
 
 /** The image with an answer drawn onto it, as a data: URL. */
 export async function annotate(

@@ -4,10 +4,10 @@ import { badRequest, toApiError } from "../http/errors.ts";
 import { dataEvent } from "../http/event_stream.ts";
 import type { ImageReference } from "../images/load_image.ts";
 import { isInWords } from "./answer_schemas.ts";
-import { cutAtStop, objectsOf, ReadableStreamText, readableText } from "./answers.ts";
-import { type Ask, type AskedImage, type Asker, type Asking, annotate, countTokens, sumOf } from "./ask.ts";
+import { cutAtStop, ReadableStreamText, readableText } from "./answers.ts";
+import { type AskedImage, type Asker, type Asking, annotate, countTokens, sumOf } from "./ask.ts";
 import { type Render, type ResponseFormat, renderFor } from "./content.ts";
-import { type DecodingRules, generationOf, regionOf } from "./generation.ts";
+import { type DecodingRules, generationOf } from "./generation.ts";
 import type { ModelNames } from "./model_names.ts";
 import { promptOf } from "./prompt.ts";
 import type { ChatRequest } from "./request_schemas.ts";
@@ -23,7 +23,7 @@ interface Chat {
   readonly created: number;
   readonly model: string;
   readonly image: ImageReference;
-  readonly ask: Ask;
+  readonly ask: Question;
   readonly render: Render;
   /** The content can be sent piece by piece. */
   readonly isPlainText: boolean;
@@ -93,10 +93,8 @@ export class ChatCompletions {
 
   /** One stream of parts, or all answers as its only part where there are several. */
   async *#parts(chat: Chat, asker: Asker) {
-    const { text } = chat.ask;
-    const isOne = (chat.ask.generation.numReturnSequences ?? 1) === 1;
-    if (isOne && (typeof text === "string" || text === undefined)) {
-      yield* this.#asking.stream(chat.image, { ...chat.ask, text } satisfies Question, asker);
+    if ((chat.ask.generation.numReturnSequences ?? 1) === 1) {
+      yield* this.#asking.stream(chat.image, chat.ask, asker);
       return;
     }
     const { image, answers } = await this.#asking.ask(chat.image, [chat.ask], asker);
@@ -121,7 +119,7 @@ export class ChatCompletions {
       ask: {
         task,
         text,
-        region: regionOf(request.region),
+        region: request.region,
         coordinates: request.coordinates,
         generation: generationOf(
           { ...request, max_tokens: request.max_completion_tokens ?? request.max_tokens },
@@ -177,7 +175,7 @@ async function choiceOf(
   sequence: Sequence,
   index: number,
 ) {
-  const { text: content, isStopped } = cutAtStop(chat.render(sequence.answer), chat.stops);
+  const { text: content, isStopped } = cutAtStop(chat.render(sequence), chat.stops);
   return {
     index,
     message: {
@@ -197,20 +195,21 @@ export async function typedAnswer(
   task: string,
   image: AskedImage,
   answered: Answered,
-  { answer, score, finishReason }: Sequence,
+  sequence: Sequence,
   annotated: "png" | "svg" | undefined,
 ) {
+  const { answer, objects, score, finishReason } = sequence;
   return {
     task,
     answer,
-    text: readableText(answer),
-    objects: objectsOf(answer),
+    text: readableText(sequence),
+    objects,
     width: image.width,
     height: image.height,
     score,
     finish_reason: finishReason,
     ...(answered.sequences.length > 1 && {
-      sequence_scores: answered.sequences.map((sequence) => sequence.score),
+      sequence_scores: answered.sequences.map((one) => one.score),
     }),
     ...(annotated && { annotated: await annotate(image.file, answer, image, annotated) }),
   };

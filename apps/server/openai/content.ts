@@ -1,6 +1,7 @@
+import type { Sequence } from "../engine/engine.ts";
 import { badRequest } from "../http/errors.ts";
 import { answerSchema, type JsonSchema, objectsSchema } from "./answer_schemas.ts";
-import { objectsOf, readableText } from "./answers.ts";
+import { readableText } from "./answers.ts";
 import { misfit, project } from "./schema_fit.ts";
 
 export type ResponseFormat =
@@ -9,13 +10,13 @@ export type ResponseFormat =
   | { readonly type: "json_schema"; readonly schema: JsonSchema };
 
 /** What `message.content` is made of an answer. */
-export type Render = (answer: unknown) => string;
+export type Render = (sequence: Sequence) => string;
 
 const TEXT_SCHEMA = answerSchema("<CAPTION>");
 
 /** An answer as JSON: one in words becomes `{ text }`. */
-export const jsonOf = (answer: unknown): unknown =>
-  typeof answer === "string" ? { text: readableText(answer) } : answer;
+export const jsonOf = (sequence: Sequence): unknown =>
+  typeof sequence.answer === "string" ? { text: readableText(sequence) } : sequence.answer;
 
 /**
  * How the answers to a task become content. A schema must be one that every answer to the task satisfies, whole or
@@ -25,18 +26,18 @@ export const jsonOf = (answer: unknown): unknown =>
  */
 export function renderFor(format: ResponseFormat, tag: string, param: string): Render {
   if (format.type === "text") return readableText;
-  if (format.type === "json_object") return (answer) => JSON.stringify(jsonOf(answer));
+  if (format.type === "json_object") return (sequence) => JSON.stringify(jsonOf(sequence));
   const { schema } = format;
   const own = answerSchema(tag);
-  const forms: readonly (readonly [JsonSchema, (answer: unknown) => unknown])[] = [
+  const forms: readonly (readonly [JsonSchema, (sequence: Sequence) => unknown])[] = [
     [own, jsonOf],
-    [objectsSchema, (answer) => ({ objects: objectsOf(answer) })],
-    [TEXT_SCHEMA, (answer) => ({ text: readableText(answer) })],
+    [objectsSchema, ({ objects }) => ({ objects })],
+    [TEXT_SCHEMA, (sequence) => ({ text: readableText(sequence) })],
   ];
   const reasons: string[] = [];
   for (const [given, make] of forms) {
     const reason = misfit(given, schema);
-    if (!reason) return (answer) => JSON.stringify(project(make(answer), schema));
+    if (!reason) return (sequence) => JSON.stringify(project(make(sequence), schema));
     reasons.push(reason);
   }
   throw badRequest(

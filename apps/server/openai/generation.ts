@@ -1,4 +1,3 @@
-import type { PixelBox } from "florence2-webgpu";
 import type { Question } from "../engine/engine.ts";
 import { badRequest } from "../http/errors.ts";
 
@@ -57,9 +56,3 @@ export function generationOf(
 
 /** Clients' seeds are 64-bit and may be negative; the library's are from 0 to 2^53 - 1. */
 const seedOf = (seed: number): number => Math.abs(Math.trunc(seed)) % 2 ** 53;
-
-export function regionOf(region: PixelBox | readonly number[] | undefined): PixelBox | undefined {
-  if (!Array.isArray(region)) return region as PixelBox | undefined;
-  const [x1, y1, x2, y2] = region as [number, number, number, number];
-  return { x1, y1, x2, y2 };
-}

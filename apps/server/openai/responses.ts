@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
-import type { Answered } from "../engine/engine.ts";
+import type { Answered, Question } from "../engine/engine.ts";
 import { badRequest, toApiError } from "../http/errors.ts";
 import { namedEvent } from "../http/event_stream.ts";
 import type { ImageReference } from "../images/load_image.ts";
 import { isInWords } from "./answer_schemas.ts";
 import { ReadableStreamText } from "./answers.ts";
-import type { Ask, AskedImage, Asker, Asking } from "./ask.ts";
+import type { AskedImage, Asker, Asking } from "./ask.ts";
 import { type OpenAiRules, typedAnswer, usageOf } from "./chat.ts";
 import { type Render, type ResponseFormat, renderFor } from "./content.ts";
-import { generationOf, regionOf } from "./generation.ts";
+import { generationOf } from "./generation.ts";
 import type { ModelNames } from "./model_names.ts";
 import { promptOf } from "./prompt.ts";
 import type { Message, ResponsesRequest } from "./request_schemas.ts";
@@ -19,7 +19,7 @@ interface Pending {
   readonly messageId: string;
   readonly createdAt: number;
   readonly image: ImageReference;
-  readonly ask: Ask;
+  readonly ask: Question;
   readonly render: Render;
   readonly isPiecewise: boolean;
 }
@@ -52,7 +52,11 @@ export class Responses {
     const place = { item_id: pending.messageId, output_index: 0, content_index: 0 };
     try {
       const text = new ReadableStreamText([]);
-      for await (const { image, text: part, answered } of this.#parts(pending, asker)) {
+      for await (const { image, text: part, answered } of this.#asking.stream(
+        pending.image,
+        pending.ask,
+        asker,
+      )) {
         if (count === 0) {
           const response = responseOf(pending, "in_progress");
           yield event("response.created", { response });
@@ -85,16 +89,6 @@ export class Responses {
     }
   }
 
-  async *#parts({ image: reference, ask }: Pending, asker: Asker) {
-    const { text } = ask;
-    if (typeof text === "string" || text === undefined) {
-      yield* this.#asking.stream(reference, { ...ask, text }, asker);
-      return;
-    }
-    const { image, answers } = await this.#asking.ask(reference, [ask], asker);
-    yield { image, text: "", answered: answers[0] };
-  }
-
   #read(request: ResponsesRequest): Pending {
     this.#names.expect(request.model);
     if (request.previous_response_id)
@@ -119,7 +113,7 @@ export class Responses {
       ask: {
         task,
         text,
-        region: regionOf(request.region),
+        region: request.region,
         coordinates: request.coordinates,
         generation: generationOf({ ...request, max_tokens: request.max_output_tokens }, this.#rules),
       },
@@ -202,7 +196,7 @@ async function completed(pending: Pending, image: AskedImage, answered: Answered
     status,
     completed_at: now(),
     incomplete_details: isWhole ? null : { reason: "max_output_tokens" },
-    output: [messageOf(pending, status, [textPart(pending.render(sequence.answer))])],
+    output: [messageOf(pending, status, [textPart(pending.render(sequence))])],
     usage: responseUsage(image, answered),
     florence2: await typedAnswer(pending.ask.task, image, answered, sequence, annotated),
   };

@@ -7,7 +7,7 @@ let service: TestService;
 let model: Florence2;
 beforeAll(async () => {
   service = await openService();
-  model = await Florence2.fromPretrained(bundledCheckpoint());
+  model = await Florence2.fromPretrained(bundledCheckpoint(), { device: "cpu" });
 });
 afterAll(async () => {
   await service.stop();

@@ -36,6 +36,8 @@ export function fakeEngine(milliseconds = 5): FakeEngine {
     sequences: [
       {
         answer: `The answer to ${task}${text ?? ""}`,
+        objects: [],
+        text: `The answer to ${task}${text ?? ""}`,
         tokens: [{ text: "The", logProb: -0.5 }],
         tokenCount: 4,
         score: -0.1,

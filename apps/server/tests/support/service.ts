@@ -22,6 +22,9 @@ export interface TestService extends ServerParts {
   post(path: string, body: unknown, init?: RequestInit): Promise<Response>;
 }
 
+/** The CPU, which has nothing to compile, and all the time that a busy machine may need. */
+export const testSettings = { device: "cpu", requestTimeout: 1_800_000 } as const;
+
 type Options = Omit<ServerOptions, "log"> & { readonly engine?: Engine };
 
 /** A service without a port, on the bundled checkpoint or on another engine, that keeps its log. */
@@ -42,7 +45,12 @@ export async function openLoading(
   const logged: LogEntry[] = [];
   const { engine } = options;
   const parts = createServer(
-    { ...defaultSettings, dataDir: mkdtempSync(join(tmpdir(), "florence2-server-")), ...settings },
+    {
+      ...defaultSettings,
+      ...testSettings,
+      dataDir: mkdtempSync(join(tmpdir(), "florence2-server-")),
+      ...settings,
+    },
     { ...(engine && { load: async () => engine }), ...options, log: (entry) => logged.push(entry) },
   );
   const starting = parts.start();
