@@ -1,11 +1,8 @@
 #!/usr/bin/env node
-import { serve } from "@hono/node-server";
 import { helpText, printSettings, readSettings, SettingsError } from "./config/read_settings.ts";
+import { listen } from "./listen.ts";
 import { version } from "./operations/version.ts";
 import { createServer } from "./server.ts";
-
-/** Slower headers are an attack; bodies have a clock of their own. */
-const HEADERS_MILLISECONDS = 10_000;
 
 async function main(): Promise<void> {
   const settings = readSettings(process.argv.slice(2), process.env);
@@ -14,28 +11,7 @@ async function main(): Promise<void> {
   if (settings.printConfig) return void console.log(printSettings(settings));
 
   const { app, log, start, stop } = createServer(settings);
-  const listening = await new Promise<{ address: string; port: number; close: () => Promise<void> }>(
-    (resolve, reject) => {
-      const server = serve(
-        {
-          fetch: app.fetch,
-          hostname: settings.host,
-          port: settings.port,
-          serverOptions: {
-            headersTimeout: HEADERS_MILLISECONDS,
-            requestTimeout: settings.bodyTimeout + HEADERS_MILLISECONDS,
-          },
-        },
-        ({ address, port }) => resolve({ address, port, close }),
-      );
-      const close = () =>
-        new Promise<void>((done) => {
-          server.close(() => done());
-          if ("closeIdleConnections" in server) server.closeIdleConnections();
-        });
-      server.once("error", reject);
-    },
-  );
+  const listening = await listen(app, settings);
   const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host;
   log({
     event: "listening",
@@ -50,13 +26,16 @@ async function main(): Promise<void> {
     isStopping = true;
     log({ event: "draining", signal });
     await stop();
-    await Promise.race([listening.close(), new Promise((resolve) => setTimeout(resolve, 1000))]);
+    await listening.close();
     log({ event: "stopped" });
     process.exit(0);
   };
   process.on("SIGTERM", () => void shutDown("SIGTERM"));
   process.on("SIGINT", () => void shutDown("SIGINT"));
-  await start();
+  await start().catch((error: unknown) => {
+    // A server that stops while its model loads ends the loading.
+    if (!isStopping) throw error;
+  });
 }
 
 main().catch((error: unknown) => {
