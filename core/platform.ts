@@ -57,15 +57,13 @@ async function nodeWebgpu(): Promise<GPU> {
 
 /** How many threads this process may compute with. */
 export async function availableThreads(): Promise<number> {
-  const { availableParallelism } = await import("node:os");
-  return availableParallelism();
+  return process.getBuiltinModule("node:os").availableParallelism();
 }
 
 /** Node 20 knows relaxed SIMD, but only takes it when told to; later versions do, and would warn of the flag. */
 export async function allowRelaxedSimd(): Promise<void> {
   if (!isNode || !process.versions.node.startsWith("20.")) return;
-  const { setFlagsFromString } = await import("node:v8");
-  setFlagsFromString("--experimental-wasm-relaxed-simd");
+  process.getBuiltinModule("node:v8").setFlagsFromString("--experimental-wasm-relaxed-simd");
 }
 
 /** Whether threads may share memory. */

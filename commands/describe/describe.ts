@@ -26,6 +26,7 @@ import {
   seconds,
   showLoading,
   showProgress,
+  warn,
   working,
 } from "../terminal.ts";
 import { imagesNamed, looksLikeImage, type NamedImage } from "./images.ts";
@@ -103,7 +104,7 @@ export async function describe(args: string[]): Promise<number> {
     threads,
     revision: values.revision,
     onProgress: showLoading,
-    onWarning: note,
+    onWarning: warn,
   };
   const model = await Florence2.fromPretrained(source, options);
   const print = values.json

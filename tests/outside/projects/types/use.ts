@@ -22,3 +22,11 @@ export const absent = (model: Florence2, text: string | undefined) =>
 load({ device: "cuda" });
 // @ts-expect-error there is no such format
 load({ dtype: "fp16" });
+
+export const misuse = (model: Florence2) => [
+  // @ts-expect-error the task needs a text
+  model.run("a.jpg", "<CAPTION_TO_PHRASE_GROUNDING>"),
+  // @ts-expect-error the task needs a region
+  model.run("a.jpg", "<REGION_TO_OCR>"),
+  model.run("a.jpg", "<REGION_TO_OCR>", { region: [1, 2, 3, 4] }),
+];
