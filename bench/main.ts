@@ -5,7 +5,7 @@ import { fail } from "../commands/terminal.ts";
 import { openRunner } from "../core/device.ts";
 import { Florence2Error } from "../core/errors.ts";
 import type { GpuRunner } from "../core/gpu/gpu_runner.ts";
-import { checkDtype } from "../model/weights/load_weights.ts";
+import { checkDtype } from "../model/weights/loader.ts";
 import { benchKernels, type KernelRow } from "./kernels.ts";
 import { benchModel, type PhaseRow } from "./model.ts";
 import { type ProfileRow, profileModel } from "./profile.ts";

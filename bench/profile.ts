@@ -1,5 +1,5 @@
 import type { GpuRunner } from "../core/gpu/gpu_runner.ts";
-import type { WeightsDtype } from "../model/weights/load_weights.ts";
+import type { WeightsDtype } from "../model/weights/loader.ts";
 import { openPhases } from "./model.ts";
 import type { Subject } from "./subjects.ts";
 import type { PassTime, Watch } from "./watch.ts";

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { parseConfig, parsePreprocessorConfig } from "../model/config/config.ts";
+import { parseConfig } from "../model/config/config.ts";
+import { RELEASED_IMAGE_CONFIG } from "../model/config/image.ts";
 import type { GenerationOptions } from "../model/generation/options.ts";
 import { type OpenedModel, openModel } from "../model/loading/open_model.ts";
 import { released } from "../tests/support/configurations.ts";
@@ -32,7 +33,7 @@ export function generatedSubject(size: "base" | "large"): Subject {
     const config = parseConfig(released(size));
     return {
       config,
-      imageConfig: parsePreprocessorConfig({}),
+      imageConfig: RELEASED_IMAGE_CONFIG,
       tokenizer: await tokenizerOf(config.text.vocabSize),
       checkpoint: parityCheckpoint(config),
     };

@@ -50,9 +50,7 @@ export interface DecoderLayerWeights extends EncoderLayerWeights {
 }
 
 export interface TextWeights {
-  /** (V, d): words, special tokens and locations. */
-  readonly embeddings: Tensor;
-  /** (V, d): the same tensor unless the checkpoint trained it apart. */
+  /** (V, d): the encoder's token table unless the checkpoint trained it apart, or scales that table. */
   readonly head: Tensor;
   /** (V); absent where the checkpoint has none. */
   readonly headBias: Tensor | undefined;
@@ -64,6 +62,8 @@ export interface TextWeights {
 }
 
 interface Coder<Layer> {
+  /** (V, d), for input: words, special tokens and locations. Usually one tensor for encoder and decoder. */
+  readonly embeddings: Tensor;
   /** (positions + 2, d). */
   readonly positions: Tensor;
   readonly embeddingNorm: Affine;
@@ -84,10 +84,10 @@ export function encode(
   config: TextConfig,
 ): Normed {
   const [I, d] = [rowsOf(image), columnsOf(image)];
-  const { positions, embeddingNorm, layers } = w.encoder;
+  const { embeddings, positions, embeddingNorm, layers } = w.encoder;
   const embedded = rec.temp([I + prompt.shape[0]!, d]);
   addRows(rec, image, positions, POSITION_OFFSET, embedded);
-  embedTokens(rec, prompt, w.embeddings, positions, start, {
+  embedTokens(rec, prompt, embeddings, positions, start, {
     firstPosition: POSITION_OFFSET + I,
     advance: 1,
     out: embedded,
@@ -151,8 +151,8 @@ export interface DecoderState {
 
 /** One step for all rows: logits (R, V) of the next token. */
 export function decodeStep(rec: Recording, w: TextWeights, state: DecoderState, config: TextConfig): Tensor {
-  const { positions, embeddingNorm, layers } = w.decoder;
-  const embedded = embedTokens(rec, state.tokens, w.embeddings, positions, state.position, {
+  const { embeddings, positions, embeddingNorm, layers } = w.decoder;
+  const embedded = embedTokens(rec, state.tokens, embeddings, positions, state.position, {
     firstPosition: POSITION_OFFSET,
     advance: 0,
   });

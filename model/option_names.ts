@@ -26,6 +26,7 @@ const run: Names<RunOptions> = { ...inputs, ...shared };
 
 const load: Names<LoadOptions> = {
   ...{ device: true, threads: true, dtype: true, revision: true, token: true, endpoint: true },
+  ...{ tokenizer: true, subfolder: true, adapter: true, imageSize: true, fetch: true },
   ...{ onProgress: true, onWarning: true, signal: true },
 };
 

@@ -1,7 +1,8 @@
 /** What is asked of the model: types, and the checks of a question before anything is computed for it. */
 import { Florence2Error, quote } from "../core/errors.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import { countImageTokens, type Florence2Config, type ImageConfig } from "./config/config.ts";
+import type { Florence2Config } from "./config/config.ts";
+import { countImageTokens, type ImageConfig } from "./config/image.ts";
 import type { Question } from "./decoding_session.ts";
 import type { EncodedImage } from "./encoded_image.ts";
 import type { GenerationOptions } from "./generation/options.ts";

@@ -1,7 +1,8 @@
 import { Recording, type RecordingOptions } from "../core/recording.ts";
 import type { Program, Runner } from "../core/runner.ts";
 import type { Tensor, TensorData } from "../core/tensor.ts";
-import type { Florence2Config, ImageConfig } from "./config/config.ts";
+import type { Florence2Config } from "./config/config.ts";
+import type { ImageConfig } from "./config/image.ts";
 import { PIXEL_CHANNELS } from "./image/preprocess.ts";
 import { recordVision } from "./recordings.ts";
 import type { Weights } from "./weights/load_weights.ts";

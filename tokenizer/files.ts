@@ -16,20 +16,19 @@ export type TokenizerFiles = {
 /** Reads the tokenizer files of a checkpoint. Throws `file_not_found`, `file_unreadable`. */
 export async function readTokenizerFiles(source: Source | Files): Promise<TokenizerFiles> {
   const files = isFiles(source) ? source : openFiles(source);
-  const isWhole = await files.has("tokenizer.json");
-  const isSplit = !isWhole && (await files.has("vocab.json")) && (await files.has("merges.txt"));
-  // Without either, the error of opening tokenizer.json says where it was expected.
-  const texts: Record<string, string> = isSplit
-    ? { "vocab.json": await files.text("vocab.json"), "merges.txt": await files.text("merges.txt") }
-    : { "tokenizer.json": await files.text("tokenizer.json") };
-  const optional = [
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    ...(isSplit ? ["added_tokens.json"] : []),
-  ];
-  for (const name of optional) {
-    if (await files.has(name)) texts[name] = await files.text(name);
-  }
+  const texts: Record<string, string> = {};
+  const take = async (name: string) => {
+    const text = await files.optionalText(name);
+    if (text !== undefined) texts[name] = text;
+    return text !== undefined;
+  };
+  const isWhole = await take("tokenizer.json");
+  const isSplit = !isWhole && (await take("vocab.json")) && (await take("merges.txt"));
+  // Without either, reading tokenizer.json is the error to report: it says where the file was looked for.
+  if (!isWhole && !isSplit) return { "tokenizer.json": await files.text("tokenizer.json") };
+  await take("tokenizer_config.json");
+  await take("special_tokens_map.json");
+  if (isSplit) await take("added_tokens.json");
   return texts;
 }
 

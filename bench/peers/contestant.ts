@@ -1,7 +1,8 @@
 import { openFiles } from "../../files/files.ts";
-import { type Florence2Config, type ImageConfig, parseConfig } from "../../model/config/config.ts";
+import { type Florence2Config, parseConfig } from "../../model/config/config.ts";
+import type { ImageConfig } from "../../model/config/image.ts";
 import { type GenerationSettings, generationSettings } from "../../model/generation/options.ts";
-import type { WeightsDtype } from "../../model/weights/load_weights.ts";
+import type { WeightsDtype } from "../../model/weights/loader.ts";
 
 /** What all contestants are asked: a greedy caption of so many tokens. */
 export interface Question {

@@ -8,7 +8,7 @@ import { FIRST_STEPS } from "../../model/decoding_session.ts";
 import { integer } from "../../model/generation/options.ts";
 import { preprocessImage } from "../../model/image/preprocess.ts";
 import { resolveTask } from "../../model/tasks/index.ts";
-import { checkDtype } from "../../model/weights/load_weights.ts";
+import { checkDtype } from "../../model/weights/loader.ts";
 import { originOf, writeReport } from "../report.ts";
 import { folderSubject, generatedSubject, type Subject } from "../subjects.ts";
 import { type Caption, CONTESTANTS, type Question } from "./contestant.ts";

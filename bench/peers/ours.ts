@@ -4,8 +4,8 @@ import { DecodingSession } from "../../model/decoding_session.ts";
 import { generate } from "../../model/generation/generate.ts";
 import { pixelsOfPlanes } from "../../model/image/preprocess.ts";
 import { VisionSession } from "../../model/vision_session.ts";
-import { openFlorenceCheckpoint } from "../../model/weights/checkpoint.ts";
 import { loadWeights } from "../../model/weights/load_weights.ts";
+import { openCheckpoint } from "../../model/weights/open_checkpoint.ts";
 import { type Contestant, captionOf, type Question, rulesOf } from "./contestant.ts";
 
 /** This library on the GPU. Its encoder's part includes the keys and values that all decoder steps read. */
@@ -14,7 +14,7 @@ export async function openOurs(question: Question): Promise<Contestant> {
   const pixels = pixelsOfPlanes(pixelValues);
   const { config, settings } = await rulesOf(question);
   const runner = await openRunner("gpu");
-  const checkpoint = await openFlorenceCheckpoint(openFiles(folder), config);
+  const checkpoint = await openCheckpoint(openFiles(folder), config);
   const weights = await loadWeights(checkpoint, config, runner, { dtype });
   await checkpoint.close();
   await runner.settle();

@@ -1,5 +1,5 @@
 import { Florence2Error } from "../../core/errors.ts";
-import type { WeightsDtype } from "../../model/weights/load_weights.ts";
+import type { WeightsDtype } from "../../model/weights/loader.ts";
 import { median } from "../measure.ts";
 import type { Origin } from "../report.ts";
 import {

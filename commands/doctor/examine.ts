@@ -15,7 +15,7 @@ import type { OpenModelOptions } from "../../files/open_model_files.ts";
 import { Florence2 } from "../../model/florence2.ts";
 import type { RawImage } from "../../model/image/pixels.ts";
 import { openModel } from "../../model/loading/open_model.ts";
-import { SHARED_EMBEDDING } from "../../model/weights/checkpoint.ts";
+import { SHARED_EMBEDDING } from "../../model/weights/expected_tensors.ts";
 import { loadWeights } from "../../model/weights/load_weights.ts";
 import { version } from "../bundled.ts";
 import { CheckedRunner, type KernelCheck } from "./checked_runner.ts";
@@ -121,8 +121,8 @@ export async function examineModel(
         model: {
           source,
           layout: checkpoint.layout,
-          storedAs: checkpoint.tensor(SHARED_EMBEDDING).dtype,
-          heldAs: weights.text.embeddings.dtype,
+          storedAs: checkpoint.tensors.get(SHARED_EMBEDDING)!.dtype,
+          heldAs: weights.text.encoder.embeddings.dtype,
           peakBytes: runner.memory.peakBytes,
           kernels,
         },

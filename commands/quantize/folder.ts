@@ -5,24 +5,18 @@ import { Florence2Error, quote } from "../../core/errors.ts";
 import { BYTES_PER_ELEMENT, elementsOf } from "../../core/tensor.ts";
 import type { Files, Source } from "../../files/files.ts";
 import { type OpenModelOptions, openModelFiles } from "../../files/open_model_files.ts";
-import type { Florence2Config } from "../../model/config/config.ts";
 import { openModel } from "../../model/loading/open_model.ts";
-import {
-  expectedTensors,
-  type FlorenceCheckpoint,
-  heldForBlocks,
-  isLinear,
-  type Shape,
-  shapeInBlocks,
-  TIED_COPIES,
-} from "../../model/weights/checkpoint.ts";
-import { pieces } from "../../model/weights/load_weights.ts";
+import type { FlorenceCheckpoint } from "../../model/weights/checkpoint.ts";
+import { deviceDtype, isLinear, shapeInBlocks } from "../../model/weights/dtypes.ts";
+import { SHARED_EMBEDDING, type Shape, TABLE_COPIES } from "../../model/weights/expected_tensors.ts";
+import { areEqual, pieces } from "../../model/weights/loader.ts";
 
 /** What a model's folder has beside its weights. */
 const OTHER_FILES = [
   "config.json",
   "generation_config.json",
   "preprocessor_config.json",
+  "processor_config.json",
   "tokenizer.json",
   "tokenizer_config.json",
   "special_tokens_map.json",
@@ -72,10 +66,10 @@ export async function writeQuantized(
       folder,
     });
   }
-  const { config, checkpoint } = await openModel(source, options);
+  const { checkpoint } = await openModel(source, options);
   const unfinished = join(dirname(folder), `.${basename(folder)}.${process.pid}.part`);
   try {
-    const targets = targetsOf(checkpoint, config, dtype);
+    const targets = targetsOf(checkpoint, await storedOnce(checkpoint), dtype);
     await mkdir(unfinished, { recursive: true });
     await copyFiles(await openModelFiles(source, [], options), unfinished);
     const bytes = await writeWeights(
@@ -95,18 +89,25 @@ export async function writeQuantized(
   }
 }
 
-function targetsOf(checkpoint: FlorenceCheckpoint, config: Florence2Config, dtype: BlockDtype): Target[] {
+/** The tensors to be written: without the copies of the token table that have no values of their own. */
+async function storedOnce(checkpoint: FlorenceCheckpoint): Promise<string[]> {
+  const names: string[] = [];
+  for (const name of checkpoint.tensors.keys()) {
+    const isCopy = TABLE_COPIES.includes(name) && (await areEqual(checkpoint, name, SHARED_EMBEDDING));
+    if (!isCopy) names.push(name);
+  }
+  return names;
+}
+
+function targetsOf(checkpoint: FlorenceCheckpoint, names: readonly string[], dtype: BlockDtype): Target[] {
   let end = 0;
-  const names = [...expectedTensors(config).keys()].filter(
-    (name) => checkpoint.has(name) && !TIED_COPIES.includes(name),
-  );
   return names.map((name) => {
-    const { shape, dtype: stored } = checkpoint.tensor(name);
+    const { shape, dtype: stored } = checkpoint.tensors.get(name)!;
     if (stored === "Q8" || stored === "Q4") {
       const message = `${quote(name)} is in blocks already, as ${stored}. Begin with the model that this was made of.`;
       throw new Florence2Error("option_invalid", message, { name, found: stored });
     }
-    const held = isLinear(name, shape) ? heldForBlocks(name, shape, dtype) : stored === "F16" ? "f16" : "f32";
+    const held = isLinear(name, shape) ? deviceDtype(name, shape, dtype) : stored === "F16" ? "f16" : "f32";
     const inBlocks = isBlockDtype(held);
     const storedShape = inBlocks ? shapeInBlocks(shape, held) : shape;
     const start = end;

@@ -140,9 +140,9 @@ export class DiskCache {
     try {
       for (const folder of [dirname(blob), dirname(pointer), locks])
         await fs.mkdir(folder, { recursive: true });
-      const { signal, patience } = this.#repository;
+      const { signal, persistence } = this.#repository;
       const lock = join(locks, `${etag}.owner`);
-      await withLock(lock, { signal, silence: 2 * patience.silence }, async (isOwnerAlive) => {
+      await withLock(lock, { signal, silence: 2 * persistence.silence }, async (isOwnerAlive) => {
         const present = await fileSize(blob);
         if (present && (size === undefined || present === size)) return;
         // What another process may still write to is left to it.

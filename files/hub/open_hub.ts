@@ -19,7 +19,7 @@ export async function openHub(id: string, options: OpenModelOptions): Promise<Hu
   const { hubEnvironment } = await import("./environment.ts");
   const { DiskCache } = await import("./disk_cache.ts");
   const environment = await hubEnvironment();
-  const { endpoint = environment.endpoint, token = environment.token, revision } = options;
-  const repository = repositoryOf(id, { endpoint, token, revision }, signal);
+  const { endpoint = environment.endpoint, token = environment.token, revision, fetch } = options;
+  const repository = repositoryOf(id, { endpoint, token, revision, fetch }, signal);
   return new DiskCache(repository, environment, progress, onWarning);
 }

@@ -9,10 +9,12 @@ export interface HubOptions {
   readonly token?: string | undefined;
   /** The hub's address. Default: the environment's `HF_ENDPOINT`, else https://huggingface.co. */
   readonly endpoint?: string | undefined;
+  /** Asks the hub and other servers, for proxies and tests. Default: the global `fetch`. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
 }
 
-/** How often and how long to try; as patient as huggingface_hub. */
-export interface Patience {
+/** How often and how long to try; as huggingface_hub does. */
+export interface Persistence {
   /** Failures in a row after which a request is given up. */
   readonly attempts: number;
   /** Milliseconds before the second attempt; each further pause is twice as long. */
@@ -21,7 +23,7 @@ export interface Patience {
   readonly silence: number;
 }
 
-export const PATIENCE: Patience = { attempts: 5, pause: 500, silence: 10_000 };
+export const PERSISTENCE: Persistence = { attempts: 5, pause: 500, silence: 10_000 };
 
 /** A repository on a hub, and how to ask for its files. */
 export interface Repository {
@@ -30,16 +32,17 @@ export interface Repository {
   readonly revision: string;
   readonly endpoint: URL;
   readonly token?: string;
-  readonly patience: Patience;
-  readonly signal?: AbortSignal;
+  readonly persistence: Persistence;
+  readonly signal?: AbortSignal | undefined;
+  readonly fetch?: typeof globalThis.fetch | undefined;
 }
 
 /** Throws option_invalid where an option is no address, no token, or no name of a revision. */
 export function repositoryOf(
   id: string,
-  { revision = "main", token, endpoint = "https://huggingface.co" }: HubOptions,
+  { revision = "main", token, endpoint = "https://huggingface.co", fetch }: HubOptions,
   signal?: AbortSignal,
-  patience = PATIENCE,
+  persistence = PERSISTENCE,
 ): Repository {
   if (!URL.canParse(endpoint) || !/^https?:/.test(endpoint)) {
     throw invalid(
@@ -52,7 +55,7 @@ export function repositoryOf(
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
     throw invalid("token", "set, but has spaces or characters that no token of a hub has");
   }
-  return { id, revision, endpoint: new URL(endpoint), token, patience, signal };
+  return { id, revision, endpoint: new URL(endpoint), token, persistence, signal, fetch };
 }
 
 /**

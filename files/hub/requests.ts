@@ -4,6 +4,7 @@
  */
 import { Florence2Error } from "../../core/errors.ts";
 import { hasFileSystem } from "../../core/platform.ts";
+import { reasonOf } from "../web_request.ts";
 import { downloadFailed, fileUrl, isCommit, listUrl, type Repository, refusal } from "./repository.ts";
 
 /** What the hub tells about a file without sending it. */
@@ -50,7 +51,7 @@ export async function fileInfo(
   repository: Repository,
   revision: string,
   name: string,
-  attempts = repository.patience.attempts,
+  attempts = repository.persistence.attempts,
 ): Promise<FileInfo> {
   const response = await retrying(repository, attempts, async () => {
     const watch = watchOf(repository);
@@ -75,7 +76,7 @@ export async function fileInfo(
  */
 export async function fetchFileList(
   repository: Repository,
-  attempts = repository.patience.attempts,
+  attempts = repository.persistence.attempts,
 ): Promise<string> {
   return retrying(repository, attempts, async () => {
     const watch = watchOf(repository);
@@ -130,7 +131,7 @@ export async function download(
   let furthest = await sink.length();
   const failed = (problem: string, cause?: unknown) =>
     downloadFailed(repository, name, problem, { isTransient: true }, cause);
-  await retrying(repository, repository.patience.attempts, async (state) => {
+  await retrying(repository, repository.persistence.attempts, async (state) => {
     if (size !== undefined && (await sink.length()) > size) await sink.truncate(0);
     let at = await sink.length();
     if (at === size) return;
@@ -207,7 +208,7 @@ async function exchange(
       ...(firstByte > 0 && { Range: `bytes=${firstByte}-` }),
       ...(token && url.origin === endpoint.origin && { Authorization: `Bearer ${token}` }),
     };
-    const response = await fetch(url, {
+    const response = await (repository.fetch ?? fetch)(url, {
       method,
       headers,
       signal,
@@ -239,15 +240,9 @@ async function exchange(
   throw failed(`more than ${MAX_REDIRECTS} redirects`, false);
 }
 
-function reasonOf(error: unknown): string {
-  const { cause = error } = error as { cause?: unknown };
-  const { code, message } = cause as { code?: unknown; message?: unknown };
-  return String(code ?? message ?? cause);
-}
-
 /** Repeats what fails for reasons that pass, with pauses that grow. `attempt` may reset the count. */
 async function retrying<T>(
-  { signal, patience }: Repository,
+  { signal, persistence }: Repository,
   attempts: number,
   attempt: (state: { failures: number }) => Promise<T>,
 ): Promise<T> {
@@ -265,7 +260,7 @@ async function retrying<T>(
       const asked = retryAfter(error.details.retryAfter);
       if (asked > MAX_RETRY_AFTER) throw error;
       const jitter = 0.75 + 0.5 * Math.random();
-      await pause(Math.max(asked, patience.pause * 2 ** (state.failures - 1) * jitter), signal);
+      await pause(Math.max(asked, persistence.pause * 2 ** (state.failures - 1) * jitter), signal);
     }
   }
 }
@@ -292,16 +287,16 @@ export async function pause(milliseconds: number, signal?: AbortSignal): Promise
   signal?.throwIfAborted();
 }
 
-/** A signal that aborts with the caller's, and when nothing was fed for as long as patience lasts. */
-function watchOf({ signal, patience }: Repository) {
+/** A signal that aborts with the caller's, and when nothing was fed for as long as `persistence.silence` says. */
+function watchOf({ signal, persistence }: Repository) {
   const silence = new AbortController();
-  const abort = () => silence.abort(new Error(`silent for ${patience.silence / 1000} s`));
-  let timer = setTimeout(abort, patience.silence);
+  const abort = () => silence.abort(new Error(`silent for ${persistence.silence / 1000} s`));
+  let timer = setTimeout(abort, persistence.silence);
   return {
     signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
     feed() {
       clearTimeout(timer);
-      timer = setTimeout(abort, patience.silence);
+      timer = setTimeout(abort, persistence.silence);
     },
     stop: () => clearTimeout(timer),
   };

@@ -1,6 +1,6 @@
 import { widenBfloat16, widenFloat16 } from "../../core/dtypes/float16.ts";
 import { type ErrorCode, Florence2Error, quote } from "../../core/errors.ts";
-import { allocate } from "../files.ts";
+import { allocate } from "../ranged_file.ts";
 
 export interface TensorEntry {
   /** As safetensors spells it: "F32", "F16", "BF16", … */

@@ -31,7 +31,7 @@ export const cachedAttentionKernel = defineKernel({
 });
 
 /** Each vector of four of a head has a lane of its own. */
-const MAX_HEAD_WIDTH = 256;
+export const MAX_HEAD_WIDTH = 256;
 
 /**
  * softmax(q·kᵀ / √D)·v of one decoding step over the steps so far and itself: causal self-attention with a

@@ -43,7 +43,7 @@ export const crossAttentionKernel = defineKernel({
 });
 
 /** Each vector of four of a head has a lane of its own. */
-const MAX_HEAD_WIDTH = 1024;
+export const MAX_HEAD_WIDTH = 1024;
 
 /**
  * softmax(q·kᵀ / √D)·v of decoder rows over what the encoder made of their picture and prompt, from the

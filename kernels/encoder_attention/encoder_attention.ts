@@ -7,7 +7,7 @@ import { encoderAttentionTwin } from "./encoder_attention.twin.ts";
 
 /** Queries of a workgroup, as in the shader. */
 const TILE = 32;
-const MAX_HEAD_WIDTH = 128;
+export const MAX_HEAD_WIDTH = 128;
 
 export const signature = {
   name: "encoder_attention",

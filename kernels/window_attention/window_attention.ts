@@ -31,8 +31,8 @@ export const windowAttentionKernel = defineKernel({
 });
 
 /** A workgroup has an invocation for each token of a window, and may have 256. */
-const MAX_WINDOW = 16;
-const MAX_HEAD_WIDTH = 64;
+export const MAX_WINDOW = 16;
+export const MAX_HEAD_WIDTH = 64;
 
 /**
  * Attention among the tokens of each window of w x w tokens, per head: softmax(QKᵀ / √D) V, from

@@ -1,5 +1,6 @@
 import { Florence2Error, quote } from "../../core/errors.ts";
 import type { Florence2Config } from "../config/config.ts";
+import { GENERATION_RANGES, MAX_ROWS_PER_IMAGE } from "../config/limits.ts";
 import type { StepReport } from "./report.ts";
 
 /**
@@ -66,7 +67,6 @@ export interface GenerationSettings extends Required<Omit<GenerationOptions, "si
   model: DecodedModel;
 }
 
-const MAX_ROWS_PER_PICTURE = 32;
 const USUAL_MAX_NEW_TOKENS = 1024;
 
 /** What the published Florence-2 checkpoints decode with. */
@@ -91,12 +91,23 @@ export function settingsFor(
   { text, tokens, generation }: Florence2Config,
   options: GenerationOptions,
 ): GenerationSettings {
+  // A call's own limit goes before what the checkpoint says of lengths, and no limit exceeds the positions.
+  const maxNewTokens =
+    generation.maxNewTokens && Math.min(generation.maxNewTokens, text.maxPositionEmbeddings);
+  const most = options.maxNewTokens ?? maxNewTokens ?? text.maxPositionEmbeddings;
+  const minNewTokens = Math.min(generation.minNewTokens, most);
   return generationSettings(options, {
     vocabSize: text.vocabSize,
     maxPositions: text.maxPositionEmbeddings,
     decoderStartTokenId: tokens.decoderStart,
     eosTokenId: tokens.eos,
-    defaults: { ...generation, forcedBosTokenId: tokens.forcedBos, forcedEosTokenId: tokens.forcedEos },
+    defaults: {
+      ...generation,
+      maxNewTokens,
+      minNewTokens,
+      forcedBosTokenId: tokens.forcedBos,
+      forcedEosTokenId: tokens.forcedEos,
+    },
   });
 }
 
@@ -116,24 +127,28 @@ export function generationSettings(options: GenerationOptions, model: DecodedMod
   const { vocabSize, maxPositions } = model;
 
   const doSample = oneOf("doSample", given.doSample, [true, false]);
-  const numBeams = integer("numBeams", given.numBeams, 1, MAX_ROWS_PER_PICTURE);
-  const mostSequences = numBeams > 1 ? numBeams : doSample ? MAX_ROWS_PER_PICTURE : 1;
+  const numBeams = integer("numBeams", given.numBeams, ...GENERATION_RANGES.numBeams);
+  const mostSequences = numBeams > 1 ? numBeams : doSample ? MAX_ROWS_PER_IMAGE : 1;
   const numReturnSequences = integer("numReturnSequences", given.numReturnSequences, 1, mostSequences);
   const defaultMaxNewTokens = Math.min(USUAL_MAX_NEW_TOKENS, maxPositions);
   const maxNewTokens = integer("maxNewTokens", given.maxNewTokens ?? defaultMaxNewTokens, 1, maxPositions);
   return {
     numBeams,
     doSample,
-    temperature: real("temperature", given.temperature, 1e-4, 1e4),
+    temperature: real("temperature", given.temperature, ...GENERATION_RANGES.temperature),
     topK: integer("topK", given.topK, 0, Number.MAX_SAFE_INTEGER),
-    topP: real("topP", given.topP, 0, 1),
+    topP: real("topP", given.topP, ...GENERATION_RANGES.topP),
     seed: integer("seed", given.seed ?? randomSeed(), 0, Number.MAX_SAFE_INTEGER),
     noRepeatNgramSize: integer("noRepeatNgramSize", given.noRepeatNgramSize, 0, Number.MAX_SAFE_INTEGER),
-    repetitionPenalty: real("repetitionPenalty", given.repetitionPenalty, 1e-4, 1e4),
+    repetitionPenalty: real(
+      "repetitionPenalty",
+      given.repetitionPenalty,
+      ...GENERATION_RANGES.repetitionPenalty,
+    ),
     forcedBosTokenId: tokenOrNull("forcedBosTokenId", given.forcedBosTokenId, vocabSize),
     forcedEosTokenId: tokenOrNull("forcedEosTokenId", given.forcedEosTokenId, vocabSize),
     earlyStopping: oneOf("earlyStopping", given.earlyStopping, [true, false, "never"]),
-    lengthPenalty: real("lengthPenalty", given.lengthPenalty, -10, 10),
+    lengthPenalty: real("lengthPenalty", given.lengthPenalty, ...GENERATION_RANGES.lengthPenalty),
     maxNewTokens,
     minNewTokens: integer("minNewTokens", given.minNewTokens, 0, maxNewTokens),
     numReturnSequences,

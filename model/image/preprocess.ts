@@ -1,4 +1,4 @@
-import type { ImageConfig } from "../config/config.ts";
+import type { ImageConfig } from "../config/image.ts";
 import { type ImageInput, type LoadImageOptions, loadImage } from "./load.ts";
 import type { RgbImage } from "./pixels.ts";
 import { resizeBicubic } from "./resize.ts";

@@ -2,13 +2,15 @@ import type { DeviceProfile } from "../../core/recording.ts";
 import { Recording } from "../../core/recording.ts";
 import type { Runner } from "../../core/runner.ts";
 import { elementsOf, shapeOnly } from "../../core/tensor.ts";
-import type { Florence2Config, ImageConfig } from "../config/config.ts";
+import type { Florence2Config } from "../config/config.ts";
+import type { ImageConfig } from "../config/image.ts";
 import { type GenerationSettings, settingsFor } from "../generation/options.ts";
 import { rowsOfBatch, searchState } from "../generation/search.ts";
 import { PIXEL_CHANNELS } from "../image/preprocess.ts";
 import { crossCache, layerCaches, recordEncoding, recordSearchedStep, recordVision } from "../recordings.ts";
 import type { FlorenceCheckpoint } from "../weights/checkpoint.ts";
-import { loadWeights, type WeightsDtype, type WeightTarget } from "../weights/load_weights.ts";
+import { loadWeights } from "../weights/load_weights.ts";
+import type { WeightsDtype, WeightTarget } from "../weights/loader.ts";
 
 /** As many tokens as most prompts have, and as many steps as the first caches hold; no pipeline depends on them. */
 const PROMPT = 10;
@@ -70,7 +72,7 @@ const SHAPES_ONLY: WeightTarget = {
 function withoutContent(checkpoint: FlorenceCheckpoint): FlorenceCheckpoint {
   return {
     ...checkpoint,
-    read: async (name) => new Float32Array(elementsOf(checkpoint.tensor(name).shape)),
+    read: async (name) => new Float32Array(elementsOf(checkpoint.tensors.get(name)!.shape)),
     readRows: async () => new Float32Array(0),
     readPacked: async () => new Uint32Array(0),
   };

@@ -3,10 +3,12 @@ import type { Runner } from "../../core/runner.ts";
 import type { Source } from "../../files/files.ts";
 import type { DownloadEvent, HubOptions } from "../../files/open_model_files.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
-import type { Florence2Config, ImageConfig } from "../config/config.ts";
-import { checkDtype, loadWeights, type Weights, type WeightsDtype } from "../weights/load_weights.ts";
+import type { Florence2Config } from "../config/config.ts";
+import type { ImageConfig } from "../config/image.ts";
+import { loadWeights, type Weights } from "../weights/load_weights.ts";
+import { checkDtype, type WeightsDtype } from "../weights/loader.ts";
 import { compileAhead, type ModelToCompile } from "./compile_ahead.ts";
-import { openModel } from "./open_model.ts";
+import { type ModelOptions, openModel } from "./open_model.ts";
 
 /** A stage of loading: the files of a hub's repository arrive, weights go to the device, all is ready. */
 export type ProgressEvent =
@@ -21,7 +23,10 @@ export type ProgressEvent =
     }
   | { readonly status: "ready"; readonly device: string };
 
-export interface LoadOptions extends Omit<DeviceOptions, "debug">, HubOptions {
+export interface LoadOptions
+  extends Omit<DeviceOptions, "debug">,
+    HubOptions,
+    Pick<ModelOptions, "tokenizer" | "subfolder" | "adapter" | "imageSize"> {
   /** Where to compute. Default `auto`: a GPU if there is one, else the CPU. */
   readonly device?: DeviceOption | undefined;
   /**

@@ -1,16 +1,26 @@
 import { Florence2Error } from "../../core/errors.ts";
-import type { Source } from "../../files/files.ts";
-import { type OpenModelOptions, openModelFiles } from "../../files/open_model_files.ts";
+import type { Files, Source } from "../../files/files.ts";
 import { Tokenizer } from "../../tokenizer/index.ts";
+import { type Florence2Config, parseConfig } from "../config/config.ts";
 import {
+  checkedImageSize,
   countImageTokens,
-  type Florence2Config,
   type ImageConfig,
-  parseConfig,
-  parsePreprocessorConfig,
-} from "../config/config.ts";
-import { type FlorenceCheckpoint, openFlorenceCheckpoint, WEIGHT_FILES } from "../weights/checkpoint.ts";
-import { withAdapter } from "../weights/lora.ts";
+  type InputSize,
+  parseImageConfig,
+  RELEASED_IMAGE_CONFIG,
+} from "../config/image.ts";
+import type { FlorenceCheckpoint } from "../weights/checkpoint.ts";
+import { openCheckpoint } from "../weights/open_checkpoint.ts";
+import { findSources, type SourceOptions } from "./sources.ts";
+
+export interface ModelOptions extends SourceOptions {
+  /**
+   * The size to which images are stretched, in pixels, in place of the one in the model's files: a number for a
+   * square, or { width, height }. The model's table of positions bounds it.
+   */
+  readonly imageSize?: InputSize | undefined;
+}
 
 /** What the files of a model say, checked against each other. Whoever opened it closes the checkpoint. */
 export interface OpenedModel {
@@ -26,13 +36,13 @@ export interface OpenedModel {
  * @throws {Florence2Error} for missing or malformed files, failed downloads, and files that do not fit each
  *   other; nothing is left open then
  */
-export async function openModel(source: Source, options: OpenModelOptions = {}): Promise<OpenedModel> {
-  const files = await openModelFiles(source, [["config.json"], WEIGHT_FILES], options);
-  const optional = async (name: string) => ((await files.has(name)) ? await files.json(name) : {});
-  const config = parseConfig(await files.json("config.json"), await optional("generation_config.json"));
-  const imageConfig = parsePreprocessorConfig(await optional("preprocessor_config.json"));
-  countImageTokens(config, imageConfig);
-  const tokenizer = await Tokenizer.fromPretrained(files);
+export async function openModel(source: Source, options: ModelOptions = {}): Promise<OpenedModel> {
+  const { onWarning: warn = (message: string) => console.warn(message), imageSize } = options;
+  const sources = await findSources(source, { ...options, onWarning: warn });
+  const { model } = sources;
+  const config = parseConfig(sources.config, await model.optionalJson("generation_config.json"), warn);
+  const imageConfig = await readImageConfig(sources.processor, config, imageSize, warn);
+  const tokenizer = await Tokenizer.fromPretrained(sources.tokenizer);
   if (tokenizer.vocabularySize > config.text.vocabSize) {
     throw new Florence2Error(
       "checkpoint_mismatch",
@@ -40,6 +50,45 @@ export async function openModel(source: Source, options: OpenModelOptions = {}):
       { tokens: tokenizer.vocabularySize, vocabSize: config.text.vocabSize },
     );
   }
-  const checkpoint = await withAdapter(await openFlorenceCheckpoint(files, config), files, config);
+  const checkpoint = await openCheckpoint(model, config, { adapter: sources.adapter, warn });
   return { config, imageConfig, tokenizer, checkpoint };
+}
+
+/** How images are prepared, by the first folder that says so, or else as for the released models. */
+async function readImageConfig(
+  folders: readonly Files[],
+  config: Florence2Config,
+  imageSize: InputSize | undefined,
+  warn: (message: string) => void,
+): Promise<ImageConfig> {
+  const size = imageSize !== undefined && { ...checkedImageSize(imageSize), keepSize: false };
+  let found: ImageConfig | undefined;
+  for (const files of folders) {
+    const processor = await files.optionalJson("processor_config.json");
+    found =
+      parseImageConfig({ processor }) ??
+      parseImageConfig({
+        preprocessor: await files.optionalJson("preprocessor_config.json"),
+      });
+    if (found) break;
+  }
+  if (!found && !isReleased(config)) {
+    const { width, height, mean, std } = { ...RELEASED_IMAGE_CONFIG, ...size };
+    warn(
+      "The model has neither preprocessor_config.json nor processor_config.json. Images are taken as by the released " +
+        `models: ${width} x ${height} pixels, mean [${mean}], standard deviation [${std}].`,
+    );
+  }
+  const imageConfig = { ...(found ?? RELEASED_IMAGE_CONFIG), ...size };
+  countImageTokens(config, imageConfig, size ? "option_invalid" : "config_invalid");
+  return imageConfig;
+}
+
+/** Whether a model has the architecture of base or large, whose images are known. */
+function isReleased({ vision, text }: Florence2Config): boolean {
+  const widths = String(vision.embedDim);
+  return (
+    (widths === "128,256,512,1024" && text.dModel === 768) ||
+    (widths === "256,512,1024,2048" && text.dModel === 1024)
+  );
 }

@@ -1,5 +1,6 @@
 import type { Runner } from "../../core/runner.ts";
-import type { Florence2Config, ImageConfig } from "../config/config.ts";
+import type { Florence2Config } from "../config/config.ts";
+import type { ImageConfig } from "../config/image.ts";
 import { EncodedImage } from "../encoded_image.ts";
 import { type ImageInput, type LoadImageOptions, loadImage } from "../image/load.ts";
 import { type ImagePixels, pixelsOf } from "../image/preprocess.ts";

@@ -13,8 +13,11 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { inspect } from "node:util";
+import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isRelativeName, openFile, openFiles } from "../../files/files.ts";
+import { BLOCK_BYTES } from "../../files/remote_file.ts";
 import { florenceError } from "../support/errors.ts";
 
 const DATA = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
@@ -120,6 +123,15 @@ describe("files in memory", () => {
     }
   });
 
+  it("may be of another realm, as in a test runner or an iframe", async () => {
+    const [array, buffer] = runInNewContext("[Uint8Array.of(1, 2, 3), Uint8Array.of(1, 2, 3).buffer]");
+    for (const content of [array, buffer]) {
+      expect(await (await openFile(content)).read(1, 3)).toEqual(Uint8Array.of(2, 3));
+      const map = runInNewContext("(content) => new Map([['x', content]])")(content);
+      expect(await openFiles(map).has("x")).toBe(true);
+    }
+  });
+
   it("are found out when they are transferred away or are of another type", async () => {
     const bytes = DATA.slice();
     const file = await openFile(bytes);
@@ -188,6 +200,7 @@ describe("reading", () => {
 describe("files of a server", () => {
   let base: string;
   let requests: string[] = [];
+  const LARGE = Uint8Array.from({ length: 3 * BLOCK_BYTES - 5 }, (_, i) => i % 251);
   const server = createServer((request, response) => {
     requests.push(`${request.url} ${request.headers.range}`);
     answer(request, response);
@@ -200,53 +213,120 @@ describe("files of a server", () => {
 
   /** What goes wrong is the first part of the path. */
   function answer(request: IncomingMessage, response: ServerResponse): void {
-    const [, fault, name] = new URL(request.url ?? "", base).pathname.split("/");
+    const [, fault, name = ""] = new URL(request.url ?? "", base).pathname.split("/");
     const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "") ?? [];
-    // Some servers take an end of 0 for none.
-    const last = fault === "endless" && to === "0" ? Infinity : Number(to);
-    const [start, end] = [Number(from), Math.min(last + 1, DATA.length)];
-    if (name !== "data.bin" && name !== "a%20b%25.json") return void response.writeHead(404).end();
+    const content: Uint8Array | undefined = { "data.bin": LARGE, "a%20b%25.json": DATA, "small.bin": DATA }[
+      name
+    ];
+    if (fault === "page")
+      return void response
+        .writeHead(200, { "content-type": "text/html; charset=utf-8" })
+        .end("<!doctype html>");
+    if (fault === "loop") return void response.writeHead(302, { location: request.url }).end();
+    if (fault === "login" && request.headers.authorization !== `Basic ${btoa("me:p@ss")}`)
+      return void response.writeHead(401).end();
+    if (!content) return void response.writeHead(404).end();
+    const [start, end] = [Number(from), Math.min(Number(to) + 1, content.length)];
     if (fault === "broken") return void response.writeHead(503).end("<html>");
-    if (fault === "whole") return void response.writeHead(200).end(DATA);
+    if (fault === "whole") return void response.writeHead(200).end(content);
     if (fault === "empty") return void response.writeHead(416, { "content-range": "bytes */0" }).end();
-    if (fault === "silent") return void response.writeHead(206).end(DATA.subarray(start, end));
-    const first = end === 2;
-    const headers: Record<string, string> = { "content-range": `bytes ${start}-${end - 1}/${DATA.length}` };
+    if (fault === "silent") return void response.writeHead(206).end(content.subarray(start, end));
+    const first = start === 0;
+    const headers: Record<string, string> = {
+      "content-range": `bytes ${start}-${end - 1}/${content.length}`,
+    };
     headers.etag = fault === "changed" && !first ? '"2"' : '"1"';
-    if (fault === "other" && !first) headers["content-range"] = `bytes 0-${end - 1}/${DATA.length}`;
+    if (fault === "other" && !first) headers["content-range"] = `bytes 0-${end - 1}/${content.length}`;
+    if (fault === "rangepage") headers["content-type"] = "text/html";
     response.writeHead(206, headers);
     if (fault === "cut" && !first)
-      return void response.write(DATA.subarray(start, end - 5), () => response.destroy());
-    if (fault === "short" && !first) return void response.end(DATA.subarray(start, end - 5));
-    if (fault === "surplus" && !first) return void response.end(DATA);
-    if (fault === "slow" && !first) return void response.write(DATA.subarray(start, start + 1));
-    response.end(DATA.subarray(start, end));
+      return void response.write(content.subarray(start, end - 5), () => response.destroy());
+    if (fault === "short" && !first) return void response.end(content.subarray(start, end - 5));
+    if (fault === "surplus" && !first) return void response.end(content);
+    if (fault === "slow" && !first) return void response.write(content.subarray(start, start + 1));
+    response.end(content.subarray(start, end));
   }
+  const [M, N] = [BLOCK_BYTES, LARGE.length];
 
-  it("are read in ranges, by URL and by string, and nothing else is fetched", async () => {
+  it("are read in blocks, each once, by URL and by string", async () => {
     requests = [];
     const file = await openFiles(new URL(`${base}/good`)).open("data.bin");
-    expect(file.size).toBe(1000);
+    expect(file.size).toBe(N);
     expect(file.name).toBe(`${base}/good/data.bin`);
-    expect(await file.read(100, 200)).toEqual(DATA.slice(100, 200));
+    expect(await file.read(100, 200)).toEqual(LARGE.slice(100, 200));
     expect(await file.read(7, 7)).toHaveLength(0);
-    expect(requests).toEqual(["/good/data.bin bytes=0-1", "/good/data.bin bytes=100-199"]);
-    expect(await (await openFile(`${base}/good/data.bin`)).read(999, 1000)).toEqual(DATA.slice(999));
-    expect((await openFile(`${base}/endless/data.bin`)).size).toBe(1000);
+    expect(await file.read(M - 3, M + 3)).toEqual(LARGE.slice(M - 3, M + 3));
+    const pieces = Array.from({ length: 8 }, (_, i) => N - 100 * i - 100);
+    const read = await Promise.all(pieces.map((start) => file.read(start, start + 100)));
+    expect(read).toEqual(pieces.map((start) => LARGE.slice(start, start + 100)));
+    expect(requests).toEqual([
+      `/good/data.bin bytes=0-${M - 1}`,
+      `/good/data.bin bytes=${M}-${2 * M - 1}`,
+      `/good/data.bin bytes=${2 * M}-${N - 1}`,
+    ]);
+    await file.close();
+  });
+
+  it("are read at once where much is asked for", async () => {
+    const file = await openFile(`${base}/good/data.bin`);
+    requests = [];
+    expect(await file.read(1, 2 * M)).toEqual(LARGE.slice(1, 2 * M));
+    expect(requests).toEqual([`/good/data.bin bytes=1-${2 * M - 1}`]);
+    await file.close();
+  });
+
+  it("take one request if they are small, and one to see whether they are there", async () => {
+    requests = [];
+    const file = await openFile(`${base}/good/small.bin`);
+    expect(await file.read(999, 1000)).toEqual(DATA.slice(999));
+    await file.close();
     expect(await openFiles(`${base}/good/`).has("a b%.json")).toBe(true);
     expect(await openFiles(`${base}/good/`).has("other.bin")).toBe(false);
+    expect(requests).toHaveLength(3);
   });
 
   it("are kept whole if the server knows no ranges, and fetched once", async () => {
     requests = [];
     const file = await openFile(`${base}/whole/data.bin`);
-    expect(await file.read(100, 200)).toEqual(DATA.slice(100, 200));
-    expect(await file.read(0, 1000)).toEqual(DATA);
+    expect(await file.read(100, 200)).toEqual(LARGE.slice(100, 200));
+    expect(await file.read(0, 1000)).toEqual(LARGE.slice(0, 1000));
     expect(requests).toHaveLength(1);
   });
 
   it("may be empty", async () => {
     expect((await openFile(`${base}/empty/data.bin`)).size).toBe(0);
+  });
+
+  it("are asked for by the caller's own fetch", async () => {
+    const urls: string[] = [];
+    const own: typeof fetch = (input, init) => {
+      urls.push(String(input));
+      return fetch(input, init);
+    };
+    expect(await openFiles(`${base}/good`, { fetch: own }).has("small.bin")).toBe(true);
+    expect(urls).toEqual([`${base}/good/small.bin`]);
+  });
+
+  it("are absent where a page comes in their place, as servers of single-page applications send", async () => {
+    for (const fault of ["page", "rangepage"]) {
+      const files = openFiles(`${base}/${fault}`);
+      expect(await files.has("data.bin")).toBe(false);
+      expect(await files.optionalJson("small.bin")).toBeUndefined();
+      await expect(files.open("data.bin")).rejects.toEqual(
+        florenceError("file_not_found", "data.bin does not exist", "web page"),
+      );
+    }
+  });
+
+  it("take a name and a password from the URL, and never show them", async () => {
+    const url = `${base.replace("//", "//me:p%40ss@")}/login/small.bin`;
+    const file = await openFile(url);
+    expect(file.name).toBe(`${base}/login/small.bin`);
+    expect(await file.read(0, 3)).toEqual(DATA.slice(0, 3));
+    await file.close();
+    const wrong = await openFile(url.replace("me:", "you:")).catch((error: unknown) => error);
+    expect(wrong).toEqual(florenceError("file_unreadable", "status 401"));
+    expect(inspect(wrong)).not.toMatch(/p@ss|p%40ss|you:/);
   });
 
   it("are missing or refused", async () => {
@@ -258,27 +338,33 @@ describe("files of a server", () => {
       florenceError("file_unreadable", "status 503", /^(?!.*secret)/),
     );
     await expect(opened("silent")).rejects.toEqual(florenceError("file_unreadable", "Content-Range"));
+    await expect(opened("loop")).rejects.toEqual(florenceError("file_unreadable", "redirect count exceeded"));
     await expect(openFile("http://127.0.0.1:1/x")).rejects.toEqual(
       florenceError("file_unreadable", "fetched"),
     );
     await expect(openFile("http://")).rejects.toEqual(florenceError("file_unreadable", "URL"));
+    const long = await opened("good", "x".repeat(5000)).catch((error: Error) => error.message);
+    expect(String(long).length).toBeLessThan(300);
   });
 
   it.each([
     ["changed", "changed"],
     ["other", "changed"],
     ["cut", "broke off"],
-    ["short", "instead of 100"],
+    ["short", `instead of ${N - 2 * M}`],
     ["surplus", "broke off"],
   ])("are found out when an answer is wrong: %s", async (fault, message) => {
     const file = await openFile(`${base}/${fault}/data.bin`);
-    await expect(file.read(100, 200)).rejects.toEqual(florenceError("file_unreadable", message));
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await expect(file.read(N - 200, N - 100)).rejects.toEqual(florenceError("file_unreadable", message));
+    }
+    await file.close();
   });
 
   it("stop at the abort signal in the middle of an answer", async () => {
     const stop = new AbortController();
     const file = await openFile(`${base}/slow/data.bin`, { signal: stop.signal });
-    const read = file.read(100, 200);
+    const read = file.read(N - 200, N - 100);
     setTimeout(() => stop.abort(new Error("enough")), 50);
     await expect(read).rejects.toThrow("enough");
     server.closeAllConnections();

@@ -1,12 +1,9 @@
 import { packWeights } from "../../core/dtypes/stored_weights.ts";
 import { elementsOf } from "../../core/tensor.ts";
 import type { Florence2Config } from "../../model/config/config.ts";
-import {
-  expectedTensors,
-  type FlorenceCheckpoint,
-  OUTPUT_HEAD,
-  type WeightDtype,
-} from "../../model/weights/checkpoint.ts";
+import type { FlorenceCheckpoint } from "../../model/weights/checkpoint.ts";
+import type { WeightDtype } from "../../model/weights/dtypes.ts";
+import { expectedTensors, TABLE_COPIES } from "../../model/weights/expected_tensors.ts";
 
 /** Weights of the right shapes and no content; the output head is the token table, as in the released files. */
 export function emptyCheckpoint(config: Florence2Config, dtype: WeightDtype = "F32"): FlorenceCheckpoint {
@@ -16,8 +13,11 @@ export function emptyCheckpoint(config: Florence2Config, dtype: WeightDtype = "F
     (to - from) * elementsOf(shapeOf(name).slice(1));
   return {
     layout: "microsoft",
-    has: (name) => shapes.has(name) && name !== OUTPUT_HEAD,
-    tensor: (name) => ({ shape: shapeOf(name), dtype }),
+    tensors: new Map(
+      [...shapes]
+        .filter(([name]) => !TABLE_COPIES.includes(name))
+        .map(([name, shape]) => [name, { shape, dtype }]),
+    ),
     read: async (name) => new Float32Array(elementsOf(shapeOf(name))),
     readRows: async (name, from, to) => new Float32Array(elements(name, from, to)),
     readPacked: async (name, from, to, held) =>

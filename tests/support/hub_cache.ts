@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DiskCache } from "../../files/hub/disk_cache.ts";
 import { type DownloadEvent, Progress } from "../../files/hub/progress.ts";
-import { type HubOptions, type Patience, repositoryOf } from "../../files/hub/repository.ts";
+import { type HubOptions, type Persistence, repositoryOf } from "../../files/hub/repository.ts";
 import { blobIdOf, type HubServer, isLarge, REPOSITORY, sha256Of } from "./hub_server.ts";
 
 /** Tries as often as in earnest, in a hurry. */
-export const HURRY: Patience = { attempts: 4, pause: 1, silence: 3000 };
+export const HURRY: Persistence = { attempts: 4, pause: 1, silence: 3000 };
 
 export interface CacheOptions extends HubOptions {
   readonly isOffline?: boolean;

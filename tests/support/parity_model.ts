@@ -3,10 +3,12 @@ import { readFile } from "node:fs/promises";
 import type { Runner } from "../../core/runner.ts";
 import type { JsonValue } from "../../files/json.ts";
 import { openSafetensors } from "../../files/tensors/safetensors.ts";
-import { type Florence2Config, type ImageConfig, parseConfig } from "../../model/config/config.ts";
+import { type Florence2Config, parseConfig } from "../../model/config/config.ts";
+import type { ImageConfig } from "../../model/config/image.ts";
 import { Florence2 } from "../../model/florence2.ts";
 import type { FlorenceCheckpoint } from "../../model/weights/checkpoint.ts";
-import { loadWeights, type Weights, type WeightsDtype } from "../../model/weights/load_weights.ts";
+import { loadWeights, type Weights } from "../../model/weights/load_weights.ts";
+import type { WeightsDtype } from "../../model/weights/loader.ts";
 import { Tokenizer } from "../../tokenizer/index.ts";
 import { parityCheckpoint, parityTensor } from "./parity_weights.ts";
 

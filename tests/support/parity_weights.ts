@@ -4,15 +4,14 @@
  */
 import { packWeights } from "../../core/dtypes/stored_weights.ts";
 import type { Florence2Config } from "../../model/config/config.ts";
+import { type FlorenceCheckpoint, temporalPositions } from "../../model/weights/checkpoint.ts";
 import {
   expectedTensors,
-  type FlorenceCheckpoint,
   LOGITS_BIAS,
   OUTPUT_HEAD,
   type Shape,
   TEMPORAL_POSITIONS,
-  temporalPositions,
-} from "../../model/weights/checkpoint.ts";
+} from "../../model/weights/expected_tensors.ts";
 
 const GOLDEN = 0x9e3779b9;
 
@@ -62,8 +61,7 @@ export function parityCheckpoint(config: Florence2Config): FlorenceCheckpoint {
   };
   return {
     layout: "microsoft",
-    has: (name) => shapes.has(name),
-    tensor: (name) => ({ shape: shapeOf(name), dtype: "F32" }),
+    tensors: new Map([...shapes].map(([name, shape]) => [name, { shape, dtype: "F32" }])),
     read: async (name) => parityTensor(name, shapeOf(name)),
     readRows,
     readPacked: async (name, from, to, dtype) => packWeights(await readRows(name, from, to), dtype, name),

@@ -39,6 +39,8 @@ export function sparseFiles(
     has: async (name: string) => name === "model.safetensors",
     text: () => Promise.reject(new Error("no text")),
     json: () => Promise.reject(new Error("no JSON")),
+    optionalText: async () => undefined,
+    optionalJson: async () => undefined,
     async open(name: string): Promise<RangedFile> {
       files.opened++;
       return {

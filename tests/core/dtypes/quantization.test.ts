@@ -9,7 +9,7 @@ import { CpuRunner } from "../../../core/cpu/cpu_runner.ts";
 import { BITS, BLOCK, type BlockDtype, dequantize, quantize } from "../../../core/dtypes/quantization.ts";
 import { packWeights, StoredWeights } from "../../../core/dtypes/stored_weights.ts";
 import { Florence2, openSafetensors } from "../../../index.ts";
-import type { WeightsDtype } from "../../../model/weights/load_weights.ts";
+import type { WeightsDtype } from "../../../model/weights/loader.ts";
 import { relativeL2 } from "../../support/close.ts";
 import { florenceError } from "../../support/errors.ts";
 import { gpuMissing, openTestGpu } from "../../support/gpu.ts";

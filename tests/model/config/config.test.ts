@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { openFiles } from "../../../files/files.ts";
 import type { JsonObject, JsonValue } from "../../../files/json.ts";
-import { countImageTokens, parseConfig, parsePreprocessorConfig } from "../../../model/config/config.ts";
+import { parseConfig } from "../../../model/config/config.ts";
+import { countImageTokens, parseImageConfig } from "../../../model/config/image.ts";
 import { converted, released, type Sections } from "../../support/configurations.ts";
 import { florenceError } from "../../support/errors.ts";
 
@@ -34,6 +35,7 @@ describe("config.json", () => {
         patchPrenorm: [false, true, true, true],
         windowSize: 12,
         mlpRatio: 4,
+        qkvBias: true,
       },
       projection: {
         dim: 768,
@@ -51,13 +53,16 @@ describe("config.json", () => {
         decoderFfnDim: 3072,
         vocabSize: 51289,
         maxPositionEmbeddings: 1024,
+        scaleEmbedding: false,
       },
       tokens: { bos: 0, pad: 1, eos: 2, decoderStart: 2, forcedBos: 0, forcedEos: 2 },
       generation: {
         numBeams: 3,
         earlyStopping: true,
         noRepeatNgramSize: 3,
+        repetitionPenalty: 1,
         lengthPenalty: 1,
+        minNewTokens: 0,
         doSample: false,
         temperature: 1,
         topK: 50,
@@ -174,7 +179,8 @@ describe("config.json", () => {
     rejects(changed("vision_config", { num_groups: [4, 8, 16, 4] }), "num_groups", "makes them 256");
     rejects(changed("vision_config", { mlp_ratio: 1.01 }), "mlp_ratio", "makes them 129");
     rejects(changed("text_config", { encoder_attention_heads: 768 }), "heads", "makes them 1");
-    rejects(changed("text_config", { decoder_attention_heads: 1 }), "heads", "at most 128");
+    rejects(changed("text_config", { encoder_attention_heads: 1 }), "heads", "at most 128");
+    rejects(changed("text_config", { decoder_attention_heads: 1 }), "heads", "at most 256");
     rejects(changed("text_config", { decoder_ffn_dim: 3070 }), "decoder_ffn_dim", "makes them 3070");
   });
 
@@ -243,6 +249,60 @@ describe("config.json", () => {
     expect(() => parseConfig(released("base"), [])).toThrow("generation_config.json is []");
   });
 
+  it("brings the generation settings that have a counterpart", () => {
+    const file = { repetition_penalty: 1.05, min_length: 6, max_new_tokens: 64 };
+    expect(parseConfig(released("base"), file).generation).toMatchObject({
+      repetitionPenalty: 1.05,
+      // min_length counts the start token.
+      minNewTokens: 5,
+      maxNewTokens: 64,
+    });
+    expect(parseConfig(released("base"), { ...file, min_new_tokens: 2 }).generation.minNewTokens).toBe(2);
+  });
+
+  it("warns of the settings that have none, by name and value", () => {
+    const warnings: string[] = [];
+    const neutral = { bad_words_ids: null, min_p: 0, num_beam_groups: 1, typical_p: 1 };
+    parseConfig(released("base"), neutral, (message) => warnings.push(message));
+    expect(warnings).toEqual([]);
+    const file = { bad_words_ids: [[1]], num_beam_groups: 3 };
+    const config = parseConfig(released("base"), file, (message) => warnings.push(message));
+    expect(config.generation).toEqual(parseConfig(released("base")).generation);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^generation_config\.json: bad_words_ids is \[\[1\]\]: .*not supported/),
+      expect.stringMatching(/^generation_config\.json: num_beam_groups is 3: /),
+    ]);
+  });
+
+  it("has generation settings that no call could have", () => {
+    expect(parseConfig(released("base"), {}).generation.numBeams).toBe(3);
+    for (const [key, value, bounds] of [
+      ["num_beams", 33, "from 1 to 32"],
+      ["length_penalty", 11, "from -10 to 10"],
+      ["temperature", 2e4, "from 0.0001 to 10000"],
+      ["repetition_penalty", 0, "from 0.0001 to 10000"],
+    ] as const) {
+      rejects(changed("text_config", { [key]: value }), `text_config.${key} is ${value}`, bounds);
+    }
+  });
+
+  it("has attention that the kernels cannot compute", () => {
+    expect(parseConfig(changed("vision_config", { window_size: 16 })).vision.windowSize).toBe(16);
+    rejects(
+      changed("vision_config", { num_heads: [1, 8, 16, 32] }),
+      "num_heads",
+      "at most 64",
+      "makes them 128",
+    );
+    rejects(changed("vision_config", { num_heads: [64, 8, 16, 32] }), "num_heads", "makes them 2");
+    rejects(changed("vision_config", { num_groups: [2, 8, 16, 32] }), "num_groups", "at most 32");
+  });
+
+  it("may scale embeddings, and leave the biases of attention out", () => {
+    expect(parseConfig(changed("text_config", { scale_embedding: true })).text.scaleEmbedding).toBe(true);
+    expect(parseConfig(changed("vision_config", { qkv_bias: false })).vision.qkvBias).toBe(false);
+  });
+
   it("cannot cut answers by its max_length of 20 (D10)", () => {
     expect(parseConfig(changed("text_config", { max_length: 20 }))).toEqual(parseConfig(released("base")));
   });
@@ -263,16 +323,13 @@ describe("config.json", () => {
   it.each([
     ["text_config", "activation_function", "relu"],
     ["text_config", "activation_function", "gelu_new"],
-    ["text_config", "scale_embedding", true],
     ["text_config", "normalize_before", true],
     ["text_config", "add_final_layer_norm", true],
     ["text_config", "add_bias_logits", true],
-    ["text_config", "repetition_penalty", 1.5],
-    ["text_config", "num_beam_groups", 3],
-    ["text_config", "min_length", 5],
-    ["text_config", "bad_words_ids", [[1]]],
     ["vision_config", "activation_function", "quick_gelu"],
-    ["vision_config", "qkv_bias", false],
+    ["vision_config", "qkv_bias", 0],
+    ["vision_config", "patch_prenorm", [true, true, true, true]],
+    ["vision_config", "window_size", 17],
     ["vision_config", "in_channels", 4],
     ["vision_config", "projection_dim", 512],
     ["vision_config", "image_pos_embed", { type: "sine" }],
@@ -313,71 +370,6 @@ describe("image tokens (D7)", () => {
   });
 });
 
-describe("preprocessor_config.json", () => {
-  const complete: JsonObject = {
-    image_processor_type: "CLIPImageProcessor",
-    do_resize: true,
-    size: { height: 768, width: 768 },
-    resample: 3,
-    do_center_crop: false,
-    crop_size: { height: 768, width: 768 },
-    do_rescale: true,
-    rescale_factor: 0.00392156862745098,
-    do_normalize: true,
-    image_mean: [0.485, 0.456, 0.406],
-    image_std: [0.229, 0.224, 0.225],
-    do_convert_rgb: null,
-    image_seq_length: 577,
-  };
-  const values = {
-    width: 768,
-    height: 768,
-    rescaleFactor: 1 / 255,
-    mean: [0.485, 0.456, 0.406],
-    std: [0.229, 0.224, 0.225],
-  };
-
-  it("is read, and has the values of the release where it is silent", () => {
-    expect(parsePreprocessorConfig(complete)).toEqual(values);
-    expect(parsePreprocessorConfig({})).toEqual(values);
-    expect(parsePreprocessorConfig({ ...complete, size: { width: 144, height: 96 } })).toMatchObject({
-      width: 144,
-      height: 96,
-    });
-  });
-
-  it.each([
-    ["image_mean", [0.5]],
-    ["image_mean", [0.5, 0.5, "0.5"]],
-    ["image_std", [0, 0.2, 0.2]],
-    ["image_std", 0.5],
-    ["rescale_factor", null],
-    ["rescale_factor", 0],
-    ["size", { shortest_edge: 768 }],
-    ["size", 768],
-    ["size", { width: 768, height: 0 }],
-    ["resample", 99],
-    ["resample", 2],
-    ["do_resize", false],
-    ["do_rescale", false],
-    ["do_normalize", false],
-    ["do_center_crop", true],
-  ] as const)("has %s %j (D11)", (key, value) => {
-    expect(() => parsePreprocessorConfig({ ...complete, [key]: value as JsonValue })).toThrow(
-      florenceError("config_invalid", "preprocessor_config.json", key, "Expected"),
-    );
-  });
-
-  it("cannot bring prompts of its own (D13)", () => {
-    const task_prompts_with_input = {
-      constructor: "x",
-      __proto__: "y",
-      "<CAPTION>": "no place for the input",
-    };
-    expect(parsePreprocessorConfig({ ...complete, task_prompts_with_input })).toEqual(values);
-  });
-});
-
 describe.skipIf(!existsSync(RELEASED))("the configurations of released models", () => {
   const read = (name: string): JsonValue => JSON.parse(readFileSync(new URL(name, RELEASED), "utf8"));
   const LARGE = "microsoft-florence-2-large/";
@@ -386,7 +378,7 @@ describe.skipIf(!existsSync(RELEASED))("the configurations of released models", 
     expect(parseConfig(read("config.json"), read("generation_config.json"))).toEqual(
       parseConfig(released("base")),
     );
-    expect(parsePreprocessorConfig(read("preprocessor_config.json"))).toMatchObject({
+    expect(parseImageConfig({ preprocessor: read("preprocessor_config.json") })).toMatchObject({
       width: 768,
       height: 768,
     });
@@ -402,6 +394,7 @@ describe.skipIf(!existsSync(RELEASED))("the configurations of released models", 
     );
     const expected = parseConfig(released("large"));
     expect(config).toEqual({ ...expected, text: { ...expected.text, maxPositionEmbeddings } });
-    expect(parsePreprocessorConfig(read(`${LARGE}${revision}.preprocessor_config.json`)).mean[0]).toBe(0.485);
+    const preprocessor = read(`${LARGE}${revision}.preprocessor_config.json`);
+    expect(parseImageConfig({ preprocessor })?.mean[0]).toBe(0.485);
   });
 });

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { JsonValue } from "../../../files/json.ts";
-import { parsePreprocessorConfig } from "../../../model/config/config.ts";
+import { parseImageConfig, RELEASED_IMAGE_CONFIG } from "../../../model/config/image.ts";
 import { preprocessImage } from "../../../model/image/preprocess.ts";
 
 interface PreprocessCase {
@@ -24,7 +24,10 @@ function pathOf(name: string): string {
 describe("preprocessImage", () => {
   for (const { name, config, width, height, sha256 } of cases) {
     it(`${name} at ${config.size.width} x ${config.size.height} is transformers', bit for bit`, async () => {
-      const { pixelValues, ...size } = await preprocessImage(pathOf(name), parsePreprocessorConfig(config));
+      const { pixelValues, ...size } = await preprocessImage(
+        pathOf(name),
+        parseImageConfig({ preprocessor: config })!,
+      );
       expect(size).toEqual({ width, height });
       expect(pixelValues.length).toBe(3 * config.size.width * config.size.height);
       const bytes = new Uint8Array(pixelValues.buffer);
@@ -41,7 +44,7 @@ describe("preprocessImage", () => {
 
   it("passes the limits on", async () => {
     const image = { data: new Uint8Array(12), width: 2, height: 2, channels: 3 } as const;
-    const promise = preprocessImage(image, parsePreprocessorConfig({}), { maxPixels: 3 });
+    const promise = preprocessImage(image, RELEASED_IMAGE_CONFIG, { maxPixels: 3 });
     await expect(promise).rejects.toMatchObject({ code: "image_too_large" });
   });
 });

@@ -3,17 +3,16 @@ import { describe, expect, it } from "vitest";
 import { narrowToFloat16, widenFloat16 } from "../../../core/dtypes/float16.ts";
 import { openFiles } from "../../../files/files.ts";
 import { type Florence2Config, parseConfig } from "../../../model/config/config.ts";
+import { type FlorenceCheckpoint, tensorOf } from "../../../model/weights/checkpoint.ts";
 import {
   expectedTensors,
-  type FlorenceCheckpoint,
-  type Layout,
   LOGITS_BIAS,
   OUTPUT_HEAD,
-  openFlorenceCheckpoint,
   SHARED_EMBEDDING,
-  storedName,
   TEMPORAL_POSITIONS,
-} from "../../../model/weights/checkpoint.ts";
+} from "../../../model/weights/expected_tensors.ts";
+import { type Layout, storedName } from "../../../model/weights/layouts.ts";
+import { openCheckpoint } from "../../../model/weights/open_checkpoint.ts";
 import { converted, released } from "../../support/configurations.ts";
 import { florenceError } from "../../support/errors.ts";
 import { parityCheckpoint, parityTensor } from "../../support/parity_weights.ts";
@@ -62,7 +61,7 @@ function opened(
   tensors: Record<string, TensorBytes>,
   config: Florence2Config = TINY,
 ): Promise<FlorenceCheckpoint> {
-  return openFlorenceCheckpoint(openFiles({ "model.safetensors": safetensorsBytes(tensors) }), config);
+  return openCheckpoint(openFiles({ "model.safetensors": safetensorsBytes(tensors) }), config);
 }
 
 /** What the released files store: the token table once, and everything in float16. */
@@ -154,16 +153,16 @@ describe("a checkpoint", () => {
       const checkpoint = await opened(await tinyTensors(layout));
       expect(checkpoint.layout).toBe(layout);
       for (const [name, shape] of expectedTensors(TINY)) {
-        if (!checkpoint.has(name)) continue;
-        expect(checkpoint.tensor(name), name).toEqual({ shape, dtype: "F32" });
+        if (!checkpoint.tensors.has(name)) continue;
+        expect(checkpoint.tensors.get(name)!, name).toEqual({ shape, dtype: "F32" });
         expect(await checkpoint.read(name), name).toEqual(parityTensor(name, shape));
       }
-      const absent = [...expectedTensors(TINY).keys()].filter((name) => !checkpoint.has(name));
+      const absent = [...expectedTensors(TINY).keys()].filter((name) => !checkpoint.tensors.has(name));
       expect(absent).toEqual([...(layout === "transformers" ? [LOGITS_BIAS] : []), ...TIED, OUTPUT_HEAD]);
       await expect(checkpoint.read(OUTPUT_HEAD)).rejects.toEqual(
         florenceError("checkpoint_mismatch", OUTPUT_HEAD),
       );
-      expect(() => checkpoint.tensor("x")).toThrow(florenceError("checkpoint_mismatch", '"x"'));
+      expect(() => tensorOf(checkpoint.tensors, "x")).toThrow(florenceError("checkpoint_mismatch", '"x"'));
     },
   );
 
@@ -175,7 +174,7 @@ describe("a checkpoint", () => {
       TEMPORAL_POSITIONS,
       "vision_tower.convs.0.proj.weight",
     ]) {
-      const { shape } = checkpoint.tensor(name);
+      const { shape } = checkpoint.tensors.get(name)!;
       const row = shape.slice(1).reduce((a, b) => a * b);
       const whole = await checkpoint.read(name);
       expect(await checkpoint.readRows(name, 1, 4), name).toEqual(whole.slice(row, 4 * row));
@@ -204,7 +203,7 @@ describe("a checkpoint", () => {
         if (dtype === "F16") widenFloat16(new Uint16Array(asFloat16(exact).bytes.buffer), rounded);
         else
           new Uint32Array(rounded.buffer).set(new Uint32Array(exact.buffer).map((bits) => bits & 0xffff0000));
-        expect(checkpoint.tensor(name).dtype).toBe(dtype);
+        expect(checkpoint.tensors.get(name)!.dtype).toBe(dtype);
         expect(await checkpoint.read(name), `${name} ${dtype}`).toEqual(rounded);
       }
     }
@@ -229,7 +228,7 @@ describe("a checkpoint", () => {
         return { ...file, read };
       },
     };
-    const checkpoint = await openFlorenceCheckpoint(counted, config);
+    const checkpoint = await openCheckpoint(counted, config);
     const values = await checkpoint.read(SHARED_EMBEDDING);
     expect(values).toHaveLength(51289 * 768);
     const halves = new Uint16Array(values.length);
@@ -250,7 +249,7 @@ describe("a checkpoint", () => {
       "2.safetensors": safetensorsBytes(Object.fromEntries(two)),
       "model.safetensors.index.json": new Blob([JSON.stringify({ weight_map: weightMap })]),
     });
-    const checkpoint = await openFlorenceCheckpoint(files, TINY);
+    const checkpoint = await openCheckpoint(files, TINY);
     for (const name of ["vision_tower.convs.0.proj.weight", "image_projection", SHARED_EMBEDDING]) {
       expect(await checkpoint.read(name)).toEqual(await parityCheckpoint(TINY).read(name));
     }
@@ -270,7 +269,7 @@ describe("tied and optional tensors (B20)", () => {
       for (const name of TIED) tensors[storedName(name, layout)] = asTable(table);
       tensors[storedName(OUTPUT_HEAD, layout)] = asTable(other);
       const checkpoint = await opened(tensors);
-      expect(checkpoint.has(OUTPUT_HEAD)).toBe(true);
+      expect(checkpoint.tensors.has(OUTPUT_HEAD)).toBe(true);
       expect(await checkpoint.read(OUTPUT_HEAD)).toEqual(other);
       expect(await checkpoint.read(SHARED_EMBEDDING)).toEqual(table);
     },
@@ -291,12 +290,58 @@ describe("tied and optional tensors (B20)", () => {
   it("may be absent: the bias of the logits, and the positions in time, which are computed", async () => {
     const { [LOGITS_BIAS]: _, [TEMPORAL_POSITIONS]: __, ...tensors } = await tinyTensors("microsoft");
     const checkpoint = await opened(tensors);
-    expect(checkpoint.has(LOGITS_BIAS)).toBe(false);
-    expect(checkpoint.tensor(TEMPORAL_POSITIONS)).toEqual({ shape: [6, 32], dtype: "F32" });
+    expect(checkpoint.tensors.has(LOGITS_BIAS)).toBe(false);
+    expect(checkpoint.tensors.get(TEMPORAL_POSITIONS)!).toEqual({ shape: [6, 32], dtype: "F32" });
     const positions = await checkpoint.read(TEMPORAL_POSITIONS);
     expect([...positions.slice(0, 4)]).toEqual([0, 1, 0, 1]);
     expect(positions[3 * 32 + 10]).toBeCloseTo(Math.sin(3 / 10000 ** (10 / 32)), 6);
     expect(positions[3 * 32 + 11]).toBeCloseTo(Math.cos(3 / 10000 ** (10 / 32)), 6);
+  });
+});
+
+describe("weights beside which there are others", () => {
+  /** What opening says of the tiny model's tensors. */
+  async function warningsOf(tensors: Record<string, TensorBytes>): Promise<string[]> {
+    const warnings: string[] = [];
+    const files = openFiles({ "model.safetensors": safetensorsBytes(tensors) });
+    const checkpoint = await openCheckpoint(files, TINY, { warn: (message) => warnings.push(message) });
+    const values = await parityCheckpoint(TINY).read(SHARED_EMBEDDING);
+    expect(await checkpoint.read(SHARED_EMBEDDING)).toEqual(values);
+    await checkpoint.close();
+    return warnings;
+  }
+  const other: TensorBytes = { dtype: "I64", shape: [1], bytes: new Uint8Array(8) };
+
+  it("are read, and the others are named", async () => {
+    const tensors = await tinyTensors("microsoft");
+    expect(await warningsOf(tensors)).toEqual([]);
+    expect(await warningsOf({ ...tensors, "classifier.weight": other, constructor: other })).toEqual([
+      expect.stringMatching(/model\.safetensors: 2 tensors .*not read: "classifier\.weight", "constructor"/),
+    ]);
+  });
+
+  it.each(["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])(
+    "have names that begin with %s",
+    async (prefix) => {
+      const tensors = await tinyTensors("transformers");
+      const wrapped = Object.fromEntries(
+        Object.entries(tensors).map(([name, data]) => [prefix + name, data]),
+      );
+      expect(await warningsOf(wrapped)).toEqual([
+        expect.stringContaining(`"${prefix}model.vision_tower.convs.0.conv.weight" as "model.vision_tower`),
+      ]);
+    },
+  );
+
+  it("were compiled in part", async () => {
+    const tensors = await tinyTensors("transformers");
+    const wrapped = Object.fromEntries(
+      Object.entries(tensors).map(([name, data]) => [
+        name.replace("model.vision_tower.", "$&_orig_mod."),
+        data,
+      ]),
+    );
+    expect(await warningsOf(wrapped)).toHaveLength(1);
   });
 });
 
@@ -311,7 +356,7 @@ describe("weights that do not fit the configuration (B19)", () => {
       else tensors.delete(name);
     }
     const files = sparseFiles(tensors);
-    await expect(openFlorenceCheckpoint(files, base)).rejects.toEqual(
+    await expect(openCheckpoint(files, base)).rejects.toEqual(
       florenceError("checkpoint_mismatch", "model.safetensors", "layout of Microsoft", ...patterns),
     );
     expect(files).toMatchObject({ dataReads: 0, opened: 0 });
@@ -324,10 +369,10 @@ describe("weights that do not fit the configuration (B19)", () => {
     await refused(five, `5 tensors are missing: "${layers(0)}", "${layers(1)}", "${layers(2)}", and 2 more.`);
   });
 
-  it("have tensors that no Florence-2 has", async () => {
+  it("lack tensors and have others in their place", async () => {
     const tensor = { dtype: "F16", shape: [2] };
-    await refused({ "vision_tower.head.weight": tensor }, '1 tensor is unknown: "vision_tower.head.weight"');
-    await refused({ __proto__x: tensor, constructor: tensor }, "2 tensors are unknown");
+    const changes = { "image_proj_norm.bias": null, "image_proj_norm.beta": tensor };
+    await refused(changes, "1 tensor is missing", '1 tensor is unknown: "image_proj_norm.beta"');
   });
 
   it("have other shapes", async () => {
@@ -358,28 +403,28 @@ describe("weights that do not fit the configuration (B19)", () => {
     const files = sparseFiles(storedIn(base, "microsoft"));
     const vocabulary = released("base");
     vocabulary.text_config.vocab_size = 51288;
-    await expect(openFlorenceCheckpoint(files, parseConfig(vocabulary))).rejects.toEqual(
+    await expect(openCheckpoint(files, parseConfig(vocabulary))).rejects.toEqual(
       florenceError("checkpoint_mismatch", "[51289,768] instead of [51288,768]"),
     );
     const padded = sparseFiles(storedIn(parseConfig(converted("base")), "transformers"));
-    const checkpoint = await openFlorenceCheckpoint(padded, parseConfig(converted("base")));
-    expect(checkpoint.tensor(SHARED_EMBEDDING).shape).toEqual([51328, 768]);
+    const checkpoint = await openCheckpoint(padded, parseConfig(converted("base")));
+    expect(checkpoint.tensors.get(SHARED_EMBEDDING)!.shape).toEqual([51328, 768]);
   });
 
   it("are of another size (D15)", async () => {
     const large = parseConfig(released("large"));
     for (const layout of ["microsoft", "transformers"] as const) {
-      await expect(openFlorenceCheckpoint(sparseFiles(storedIn(large, layout)), base)).rejects.toEqual(
+      await expect(openCheckpoint(sparseFiles(storedIn(large, layout)), base)).rejects.toEqual(
         florenceError(
           "checkpoint_mismatch",
           "The configuration is of Florence-2 base, the weights are of Florence-2 large.",
         ),
       );
     }
-    await expect(openFlorenceCheckpoint(sparseFiles(storedIn(base, "microsoft")), large)).rejects.toEqual(
+    await expect(openCheckpoint(sparseFiles(storedIn(base, "microsoft")), large)).rejects.toEqual(
       florenceError("checkpoint_mismatch", "of Florence-2 large, the weights are of Florence-2 base."),
     );
-    await expect(openFlorenceCheckpoint(sparseFiles(storedIn(TINY, "microsoft")), large)).rejects.toEqual(
+    await expect(openCheckpoint(sparseFiles(storedIn(TINY, "microsoft")), large)).rejects.toEqual(
       florenceError("checkpoint_mismatch", "a first stage of 8 channels and d_model 24"),
     );
   });
@@ -388,7 +433,7 @@ describe("weights that do not fit the configuration (B19)", () => {
     const long = released("large");
     long.text_config.max_position_embeddings = 4096;
     const files = sparseFiles(storedIn(parseConfig(long), "microsoft"));
-    await expect(openFlorenceCheckpoint(files, parseConfig(released("large")))).rejects.toEqual(
+    await expect(openCheckpoint(files, parseConfig(released("large")))).rejects.toEqual(
       florenceError("checkpoint_mismatch", "2 tensors do not fit", "[4098,1024] instead of [1026,1024]"),
     );
   });
@@ -397,14 +442,14 @@ describe("weights that do not fit the configuration (B19)", () => {
     const files = sparseFiles(
       new Map([["bert.embeddings.word_embeddings.weight", { dtype: "F16", shape: [2] }]]),
     );
-    await expect(openFlorenceCheckpoint(files, base)).rejects.toEqual(
+    await expect(openCheckpoint(files, base)).rejects.toEqual(
       florenceError(
         "checkpoint_mismatch",
         "no weights of Florence-2",
         '"bert.embeddings.word_embeddings.weight"',
       ),
     );
-    await expect(openFlorenceCheckpoint(sparseFiles(new Map()), base)).rejects.toEqual(
+    await expect(openCheckpoint(sparseFiles(new Map()), base)).rejects.toEqual(
       florenceError("checkpoint_mismatch", "Found nothing"),
     );
     expect(files).toMatchObject({ dataReads: 0, opened: 0 });

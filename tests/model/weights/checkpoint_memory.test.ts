@@ -5,14 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openModelFiles } from "../../../files/open_model_files.ts";
 import { parseConfig } from "../../../model/config/config.ts";
-import {
-  expectedTensors,
-  OUTPUT_HEAD,
-  openFlorenceCheckpoint,
-  SHARED_EMBEDDING,
-  WEIGHT_FILES,
-} from "../../../model/weights/checkpoint.ts";
+import { expectedTensors, OUTPUT_HEAD, SHARED_EMBEDDING } from "../../../model/weights/expected_tensors.ts";
 import { loadWeights } from "../../../model/weights/load_weights.ts";
+import { openCheckpoint, WEIGHT_FILES } from "../../../model/weights/open_checkpoint.ts";
 import { released } from "../../support/configurations.ts";
 import { discardingRunner } from "../../support/discarding_runner.ts";
 import { newFolder } from "../../support/hub_cache.ts";
@@ -67,7 +62,7 @@ async function bytesToLoad(source: string): Promise<number> {
   forgetPeak();
   const before = residentBytes("now");
   const files = await openModelFiles(source, [WEIGHT_FILES]);
-  const checkpoint = await openFlorenceCheckpoint(files, config);
+  const checkpoint = await openCheckpoint(files, config);
   let loaded = 0;
   await loadWeights(checkpoint, config, discardingRunner(), {
     onProgress: (bytes, total) => {

@@ -10,7 +10,8 @@ import { DecodingSession } from "../../../model/decoding_session.ts";
 import { generationSettings } from "../../../model/generation/options.ts";
 import { VisionSession } from "../../../model/vision_session.ts";
 import type { FlorenceCheckpoint } from "../../../model/weights/checkpoint.ts";
-import { loadWeights, type WeightsDtype } from "../../../model/weights/load_weights.ts";
+import { loadWeights } from "../../../model/weights/load_weights.ts";
+import type { WeightsDtype } from "../../../model/weights/loader.ts";
 import { relativeL2 } from "../../support/close.ts";
 import { emptyCheckpoint } from "../../support/empty_checkpoint.ts";
 import { florenceError } from "../../support/errors.ts";
@@ -70,7 +71,7 @@ describe("a dtype", () => {
       vision[0]!.blocks[0]!.spatial.conv1.weight,
     ];
     expect(others.map((tensor) => tensor.dtype)).toEqual(["f32", "f32", "f32"]);
-    expect(text.head.storage).toBe(text.embeddings.storage);
+    expect(text.head.storage).toBe(text.encoder.embeddings.storage);
   });
 });
 

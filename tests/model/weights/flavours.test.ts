@@ -13,12 +13,8 @@ import type { TensorData } from "../../../core/tensor.ts";
 import { EncodedImage } from "../../../model/encoded_image.ts";
 import { Florence2 } from "../../../model/florence2.ts";
 import { type OpenedModel, openModel } from "../../../model/loading/open_model.ts";
-import {
-  expectedTensors,
-  type FlorenceCheckpoint,
-  OUTPUT_HEAD,
-  SHARED_EMBEDDING,
-} from "../../../model/weights/checkpoint.ts";
+import type { FlorenceCheckpoint } from "../../../model/weights/checkpoint.ts";
+import { expectedTensors, OUTPUT_HEAD, SHARED_EMBEDDING } from "../../../model/weights/expected_tensors.ts";
 import { loadWeights } from "../../../model/weights/load_weights.ts";
 import { newFolder } from "../../support/hub_cache.ts";
 import { filesIn, type HubServer, REPOSITORY, startHub } from "../../support/hub_server.ts";
@@ -107,7 +103,7 @@ for (const folder of FULL_SIZE ? [TINY, FULL_SIZE] : [TINY]) {
         });
         expect(loaded).toBe(total);
         // Stored or not, a head that is the token table lies on the device once.
-        expect(weights.text.head === weights.text.embeddings).toBe(name !== "adapter");
+        expect(weights.text.head === weights.text.encoder.embeddings).toBe(name !== "adapter");
         const model = new Florence2(config, imageConfig, tokenizer, runner, weights);
         const borrowed = folder === FULL_SIZE && name !== "adapter" ? seen : undefined;
         const image = borrowed
@@ -138,12 +134,12 @@ const PIECE = 8 * 2 ** 20;
 /** The first tensor whose values are not those of the first flavour, in as many rows as both have. */
 async function difference(found: FlorenceCheckpoint, first: OpenedModel): Promise<string | undefined> {
   for (const name of expectedTensors(first.config).keys()) {
-    if (!found.has(name) || name.endsWith("embed_tokens.weight")) continue;
+    if (!found.tensors.has(name) || name.endsWith("embed_tokens.weight")) continue;
     // Where the first has no output head of its own, its token table is the head.
-    const own = name === OUTPUT_HEAD && !first.checkpoint.has(name) ? SHARED_EMBEDDING : name;
-    if (!first.checkpoint.has(own)) continue;
-    const [rows, ...row] = found.tensor(name).shape as [number, ...number[]];
-    const shared = Math.min(rows, first.checkpoint.tensor(own).shape[0]!);
+    const own = name === OUTPUT_HEAD && !first.checkpoint.tensors.has(name) ? SHARED_EMBEDDING : name;
+    if (!first.checkpoint.tensors.has(own)) continue;
+    const [rows, ...row] = found.tensors.get(name)!.shape as [number, ...number[]];
+    const shared = Math.min(rows, first.checkpoint.tensors.get(own)!.shape[0]!);
     const step = Math.max(1, Math.floor(PIECE / row.reduce((product, size) => product * size, 1)));
     for (let from = 0; from < shared; from += step) {
       const to = Math.min(from + step, shared);

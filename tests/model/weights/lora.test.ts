@@ -3,14 +3,14 @@ import { describe, expect, it } from "vitest";
 import { type FileContent, openFiles } from "../../../files/files.ts";
 import { openSafetensors } from "../../../files/tensors/safetensors.ts";
 import { parseConfig } from "../../../model/config/config.ts";
+import type { FlorenceCheckpoint } from "../../../model/weights/checkpoint.ts";
 import {
   expectedTensors,
-  type FlorenceCheckpoint,
   LOGITS_BIAS,
   OUTPUT_HEAD,
   SHARED_EMBEDDING,
-  storedName,
-} from "../../../model/weights/checkpoint.ts";
+} from "../../../model/weights/expected_tensors.ts";
+import { storedName } from "../../../model/weights/layouts.ts";
 import { withAdapter } from "../../../model/weights/lora.ts";
 import { florenceError } from "../../support/errors.ts";
 import { modelFixture, tensorFixture } from "../../support/parity_model.ts";
@@ -32,9 +32,9 @@ async function changes(checkpoint: FlorenceCheckpoint): Promise<Map<string, Floa
   const base = parityCheckpoint(TINY);
   const found = new Map<string, Float32Array>();
   for (const name of expectedTensors(TINY).keys()) {
-    if (!checkpoint.has(name)) continue;
+    if (!checkpoint.tensors.has(name)) continue;
     const values = await checkpoint.read(name);
-    if (!base.has(name) || String(values) !== String(await base.read(name))) found.set(name, values);
+    if (!base.tensors.has(name) || String(values) !== String(await base.read(name))) found.set(name, values);
   }
   return found;
 }
@@ -82,24 +82,41 @@ describe("an adapter by peft", () => {
       "vision_tower.convs.1.proj.weight",
       SHARED_EMBEDDING,
     ]) {
-      const { shape, dtype } = checkpoint.tensor(name);
+      const { shape, dtype } = checkpoint.tensors.get(name)!;
       expect(["F32", "F16"]).toContain(dtype);
       const row = shape.slice(1).reduce((a, b) => a * b, 1);
       const whole = await checkpoint.read(name);
       expect(await checkpoint.readRows(name, 2, 5), name).toEqual(whole.slice(2 * row, 5 * row));
     }
-    expect(checkpoint.has(LOGITS_BIAS)).toBe(true);
+    expect(checkpoint.tensors.has(LOGITS_BIAS)).toBe(true);
     await checkpoint.close();
   });
 
   it("of the output head leaves the token table as it is", async () => {
     const checkpoint = await adapted(folder("rslora"));
     const table = await parityCheckpoint(TINY).read(SHARED_EMBEDDING);
-    expect(parityCheckpoint(TINY).has(OUTPUT_HEAD)).toBe(false);
+    expect(parityCheckpoint(TINY).tensors.has(OUTPUT_HEAD)).toBe(false);
     expect(await checkpoint.read(SHARED_EMBEDDING)).toEqual(table);
-    expect(checkpoint.has(OUTPUT_HEAD)).toBe(true);
+    expect(checkpoint.tensors.has(OUTPUT_HEAD)).toBe(true);
     expect(await checkpoint.read(OUTPUT_HEAD)).not.toEqual(table);
     await checkpoint.close();
+  });
+
+  it("may lack peft's prefix, have the adapter's own name in it, and hold tables that nothing reads", async () => {
+    const file = await openSafetensors(new URL("adapter_model.safetensors", folder("linear")));
+    const tensors: Record<string, TensorBytes> = {};
+    for (const [name, { dtype, shape }] of file.tensors) {
+      const renamed = name.replace("base_model.model.", "").replace(/(lora_[AB])/, "$1.default");
+      tensors[renamed] = { dtype, shape, bytes: await file.read(name) };
+    }
+    const table = { dtype: "F32", shape: [301, 24], bytes: new Uint8Array(4 * 301 * 24) };
+    tensors["model.language_model.encoder.embed_tokens.weight"] = table;
+    await file.close();
+    const checkpoint = await adapted({
+      "adapter_config.json": json(configOf("linear")),
+      "adapter_model.safetensors": safetensorsBytes(tensors),
+    });
+    expect(await changes(checkpoint)).toEqual(await changes(await adapted(folder("linear"))));
   });
 
   it("need not be there", async () => {
@@ -153,7 +170,7 @@ describe("an adapter that cannot be merged", () => {
 
   it.each<[Record<string, unknown>, string]>([
     [{ peft_type: "ADALORA" }, 'peft_type is "ADALORA"'],
-    [{ use_dora: true }, "use_dora is true"],
+    [{ use_dora: 1 }, "use_dora is 1"],
     [{ init_lora_weights: "pissa" }, 'init_lora_weights is "pissa"'],
     [{ alora_invocation_tokens: [1] }, "alora_invocation_tokens is [1]"],
     [{ r: 0 }, "r is 0"],
@@ -163,7 +180,13 @@ describe("an adapter that cannot be merged", () => {
     [{ use_rslora: 1 }, "use_rslora is 1"],
     [{ rank_pattern: { fc1: "4" } }, 'rank_pattern.fc1 is "4"'],
     [{ alpha_pattern: [] }, "alpha_pattern is []"],
-    [{ alpha_pattern: { "(a+)+": 8 } }, "(a+)+", "Expected the name of a module"],
+    [
+      { alpha_pattern: { "(a+)+": 8 } },
+      "(a+)+",
+      "Expected a regular expression of at most 5 repetitions, none of a group",
+    ],
+    [{ rank_pattern: { ".*.*.*.*.*.*x": 4 } }, "at most 5 repetitions"],
+    [{ rank_pattern: { "(?P<n>fc1)": 4 } }, "without syntax of Python's own"],
   ] as [Record<string, unknown>, string][])("says in its configuration %j", async (fields, ...patterns) => {
     await refused("config_invalid", { ...plain, ...fields }, valid, "adapter_config.json", ...patterns);
   });
@@ -177,26 +200,29 @@ describe("an adapter that cannot be merged", () => {
     [
       "the token table",
       { "base_model.model.language_model.model.shared.lora_A.weight": zeros(4, 24) },
-      "table",
-    ],
-    [
-      "a copy of the table",
-      { [`base_model.model.${"language_model.model.encoder.embed_tokens"}.weight`]: zeros(301, 24) },
-      "table",
+      "shared.lora_A.weight",
     ],
     [
       "an embedding",
       { "base_model.model.language_model.model.shared.lora_embedding_A": zeros(4, 301) },
-      "table",
+      "stands alone",
     ],
-    ["magnitudes", { [`${module}.lora_magnitude_vector`]: zeros(52) }, "cannot be merged"],
-    ["a bias of its own", { [`${module}.lora_B.bias`]: zeros(52) }, "cannot be merged"],
+    [
+      "magnitudes",
+      { [`${module}.lora_magnitude_vector`]: zeros(52) },
+      "use_dora of adapter_config.json is false",
+    ],
+    ["a longer bias", { [`${module}.lora_B.bias`]: zeros(53) }, "Expected [52]"],
+    [
+      "tokens that were trained apart",
+      { "base_model.model.language_model.model.shared.token_adapter.trainable_tokens_delta": zeros(2, 24) },
+      "cannot be merged",
+    ],
     [
       "both layouts",
       { "base_model.model.model.language_model.encoder.layers.0.fc1.lora_A.weight": zeros(4, 24) },
       "cannot be merged",
     ],
-    ["names without peft's prefix", { [`${module.slice(17)}.weight`]: zeros(52, 24) }, "cannot be merged"],
     [
       "one half alone",
       {
@@ -233,6 +259,16 @@ describe("an adapter that cannot be merged", () => {
       { ...valid, ...tensors },
       "adapter_model.safetensors",
       pattern,
+    );
+  });
+
+  it("has no magnitudes, though it is DoRA", async () => {
+    await refused(
+      "checkpoint_mismatch",
+      { ...plain, use_dora: true },
+      valid,
+      "fc1.lora_A.weight",
+      "has no magnitude vector",
     );
   });
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../../model/config/config.ts";
-import { expectedTensors } from "../../../model/weights/checkpoint.ts";
+import { expectedTensors } from "../../../model/weights/expected_tensors.ts";
 import { released } from "../../support/configurations.ts";
 import { COEFFICIENTS, parityCheckpoint, parityTensor } from "../../support/parity_weights.ts";
 
@@ -28,7 +28,7 @@ describe("the parity weights", () => {
     const checkpoint = parityCheckpoint(parseConfig(JSON.parse(fixture("tiny.config.json"))));
     expect(Object.keys(expected)).toHaveLength(273);
     for (const [name, { shape, first, sha256: hash }] of Object.entries(expected)) {
-      expect(checkpoint.tensor(name).shape, name).toEqual(shape);
+      expect(checkpoint.tensors.get(name)!.shape, name).toEqual(shape);
       const values = await checkpoint.read(name);
       expect([...values.slice(0, 3)], name).toEqual(first);
       expect(sha256(values), name).toBe(hash);
@@ -64,7 +64,7 @@ describe("the parity weights", () => {
   it("give parts that are parts of the whole", async () => {
     const checkpoint = parityCheckpoint(parseConfig(JSON.parse(fixture("tiny.config.json"))));
     for (const name of ["language_model.model.shared.weight", "visual_temporal_embed.pos_idx_to_embed"]) {
-      const width = checkpoint.tensor(name).shape[1]!;
+      const width = checkpoint.tensors.get(name)!.shape[1]!;
       const whole = await checkpoint.read(name);
       expect(await checkpoint.readRows(name, 2, 5)).toEqual(whole.slice(2 * width, 5 * width));
     }
@@ -72,7 +72,9 @@ describe("the parity weights", () => {
 
   it("have no second copy of the token table", async () => {
     const config = parseConfig(released("base"));
-    const absent = [...expectedTensors(config).keys()].filter((name) => !parityCheckpoint(config).has(name));
+    const absent = [...expectedTensors(config).keys()].filter(
+      (name) => !parityCheckpoint(config).tensors.has(name),
+    );
     expect(absent).toEqual([
       "language_model.model.encoder.embed_tokens.weight",
       "language_model.model.decoder.embed_tokens.weight",

@@ -1,0 +1,58 @@
+import { checkDivides, checkFours, field, integer, only, type Section, setting } from "../../files/fields.ts";
+import { MAX_HEAD_WIDTH as MAX_CACHED_HEAD_WIDTH } from "../../kernels/cached_attention/cached_attention.ts";
+import { MAX_HEAD_WIDTH as MAX_CROSS_HEAD_WIDTH } from "../../kernels/cross_attention/cross_attention.ts";
+import { MAX_HEAD_WIDTH as MAX_ENCODER_HEAD_WIDTH } from "../../kernels/encoder_attention/encoder_attention.ts";
+import type { TextConfig, TokenIds } from "./config.ts";
+import { MAX_LAYERS } from "./limits.ts";
+
+const MAX_DECODER_HEAD_WIDTH = Math.min(MAX_CACHED_HEAD_WIDTH, MAX_CROSS_HEAD_WIDTH);
+
+/** Reads text_config. Throws config_invalid for sizes beyond the limits of the kernels. */
+export function parseText(text: Section): TextConfig {
+  only(field(text, "activation_function"), ["gelu"]);
+  for (const flag of ["normalize_before", "add_final_layer_norm", "add_bias_logits"]) {
+    only(field(text, flag), [false]);
+  }
+  const size = (key: string) => integer(field(text, key));
+  const layers = (key: string) => integer(field(text, key), { most: MAX_LAYERS });
+  const dModel = size("d_model");
+  const heads = (key: string, most: number) => {
+    checkDivides(field(text, key), size(key), dModel);
+    checkFours(field(text, key), dModel / size(key), most);
+    return size(key);
+  };
+  const ffn = (key: string) => {
+    checkFours(field(text, key), size(key));
+    return size(key);
+  };
+  return {
+    dModel,
+    encoderLayers: layers("encoder_layers"),
+    decoderLayers: layers("decoder_layers"),
+    encoderAttentionHeads: heads("encoder_attention_heads", MAX_ENCODER_HEAD_WIDTH),
+    decoderAttentionHeads: heads("decoder_attention_heads", MAX_DECODER_HEAD_WIDTH),
+    encoderFfnDim: ffn("encoder_ffn_dim"),
+    decoderFfnDim: ffn("decoder_ffn_dim"),
+    vocabSize: size("vocab_size"),
+    maxPositionEmbeddings: size("max_position_embeddings"),
+    scaleEmbedding: only(field(text, "scale_embedding"), [true, false]) ?? false,
+  };
+}
+
+/** Reads the ids of special tokens, each from the first section that has it. */
+export function parseTokens(sections: readonly Section[], vocabSize: number): TokenIds {
+  const id = (key: string, fallback: number) => {
+    const found = setting(sections, key);
+    // transformers may write a list of ids that end a text.
+    const value = Array.isArray(found.value) && found.value.length === 1 ? found.value[0] : found.value;
+    return integer({ ...found, value }, { fallback, least: 0, most: vocabSize - 1 });
+  };
+  return {
+    bos: id("bos_token_id", 0),
+    pad: id("pad_token_id", 1),
+    eos: id("eos_token_id", 2),
+    decoderStart: id("decoder_start_token_id", 2),
+    forcedBos: id("forced_bos_token_id", 0),
+    forcedEos: id("forced_eos_token_id", 2),
+  };
+}
