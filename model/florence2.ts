@@ -10,7 +10,8 @@ import { makeDisposable } from "./disposable.ts";
 import type { EncodedImage } from "./encoded_image.ts";
 import { type ForwardInput, type ForwardOutput, forwardRow, rowsOfInput } from "./forward.ts";
 import { settingsFor } from "./generation/options.ts";
-import type { ImageInput, LoadImageOptions } from "./image/load.ts";
+import type { ImageInput } from "./image/load.ts";
+import type { EncodeOptions } from "./image/preprocess.ts";
 import { type LoadOptions, loadModel } from "./loading/load.ts";
 import { expectOptions, imageOptions } from "./option_names.ts";
 import type { AskedTask, BatchItem, BatchOptions, RunArguments } from "./questions.ts";
@@ -135,7 +136,7 @@ export class Florence2 {
   }
 
   /** Encodes an image once, for any number of tasks. The caller disposes it. */
-  async encodeImage(image: ImageInput, options: LoadImageOptions = {}): Promise<EncodedImage> {
+  async encodeImage(image: ImageInput, options: EncodeOptions = {}): Promise<EncodedImage> {
     expectOptions("encodeImage", options);
     return this.#scheduler.calls.make(options.signal, (signal) =>
       this.#scheduler.encodeImage(image, options, signal),

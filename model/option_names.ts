@@ -2,6 +2,7 @@
 import { Florence2Error, quote } from "../core/errors.ts";
 import { nearestName } from "../core/names.ts";
 import type { LoadImageOptions } from "./image/load.ts";
+import type { EncodeOptions } from "./image/preprocess.ts";
 import type { LoadOptions } from "./loading/load.ts";
 import type { BatchOptions, Inputs, RunOptions, SharedOptions } from "./questions.ts";
 
@@ -10,6 +11,8 @@ type Names<Options> = Readonly<Record<keyof Options, true>>;
 
 const image: Names<LoadImageOptions> = { maxPixels: true, maxBytes: true, signal: true };
 
+const encode: Names<EncodeOptions> = { ...image, imageSize: true };
+
 const inputs: Names<Inputs> = { text: true, region: true };
 
 const shared: Names<SharedOptions> = {
@@ -17,7 +20,7 @@ const shared: Names<SharedOptions> = {
   ...{ noRepeatNgramSize: true, repetitionPenalty: true, forcedBosTokenId: true, forcedEosTokenId: true },
   ...{ earlyStopping: true, lengthPenalty: true, maxNewTokens: true, minNewTokens: true },
   ...{ numReturnSequences: true, signal: true, onStep: true },
-  ...{ coordinates: true, labels: true, maxPixels: true, maxBytes: true },
+  ...{ coordinates: true, labels: true, maxPixels: true, maxBytes: true, imageSize: true },
 };
 
 const batch: Names<BatchOptions> = { ...shared, onError: true };
@@ -34,7 +37,7 @@ const CALLS = {
   run,
   stream: run,
   runBatch: batch,
-  encodeImage: image,
+  encodeImage: encode,
   loadImage: image,
   fromPretrained: load,
 } as const;
@@ -95,6 +98,6 @@ function remedyFor(name: string, call: string, known: readonly string[]): string
 }
 
 /** Those of a call's options that reading an image takes. */
-export function imageOptions(options: LoadImageOptions): LoadImageOptions {
-  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(image, name)));
+export function imageOptions(options: EncodeOptions): EncodeOptions {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(encode, name)));
 }

@@ -2,11 +2,11 @@
 import { Florence2Error, quote } from "../core/errors.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { Florence2Config } from "./config/config.ts";
-import { countImageTokens, type ImageConfig } from "./config/image.ts";
 import type { Question } from "./decoding_session.ts";
 import type { EncodedImage } from "./encoded_image.ts";
 import type { GenerationOptions } from "./generation/options.ts";
-import type { ImageInput, LoadImageOptions } from "./image/load.ts";
+import type { ImageInput } from "./image/load.ts";
+import type { EncodeOptions } from "./image/preprocess.ts";
 import {
   type InputOf,
   type ParseOptions,
@@ -35,7 +35,7 @@ export interface RunOptions
   extends Inputs,
     GenerationOptions,
     ParseOptions,
-    Pick<LoadImageOptions, "maxPixels" | "maxBytes"> {}
+    Pick<EncodeOptions, "maxPixels" | "maxBytes" | "imageSize"> {}
 
 /** Options of `run` that hold for any number of questions. */
 export type SharedOptions = Omit<RunOptions, keyof Inputs>;
@@ -101,7 +101,8 @@ export function preparePrompts(
   model: {
     readonly tokenizer: Tokenizer;
     readonly config: Florence2Config;
-    readonly imageConfig: ImageConfig;
+    /** How many tokens the image is; 0 as long as that is unknown. */
+    readonly imageTokens: number;
   },
   warn?: (message: string) => void,
 ): Prompt[] {
@@ -130,9 +131,8 @@ export function preparePrompts(
 
 function checkLength(
   tokens: number,
-  { config, imageConfig }: { readonly config: Florence2Config; readonly imageConfig: ImageConfig },
+  { config, imageTokens }: { readonly config: Florence2Config; readonly imageTokens: number },
 ): void {
-  const imageTokens = countImageTokens(config, imageConfig);
   const most = config.text.maxPositionEmbeddings - imageTokens;
   if (tokens <= most) return;
   throw new Florence2Error(

@@ -9,6 +9,9 @@ import type { Weights } from "./weights/load_weights.ts";
 
 /** The program from pixels to image tokens, run once for each image. */
 export class VisionSession {
+  /** Size of the images that it takes, in pixels. */
+  readonly width: number;
+  readonly height: number;
   readonly #runner: Runner;
   readonly #pixels: Tensor;
   readonly #features: Tensor;
@@ -29,7 +32,7 @@ export class VisionSession {
     try {
       const rec = new Recording({ ...recording, profile: runner.profile });
       const features = recordVision(rec, weights, pixels, imageConfig, config);
-      return new VisionSession(runner, pixels, features, rec.taps, await runner.prepare(rec));
+      return new VisionSession(imageConfig, runner, pixels, features, rec.taps, await runner.prepare(rec));
     } catch (error) {
       runner.free(pixels);
       throw error;
@@ -37,12 +40,15 @@ export class VisionSession {
   }
 
   private constructor(
+    { width, height }: ImageConfig,
     runner: Runner,
     pixels: Tensor,
     features: Tensor,
     taps: Recording["taps"],
     program: Program,
   ) {
+    this.width = width;
+    this.height = height;
     this.#runner = runner;
     this.#pixels = pixels;
     this.#features = features;

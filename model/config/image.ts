@@ -108,6 +108,16 @@ function checkCrop(config: Section, size: { width: number; height: number }): vo
   if (crop.width !== size.width || crop.height !== size.height) throw invalid(isCropped, "false");
 }
 
+/** The configuration with the size at which one image is given to the model: a caller's, its own, or the model's. */
+export function configFor(
+  config: ImageConfig,
+  image: { readonly width: number; readonly height: number },
+  imageSize?: InputSize,
+): ImageConfig {
+  if (imageSize !== undefined) return { ...config, ...checkedImageSize(imageSize) };
+  return config.keepSize ? { ...config, width: image.width, height: image.height } : config;
+}
+
 /** Checks a caller's `imageSize`. Throws option_invalid. */
 export function checkedImageSize(size: InputSize): { width: number; height: number } {
   const { width, height } = typeof size === "number" ? { width: size, height: size } : size;

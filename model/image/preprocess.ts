@@ -1,10 +1,19 @@
-import type { ImageConfig } from "../config/image.ts";
+import { configFor, type ImageConfig, type InputSize } from "../config/image.ts";
 import { type ImageInput, type LoadImageOptions, loadImage } from "./load.ts";
 import type { RgbImage } from "./pixels.ts";
 import { resizeBicubic } from "./resize.ts";
 
 /** Red, green, blue and a zero: the kernels read channels in fours. */
 export const PIXEL_CHANNELS = 4;
+
+/** Options of calls that give an image to the model. */
+export interface EncodeOptions extends LoadImageOptions {
+  /**
+   * The size to which the image is stretched, in pixels, in place of the model's: a number for a square, or
+   * { width, height }. The model's table of positions bounds it.
+   */
+  readonly imageSize?: InputSize | undefined;
+}
 
 /** An image as the public API gives it, in the layout of transformers. */
 export interface PreprocessedImage {
@@ -19,24 +28,27 @@ export interface PreprocessedImage {
 export interface ImagePixels {
   /** Normalised colours (H·W, PIXEL_CHANNELS), H and W being those of the configuration. */
   readonly pixels: Float32Array<ArrayBuffer>;
+  /** With the H and W of these pixels. */
+  readonly config: ImageConfig;
   /** Size of the upright image in pixels, to which coordinates in the answer refer. */
   readonly width: number;
   readonly height: number;
 }
 
 /**
- * Loads an image and turns it into the numbers that the model takes: stretched to the size of `config`
- * whatever its proportions, rescaled and normalised. From the decoded pixels on it equals transformers'
+ * Loads an image and turns it into the numbers that the model takes: stretched to the size of `imageConfig`
+ * whatever its proportions, unless images keep their size, rescaled and normalised. From the decoded pixels on it equals transformers'
  * CLIPImageProcessorPil bit for bit.
  *
  * @throws what `loadImage` throws
  */
 export async function preprocessImage(
   input: ImageInput,
-  config: ImageConfig,
+  imageConfig: ImageConfig,
   options?: LoadImageOptions,
 ): Promise<PreprocessedImage> {
   const image = await loadImage(input, options);
+  const config = configFor(imageConfig, image);
   const pixelValues = new Float32Array(3 * config.width * config.height);
   normalise(resized(image, config), config, pixelValues, { pixel: 1, channel: config.width * config.height });
   return { pixelValues, width: image.width, height: image.height };
@@ -46,7 +58,7 @@ export async function preprocessImage(
 export function pixelsOf(image: RgbImage, config: ImageConfig): ImagePixels {
   const pixels = new Float32Array(PIXEL_CHANNELS * config.width * config.height);
   normalise(resized(image, config), config, pixels, { pixel: PIXEL_CHANNELS, channel: 1 });
-  return { pixels, width: image.width, height: image.height };
+  return { pixels, config, width: image.width, height: image.height };
 }
 
 /** Planes (3, H, W) as pixels (H·W, PIXEL_CHANNELS). */

@@ -1,9 +1,9 @@
 import type { Runner } from "../../core/runner.ts";
 import type { Florence2Config } from "../config/config.ts";
-import type { ImageConfig } from "../config/image.ts";
+import { configFor, type ImageConfig } from "../config/image.ts";
 import { EncodedImage } from "../encoded_image.ts";
-import { type ImageInput, type LoadImageOptions, loadImage } from "../image/load.ts";
-import { type ImagePixels, pixelsOf } from "../image/preprocess.ts";
+import { type ImageInput, loadImage } from "../image/load.ts";
+import { type EncodeOptions, type ImagePixels, pixelsOf } from "../image/preprocess.ts";
 import { VisionSession } from "../vision_session.ts";
 import type { Weights } from "../weights/load_weights.ts";
 import type { DeviceQueue } from "./device_queue.ts";
@@ -38,7 +38,7 @@ export class ImageQueue {
   }
 
   /** Queues an image. Whoever asks for it leaves it in the end, whatever happens. */
-  open(input: ImageInput, options: LoadImageOptions): QueuedImage {
+  open(input: ImageInput, options: EncodeOptions): QueuedImage {
     const settings = settingsKey(options);
     const key = input instanceof URL ? input.href : input;
     const known = this.#shared.get(key);
@@ -56,10 +56,7 @@ export class ImageQueue {
   }
 
   /** Loads and encodes an image for the caller to keep, shared with nobody. */
-  async encode(
-    input: ImageInput,
-    options: LoadImageOptions & { signal: AbortSignal },
-  ): Promise<EncodedImage> {
+  async encode(input: ImageInput, options: EncodeOptions & { signal: AbortSignal }): Promise<EncodedImage> {
     const { release, ...pixels } = await this.#load(input, options, () => {});
     try {
       return await this.#encode(pixels, options.signal);
@@ -68,7 +65,8 @@ export class ImageQueue {
     }
   }
 
-  async #load(input: ImageInput, options: LoadImageOptions, forget: () => void): Promise<Loaded> {
+  async #load(input: ImageInput, encode: EncodeOptions, forget: () => void): Promise<Loaded> {
+    const { imageSize, ...options } = encode;
     // Pixels are copied at once: the caller may go on to change them.
     const copied = isEncodedFile(input) ? undefined : loadImage(input, options);
     copied?.catch(() => {});
@@ -77,19 +75,30 @@ export class ImageQueue {
     try {
       // A file may change as soon as it is read.
       if (!isImmutable(input)) forget();
-      return { ...pixelsOf(await (copied ?? loadImage(input, options)), this.#model.imageConfig), release };
+      const image = await (copied ?? loadImage(input, options));
+      return { ...pixelsOf(image, configFor(this.#model.imageConfig, image, imageSize)), release };
     } catch (error) {
       release();
       throw error;
     }
   }
 
-  #encode({ pixels, ...size }: ImagePixels, signal: AbortSignal): Promise<EncodedImage> {
-    const { runner, weights, config, imageConfig } = this.#model;
+  #encode({ pixels, config, ...size }: ImagePixels, signal: AbortSignal): Promise<EncodedImage> {
     return this.#device.turn(async () => {
-      this.#vision ??= await VisionSession.open(runner, weights, config, imageConfig);
-      return new EncodedImage(await this.#vision.encode(pixels, signal), size, runner);
+      const vision = await this.#visionFor(config);
+      return new EncodedImage(await vision.encode(pixels, signal), size, this.#model.runner);
     }, signal);
+  }
+
+  /** The program for images of a size. One is kept: it holds the memory of all stages. */
+  async #visionFor(imageConfig: ImageConfig): Promise<VisionSession> {
+    const { width, height } = imageConfig;
+    if (this.#vision?.width === width && this.#vision.height === height) return this.#vision;
+    this.#vision?.dispose();
+    this.#vision = undefined;
+    const { runner, weights, config } = this.#model;
+    this.#vision = await VisionSession.open(runner, weights, config, imageConfig);
+    return this.#vision;
   }
 }
 
@@ -160,7 +169,7 @@ export class QueuedImage {
 }
 
 /** Equal for options that load an image alike. */
-function settingsKey({ signal, ...options }: LoadImageOptions): string {
+function settingsKey({ signal, ...options }: EncodeOptions): string {
   return JSON.stringify(Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 

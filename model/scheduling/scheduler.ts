@@ -1,8 +1,11 @@
 import { Florence2Error } from "../../core/errors.ts";
+import { rowsOf } from "../../core/tensor.ts";
+import { configFor, countImageTokens } from "../config/image.ts";
 import { EncodedImage } from "../encoded_image.ts";
 import type { GenerationSettings } from "../generation/options.ts";
 import type { GeneratedSequence } from "../generation/report.ts";
-import type { ImageInput, LoadImageOptions } from "../image/load.ts";
+import type { ImageInput } from "../image/load.ts";
+import type { EncodeOptions } from "../image/preprocess.ts";
 import type { LoadedModel } from "../loading/load.ts";
 import { type BatchItem, type ImageSize, type PreparedQuestion, preparePrompts } from "../questions.ts";
 import { AnswerQueue } from "./answers.ts";
@@ -45,11 +48,7 @@ export class Scheduler {
   }
 
   /** Loads and encodes an image for the caller to keep. */
-  async encodeImage(
-    input: ImageInput,
-    options: LoadImageOptions,
-    signal: AbortSignal,
-  ): Promise<EncodedImage> {
+  async encodeImage(input: ImageInput, options: EncodeOptions, signal: AbortSignal): Promise<EncodedImage> {
     const image = await this.#images.encode(input, { ...options, signal });
     if (!signal.aborted) return image;
     image.dispose();
@@ -57,7 +56,7 @@ export class Scheduler {
   }
 
   /** Checks an item and encodes its image. What can be checked without the image is checked before it is loaded. */
-  async prepare(item: BatchItem, options: LoadImageOptions, signal: AbortSignal): Promise<PreparedItem> {
+  async prepare(item: BatchItem, options: EncodeOptions, signal: AbortSignal): Promise<PreparedItem> {
     const { image, ...asked } = item;
     if (image instanceof EncodedImage) {
       const release = image.use(this.#model.runner);
@@ -68,12 +67,13 @@ export class Scheduler {
         throw error;
       }
     }
-    if (asked.region === undefined || asked.region === null) preparePrompts(asked, undefined, this.#model);
+    if (asked.region === undefined || asked.region === null)
+      preparePrompts(asked, undefined, this.#beside(options));
     const queued = this.#images.open(image, options);
     try {
       const size = await untilAborted(queued.size(), signal);
       // Before the image is encoded, which takes longest.
-      preparePrompts(asked, size, this.#model);
+      preparePrompts(asked, size, this.#beside(options, size));
       const encoded = await untilAborted(queued.encode(), signal);
       return { questions: this.#questions(asked, size, encoded), release: () => queued.leave() };
     } catch (error) {
@@ -111,12 +111,24 @@ export class Scheduler {
     });
   }
 
+  /** What prompts are prepared with: the model, and how many tokens an image of this size is to it. */
+  #beside({ imageSize }: EncodeOptions, size?: ImageSize) {
+    const { imageConfig, config } = this.#model;
+    const isKnown = size !== undefined || imageSize !== undefined || !imageConfig.keepSize;
+    const code = imageSize === undefined ? "image_invalid" : "option_invalid";
+    const imageTokens = isKnown
+      ? countImageTokens(config, configFor(imageConfig, size ?? imageConfig, imageSize), code)
+      : 0;
+    return { ...this.#model, imageTokens };
+  }
+
   #questions(
     asked: Omit<BatchItem, "image">,
     size: ImageSize,
     { features }: EncodedImage,
   ): PreparedQuestion[] {
-    return preparePrompts(asked, size, this.#model, this.#warn).map((prompt) => ({
+    const model = { ...this.#model, imageTokens: rowsOf(features) };
+    return preparePrompts(asked, size, model, this.#warn).map((prompt) => ({
       ...prompt,
       image: features,
     }));
