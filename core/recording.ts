@@ -85,8 +85,8 @@ export class Recording {
   }
 
   /**
-   * Names a stage of the model. Costs nothing unless the caller of the recording asked for it; a stage that
-   * is in no tensor of its own is given as what records one.
+   * Names a stage of the model. Costs nothing unless the caller of the recording asked for it. Give a function if the
+   * stage has no tensor of its own: it is recorded only when tapped.
    */
   tap<T extends Tensor | (() => Tensor)>(name: string, stage: T): T {
     if (this.#options.taps?.(name)) {
@@ -161,7 +161,8 @@ export class Recording {
 
   /**
    * Cuts a tensor (rows, ...) into bands along its first axis such that a row of `rowBytes` (by default
-   * its own; larger where a wider result is made from it) fits the device's largest binding.
+   * its own; larger where a wider result is made from it) fits the device's largest binding: a table (1000, 24) of
+   * f32 on a device that binds 32 KiB, in multiples of 3 rows → rows 0 to 336, 336 to 672, 672 to 1000.
    */
   bands(tensor: Tensor, rowBytes = bytesOf(tensor) / rowsOf(tensor), multiple = 1): Band[] {
     const length = tensor.shape[0] ?? 0;

@@ -2,8 +2,12 @@ import type { DeviceProfile, Recording } from "./recording.ts";
 import type { Dtype, Tensor, TensorData } from "./tensor.ts";
 
 /**
- * Runs recordings somewhere: on a GPU (`gpu_runner.ts`) or, with the kernels' plain twins, on the CPU
- * (`cpu_runner.ts`). Both keep the content of owned tensors between runs.
+ * Holds tensors and runs recordings: on a GPU (`gpu/gpu_runner.ts`) or on the CPU (`cpu/cpu_runner.ts`).
+ *
+ * A runner knows memory and kernels, no shapes of networks. A program's dispatches run in order, and programs in the
+ * order in which they were started. Errors of a device may surface late: they reject the call in flight, or else the
+ * next one. Owned tensors keep their content between runs and belong to the caller, who frees them; temporaries
+ * belong to their program. `dispose` frees whatever is left.
  */
 export interface Runner {
   readonly kind: "gpu" | "cpu";

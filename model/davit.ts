@@ -9,6 +9,7 @@ import { channelScores } from "../kernels/channel_scores/channel_scores.ts";
 import { conv2d } from "../kernels/conv2d/conv2d.ts";
 import { depthwiseConv } from "../kernels/depthwise_conv/depthwise_conv.ts";
 import { foldChannelAttention } from "../kernels/fold_channel_attention/fold_channel_attention.ts";
+import { convolvedSide } from "../kernels/shared/convolved_side.ts";
 import { windowAttention } from "../kernels/window_attention/window_attention.ts";
 import type { VisionConfig } from "./config/config.ts";
 import { type Affine, type FeedForward, feedForward, type Linear, layerNorm, linear } from "./layers.ts";
@@ -76,18 +77,12 @@ function convEmbed(
     (of) => of[stage]!,
   );
   const prenorm = config.patchPrenorm[stage]!;
-  const y = conv2d(rec, prenorm ? { rows: x, norm } : x, conv, {
-    height,
-    width,
-    kernel: kernel!,
-    stride: stride!,
-    padding: padding!,
-  });
-  const shorten = (side: number) => Math.floor((side + 2 * padding! - kernel!) / stride!) + 1;
+  const filter = { kernel: kernel!, stride: stride!, padding: padding! };
+  const y = conv2d(rec, prenorm ? { rows: x, norm } : x, conv, { height, width, ...filter });
   return {
     x: prenorm ? y : layerNorm(rec, { rows: y, norm }),
-    height: shorten(height),
-    width: shorten(width),
+    height: convolvedSide(height, filter),
+    width: convolvedSide(width, filter),
   };
 }
 

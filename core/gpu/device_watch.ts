@@ -8,12 +8,12 @@ interface Watch {
   lost?: Florence2Error;
 }
 
-/** One for each device: `device.lost` keeps whoever waits for it, as long as the device lives. */
+/** One listener a device: a `then` on `device.lost` would retain every runner for the life of the device. */
 const watches = new WeakMap<GPUDevice, Watch>();
 
 /**
- * Tells of the loss of a device (`gpu_lost`) and of errors that no scope caught (`gpu_invalid`), until the function
- * that it returns is called. Nothing of the listener stays with a device that outlives it.
+ * Calls the listener when the device is lost (`gpu_lost`) and for errors that no scope caught (`gpu_invalid`), until
+ * the returned function is called.
  */
 export function watchDevice(device: GPUDevice, listener: Listener): () => void {
   const { listeners, lost } = watches.get(device) ?? startWatching(device);
@@ -24,15 +24,15 @@ export function watchDevice(device: GPUDevice, listener: Listener): () => void {
 
 function startWatching(device: GPUDevice): Watch {
   const watch: Watch = { listeners: new Set() };
-  const tell: Listener = (failure) => {
+  const notify: Listener = (failure) => {
     for (const listener of watch.listeners) listener(failure);
   };
   device.lost.then(({ reason, message }) => {
     watch.lost = new Florence2Error("gpu_lost", `The GPU was lost (${reason}): ${message}`, { reason });
-    tell(watch.lost);
+    notify(watch.lost);
   });
   device.addEventListener("uncapturederror", ({ error }) =>
-    tell(new Florence2Error("gpu_invalid", `The GPU reports: ${error.message}`)),
+    notify(new Florence2Error("gpu_invalid", `The GPU reports: ${error.message}`)),
   );
   watches.set(device, watch);
   return watch;

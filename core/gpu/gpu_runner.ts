@@ -1,5 +1,5 @@
 import { Florence2Error } from "../errors.ts";
-import type { Feature, Numbers } from "../kernel.ts";
+import type { Feature } from "../kernel.ts";
 import { planMemory } from "../plan.ts";
 import type { DeviceProfile, Dispatch, Recording } from "../recording.ts";
 import type { Program, Runner } from "../runner.ts";
@@ -13,14 +13,15 @@ import {
   type Tensor,
   type TensorData,
 } from "../tensor.ts";
-import { watchDevice } from "./device_watch.ts";
+import { DeviceErrors } from "./device_errors.ts";
+import { packParams, paramsBytes } from "./params.ts";
 import { type CompiledKernel, PipelineCache } from "./pipelines.ts";
 
 // GPUBufferUsage and GPUMapMode, which Node has no globals for.
 const USAGE = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, UNIFORM: 0x40, STORAGE: 0x80 } as const;
 const MAP_MODE_READ = 1;
 
-/** The least that a buffer for reading back has, so that what few steps decided and what many did share one. */
+/** Smallest read-back buffer, in bytes: one step and eight steps then reuse the same buffer. */
 const STAGING_BYTES = 64 * 2 ** 10;
 
 /** Debug runs watch this many words behind every tensor for writes past its end. */
@@ -40,7 +41,7 @@ export interface GpuRunnerOptions {
 
 /**
  * Runs recordings on a WebGPU device: the only file that makes buffers, bind groups and command
- * encoders. Device errors surface as the rejection of the call in flight, or else of the next one.
+ * encoders. Device errors reject the call in flight, or else the next one.
  */
 export class GpuRunner implements Runner {
   readonly kind = "gpu";
@@ -53,9 +54,7 @@ export class GpuRunner implements Runner {
   readonly #buffers = new Map<Storage, GPUBuffer>();
   readonly #programs = new Set<Program>();
   #staging: GPUBuffer | undefined;
-  #pending: Promise<void>[] = [];
-  #failure: Florence2Error | undefined;
-  readonly #endWatch: () => void;
+  readonly #errors: DeviceErrors;
   #disposed = false;
   #bytes = 0;
   #peakBytes = 0;
@@ -68,10 +67,7 @@ export class GpuRunner implements Runner {
     this.profile = { features: options.features, maxBindingBytes };
     this.#owned = options.owned;
     this.#debug = options.debug ?? false;
-    this.#endWatch = watchDevice(device, (failure) => {
-      if (failure.code === "gpu_lost") this.#failure = failure;
-      else this.#failure ??= failure;
-    });
+    this.#errors = new DeviceErrors(device);
   }
 
   get memory() {
@@ -100,7 +96,7 @@ export class GpuRunner implements Runner {
       );
     }
     const offset = byteOffsetOf(tensor);
-    this.#guarded(`writing ${tensor.storage.label}`, () =>
+    this.#errors.guard(`writing ${tensor.storage.label}`, () =>
       this.device.queue.writeBuffer(
         this.#bufferOf(tensor),
         offset,
@@ -113,7 +109,7 @@ export class GpuRunner implements Runner {
 
   copy(from: Tensor, to: Tensor): void {
     this.#checkUsable();
-    this.#guarded(`copying ${from.storage.label}`, () => {
+    this.#errors.guard(`copying ${from.storage.label}`, () => {
       const encoder = this.device.createCommandEncoder();
       const [source, target] = [this.#bufferOf(from), this.#bufferOf(to)];
       encoder.copyBufferToBuffer(source, byteOffsetOf(from), target, byteOffsetOf(to), bytesOf(from));
@@ -135,7 +131,7 @@ export class GpuRunner implements Runner {
   async settle(): Promise<void> {
     this.#checkUsable();
     await this.device.queue.onSubmittedWorkDone();
-    await this.#settleErrors();
+    await this.#errors.settle();
   }
 
   async compile(recording: Recording): Promise<void> {
@@ -153,7 +149,7 @@ export class GpuRunner implements Runner {
     for (const [storage, block] of plan.blockOf) this.#buffers.set(storage, blocks[block]!);
 
     const { arena, offsets } = this.#uploadParams(recording.dispatches);
-    const bound = this.#guarded("binding", () =>
+    const bound = this.#errors.guard("binding", () =>
       recording.dispatches.map((dispatch, i) => {
         const { pipeline, tensorLayout, paramsLayout } = compiled[i]!;
         const { kernel, variant, tensors, params, constants } = dispatch;
@@ -181,14 +177,14 @@ export class GpuRunner implements Runner {
         };
       }),
     );
-    await this.#settleErrors();
+    await this.#errors.settle();
 
     const program: Program = {
       run: async (signal, times = 1) => {
         signal?.throwIfAborted();
         this.#checkUsable();
         if (this.#debug) this.#poison(recording, blocks);
-        this.#guarded("running a recording", () => {
+        this.#errors.guard("running a recording", () => {
           const encoder = this.device.createCommandEncoder();
           const pass = encoder.beginComputePass();
           for (let time = 0; time < times; time++) {
@@ -202,7 +198,7 @@ export class GpuRunner implements Runner {
           pass.end();
           this.device.queue.submit([encoder.finish()]);
         });
-        await this.#settleErrors();
+        await this.#errors.settle();
         if (this.#debug) await this.#checkGuards(recording);
       },
       dispose: () => {
@@ -218,7 +214,7 @@ export class GpuRunner implements Runner {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#endWatch();
+    this.#errors.dispose();
     for (const program of this.#programs) program.dispose();
     for (const buffer of this.#buffers.values()) this.#destroy(buffer);
     this.#buffers.clear();
@@ -239,7 +235,7 @@ export class GpuRunner implements Runner {
   }
 
   #newBuffer(label: string, size: number, usage: number): GPUBuffer {
-    const buffer = this.#guarded(`allocating ${size} bytes for ${label}`, () =>
+    const buffer = this.#errors.guard(`allocating ${size} bytes for ${label}`, () =>
       this.device.createBuffer({ label, size: Math.max(size, BYTES_PER_ELEMENT), usage }),
     );
     this.#bytes += buffer.size;
@@ -266,24 +262,10 @@ export class GpuRunner implements Runner {
     return { buffer, offset, size };
   }
 
-  /**
-   * All params of a recording in one uniform buffer, each at an offset that can be bound. Its first word
-   * is 1: the counter of dispatches that always work.
-   */
-  #uploadParams(dispatches: readonly Dispatch[]): { arena: GPUBuffer; offsets: number[] } {
-    const alignment = this.device.limits.minUniformBufferOffsetAlignment;
-    const offsets: number[] = [];
-    let size = alignment;
-    for (const dispatch of dispatches) {
-      offsets.push(size);
-      size += Math.ceil(paramsBytes(dispatch) / alignment) * alignment;
-    }
-    const data = new DataView(new ArrayBuffer(size));
-    data.setUint32(0, 1, true);
-    for (const [i, { kernel, params }] of dispatches.entries())
-      packParams(data, offsets[i]!, kernel.params, params);
-    const arena = this.#newBuffer("params", size, USAGE.UNIFORM | USAGE.COPY_DST);
-    this.#guarded("writing params", () => this.device.queue.writeBuffer(arena, 0, data.buffer));
+  #uploadParams(dispatches: readonly Dispatch[]): { arena: GPUBuffer; offsets: readonly number[] } {
+    const { data, offsets } = packParams(dispatches, this.device.limits.minUniformBufferOffsetAlignment);
+    const arena = this.#newBuffer("params", data.byteLength, USAGE.UNIFORM | USAGE.COPY_DST);
+    this.#errors.guard("writing params", () => this.device.queue.writeBuffer(arena, 0, data));
     return { arena, offsets };
   }
 
@@ -295,7 +277,7 @@ export class GpuRunner implements Runner {
       this.#staging = this.#newBuffer("read-back", size, USAGE.MAP_READ | USAGE.COPY_DST);
     }
     const staging = this.#staging;
-    this.#guarded("reading back", () => {
+    this.#errors.guard("reading back", () => {
       const encoder = this.device.createCommandEncoder();
       encoder.copyBufferToBuffer(source, offset, staging, 0, bytes);
       this.device.queue.submit([encoder.finish()]);
@@ -303,53 +285,19 @@ export class GpuRunner implements Runner {
     try {
       await staging.mapAsync(MAP_MODE_READ, 0, bytes);
     } catch (cause) {
-      await this.#settleErrors();
+      await this.#errors.settle();
       this.#checkUsable();
       throw new Florence2Error("gpu_lost", "The GPU gave no result back", {}, cause);
     }
     const content = staging.getMappedRange(0, bytes).slice(0);
     staging.unmap();
-    await this.#settleErrors();
+    await this.#errors.settle();
     return content;
-  }
-
-  /** Runs `body` so that its GPU errors become the failure of this runner, with `what` as their context. */
-  #guarded<T>(what: string, body: () => T): T {
-    this.device.pushErrorScope("out-of-memory");
-    this.device.pushErrorScope("validation");
-    try {
-      return body();
-    } finally {
-      const note = (code: "gpu_invalid" | "gpu_out_of_memory") => (error: GPUError | null) => {
-        if (error)
-          this.#failure ??= new Florence2Error(code, `GPU error while ${what}: ${error.message}`, { what });
-      };
-      // A lost device rejects its scopes; `device.lost` then tells the story.
-      this.#pending.push(
-        this.device.popErrorScope().then(note("gpu_invalid"), () => {}),
-        this.device.popErrorScope().then(note("gpu_out_of_memory"), () => {}),
-      );
-    }
-  }
-
-  async #settleErrors(): Promise<void> {
-    const pending = this.#pending;
-    this.#pending = [];
-    await Promise.all(pending);
-    this.#throwFailure();
   }
 
   #checkUsable(): void {
     if (this.#disposed) throw new Florence2Error("disposed", "this runner was disposed");
-    this.#throwFailure();
-  }
-
-  #throwFailure(): void {
-    const failure = this.#failure;
-    if (!failure) return;
-    // A lost device stays lost; any other failure is told once.
-    if (failure.code !== "gpu_lost") this.#failure = undefined;
-    throw failure;
+    this.#errors.throwIfAny();
   }
 
   #poison(recording: Recording, blocks: readonly GPUBuffer[]): void {
@@ -387,21 +335,3 @@ function boundStorages(recording: Recording): Set<Storage> {
 }
 
 const guardWords = () => new Uint32Array(GUARD_WORDS).fill(POISON);
-
-/** A uniform struct is a multiple of 16 bytes long. */
-function paramsBytes({ kernel }: Dispatch): number {
-  return Math.ceil((Object.keys(kernel.params).length * BYTES_PER_ELEMENT) / 16) * 16;
-}
-
-function packParams(
-  data: DataView,
-  offset: number,
-  fields: Dispatch["kernel"]["params"],
-  values: Numbers,
-): void {
-  for (const [i, [name, type]] of Object.entries(fields).entries()) {
-    const at = offset + i * BYTES_PER_ELEMENT;
-    if (type === "u32") data.setUint32(at, values[name]!, true);
-    else data.setFloat32(at, values[name]!, true);
-  }
-}

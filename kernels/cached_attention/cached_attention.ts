@@ -30,7 +30,7 @@ export const cachedAttentionKernel = defineKernel({
   twin: cachedAttentionTwin,
 });
 
-/** Each vector of four of a head has a lane of its own. */
+/** The most channels of a head: each four of them have one of 64 lanes. They are a multiple of four. */
 export const MAX_HEAD_WIDTH = 256;
 
 /**

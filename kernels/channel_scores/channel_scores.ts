@@ -8,6 +8,7 @@ import { tileByLanes, tileByMatrices } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { channelScoresTwin } from "./channel_scores.twin.ts";
 
+/** The most channels of a group: half of a tile has all of them. They are a multiple of four. */
 export const MAX_GROUP_WIDTH = 32;
 /** Tokens that a workgroup of tiles projects at a time, and as many columns: half of them queries, half keys. */
 const TILE = 64;

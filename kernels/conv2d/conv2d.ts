@@ -3,6 +3,7 @@ import { defineKernel, read, write } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { wgsl } from "../../core/shaders.ts";
 import { expectShape, type Tensor } from "../../core/tensor.ts";
+import { convolvedSide } from "../shared/convolved_side.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
 import { tileVariants } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
@@ -75,8 +76,8 @@ export function conv2d(
     );
   }
   if (norm) expectNormed({ rows: source, norm }, "conv2d x");
-  const outHeight = Math.floor((height + 2 * padding - kernel) / stride) + 1;
-  const outWidth = Math.floor((width + 2 * padding - kernel) / stride) + 1;
+  const outHeight = convolvedSide(height, { kernel, stride, padding });
+  const outWidth = convolvedSide(width, { kernel, stride, padding });
   if (outHeight < 1 || outWidth < 1) {
     throw new Florence2Error(
       "shape_mismatch",

@@ -42,7 +42,7 @@ export const crossAttentionKernel = defineKernel({
   twin: crossAttentionTwin,
 });
 
-/** Each vector of four of a head has a lane of its own. */
+/** The most channels of a head: each four of them have one of 256 lanes. They are a multiple of four. */
 export const MAX_HEAD_WIDTH = 1024;
 
 /**

@@ -7,6 +7,7 @@ import { encoderAttentionTwin } from "./encoder_attention.twin.ts";
 
 /** Queries of a workgroup, as in the shader. */
 const TILE = 32;
+/** The most channels of a head: eight lanes have sixteen of them each. They are a multiple of four. */
 export const MAX_HEAD_WIDTH = 128;
 
 export const signature = {

@@ -30,8 +30,9 @@ export const windowAttentionKernel = defineKernel({
   twin: windowAttentionTwin,
 });
 
-/** A workgroup has an invocation for each token of a window, and may have 256. */
+/** The longest side of a window, in tokens: each token has one of at most 256 lanes. */
 export const MAX_WINDOW = 16;
+/** The most channels of a head: a lane holds a query and its sum in registers. They are a multiple of four. */
 export const MAX_HEAD_WIDTH = 64;
 
 /**
