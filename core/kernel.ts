@@ -10,7 +10,7 @@ import type { Dtype } from "./tensor.ts";
  */
 export type Feature = "f16" | "subgroups" | "matrices" | "timestamps";
 
-export interface Binding {
+interface Binding {
   readonly access: "read" | "write" | "readwrite";
   /** `weights`: however the tensor stores them, if `formats` knows it. */
   readonly dtype: Dtype | "weights";

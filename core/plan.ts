@@ -2,7 +2,7 @@ import type { Recording } from "./recording.ts";
 import type { Storage } from "./tensor.ts";
 
 /** Which block of memory each temporary storage of a recording uses, and how large the blocks are. */
-export interface MemoryPlan {
+interface MemoryPlan {
   readonly blockOf: ReadonlyMap<Storage, number>;
   /** In words of four bytes. */
   readonly blocks: readonly number[];

@@ -206,7 +206,7 @@ function weightDtypes({ bindings }: Kernel, tensors: readonly Tensor[]): Dtype[]
 }
 
 /** Rows `from` to `to` of a tensor that is too large to be bound whole. */
-export interface Band {
+interface Band {
   readonly from: number;
   readonly to: number;
   readonly tensor: Tensor;

@@ -17,7 +17,7 @@ export function marksOf(answer: Answer | readonly DetectedObject[]): Mark[] {
 }
 
 /** Whether objects are given and no answer. */
-export function isObjects(answer: unknown): answer is readonly DetectedObject[] {
+function isObjects(answer: unknown): answer is readonly DetectedObject[] {
   return Array.isArray(answer);
 }
 

@@ -120,6 +120,27 @@ describe("the house", () => {
     }
   });
 
+  it("what a file exports is used by another, or is not exported", () => {
+    const everywhere = [...Object.keys(MAY_IMPORT), "tests", "apps", "examples", "scripts"];
+    const others = everywhere.flatMap((room) => [
+      ...filesOf(room),
+      ...(room === "." ? [] : filesBelow(room, ".mjs")),
+    ]);
+    const words = new Map(others.map((file) => [file, new Set(textOf(file).match(/\w+/g))]));
+    const shipped = Object.keys(MAY_IMPORT).filter((room) => room !== "." && room !== "bench");
+    for (const file of shipped.flatMap(filesOf).filter((path) => !path.endsWith(".as.ts"))) {
+      const kinds = /^(core|kernels)\//.test(file) ? "class|interface|type" : "class";
+      const pattern = new RegExp(
+        `^export (?:async |abstract )?(?:const|let|function\\*?|${kinds}) (\\w+)`,
+        "gm",
+      );
+      for (const [, name] of textOf(file).matchAll(pattern)) {
+        const isUsed = others.some((other) => other !== file && words.get(other)!.has(name!));
+        expect(isUsed, `${name} of ${file} is used nowhere else`).toBe(true);
+      }
+    }
+  });
+
   it("a kernel's folder holds its wrapper, twin, cases and shader under one name", () => {
     const folders = readdirSync(join(root, "kernels")).filter((name) => name !== "shared");
     expect(folders.length).toBeGreaterThan(0);

@@ -4,7 +4,7 @@ import { allowRelaxedSimd } from "../platform.ts";
 import type { CompiledCall } from "./protocol.ts";
 
 /** With relaxed SIMD, which has fused multiply-add and products of 8 bits, or without. */
-export type SimdForm = "relaxed SIMD" | "SIMD";
+type SimdForm = "relaxed SIMD" | "SIMD";
 
 /** The kernels as WebAssembly, for one memory. */
 export interface CompiledKernels {
@@ -75,7 +75,7 @@ function codes(text: string): number[] {
 }
 
 /** Arguments of a kernel's call, as numbers. */
-export interface CallArguments {
+interface CallArguments {
   /** In the order of the bindings. */
   readonly pointers: readonly number[];
   /** How each binding that holds weights stores them. */

@@ -31,7 +31,7 @@ const GUARD_WORDS = 64;
 /** A quiet NaN that no arithmetic makes: what debug runs find where nothing was written. */
 const POISON = 0x7fc0_dead;
 
-export interface CpuRunnerOptions {
+interface CpuRunnerOptions {
   /** Default: as many as there are processors, at most 16. */
   readonly threads?: number;
   /** Fills fresh memory with NaN and watches the memory behind every tensor. For tests. */

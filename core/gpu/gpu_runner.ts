@@ -29,7 +29,7 @@ const GUARD_WORDS = 64;
 /** A quiet NaN that no arithmetic makes: what debug runs find where nothing was written. */
 const POISON = 0x7fc0_dead;
 
-export interface GpuRunnerOptions {
+interface GpuRunnerOptions {
   readonly name: string;
   readonly features: ReadonlySet<Feature>;
   /** Whether `dispose` ends the device; not so for a caller's. */

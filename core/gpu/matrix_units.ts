@@ -1,7 +1,7 @@
 import { wgsl } from "../shaders.ts";
 
 /** What Dawn tells of matrix units, experimental still: products of M x K and K x N. */
-export interface MatrixUnits {
+interface MatrixUnits {
   readonly subgroupMatrixConfigs?: readonly {
     readonly componentType: string;
     readonly resultComponentType: string;

@@ -29,7 +29,7 @@ export const addImagePositionsKernel = defineKernel({
 });
 
 /** Learned tables of a position each, and the constant row for the one frame of a still image. */
-export interface ImagePositions {
+interface ImagePositions {
   /** (P, floor(C / 2)) */
   readonly rowEmbeddings: Tensor;
   /** (P, ceil(C / 2)) */
@@ -39,7 +39,7 @@ export interface ImagePositions {
 }
 
 /** Where the tokens of a feature map of height x width go: rows from outRow on, and their mean to meanRow, if given. */
-export interface TokenPlaces {
+interface TokenPlaces {
   readonly height: number;
   readonly width: number;
   readonly out: Tensor;

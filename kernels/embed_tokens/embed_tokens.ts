@@ -34,7 +34,7 @@ export const embedTokensKernel = defineKernel({
   twin: embedTokensTwin,
 });
 
-export interface EmbedOptions {
+interface EmbedOptions {
   /** Row of `positions` for the first token at step 0. */
   readonly firstPosition: number;
   /** 1 if each token is one place further (a prompt), 0 if all have the same place (rows of one step). */

@@ -61,7 +61,7 @@ export const rankTokensKernel = defineKernel({
 });
 
 /** How tokens of one search are chosen; the meanings are those of `transformers.GenerationConfig`. */
-export interface TokenRules {
+interface TokenRules {
   /** No run of this many tokens occurs twice; 0 for no such rule. */
   readonly ngram: number;
   /** Divides positive and multiplies negative scores of tokens already in the answer. */
@@ -88,7 +88,7 @@ export interface RankTokensOptions {
 }
 
 /** Where a search stands; see `SearchState`. */
-export interface SearchSoFar {
+interface SearchSoFar {
   readonly trace: Tensor;
   readonly ancestry: Tensor;
   readonly position: Tensor;

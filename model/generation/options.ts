@@ -70,7 +70,7 @@ export interface GenerationSettings extends Required<Omit<GenerationOptions, "si
 const USUAL_MAX_NEW_TOKENS = 1024;
 
 /** What the published Florence-2 checkpoints decode with. */
-export const FLORENCE2_DEFAULTS = {
+const FLORENCE2_DEFAULTS = {
   numBeams: 3,
   doSample: false,
   temperature: 1,

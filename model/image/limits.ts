@@ -8,11 +8,11 @@ export interface ImageLimits {
   maxBytes?: number | undefined;
 }
 
-export const DEFAULT_MAX_PIXELS = 100_000_000;
-export const DEFAULT_MAX_BYTES = 256 * 2 ** 20;
+const DEFAULT_MAX_PIXELS = 100_000_000;
+const DEFAULT_MAX_BYTES = 256 * 2 ** 20;
 
 /** Longest side of a picture, in pixels: JPEG's own limit. It bounds the filter tables of the resizing. */
-export const MAX_SIDE = 65_535;
+const MAX_SIDE = 65_535;
 
 /** Fills in the defaults; throws `option_invalid` for a limit that is no positive integer. */
 export function checkLimits({ maxPixels, maxBytes }: ImageLimits): Required<ImageLimits> {

@@ -115,7 +115,7 @@ interface ImageSteps {
 }
 
 /** An image on its way to the device, for one or more calls. */
-export class QueuedImage {
+class QueuedImage {
   /** What it is loaded with. */
   readonly settings: string;
   readonly #steps: ImageSteps;
