@@ -23,7 +23,7 @@ export interface Persistence {
   readonly silence: number;
 }
 
-export const PERSISTENCE: Persistence = { attempts: 5, pause: 500, silence: 10_000 };
+const PERSISTENCE: Persistence = { attempts: 5, pause: 500, silence: 10_000 };
 
 /** A repository on a hub, and how to ask for its files. */
 export interface Repository {
