@@ -41,6 +41,8 @@ export interface Answered {
   /** With those that the image stands for. */
   readonly promptTokens: number;
   readonly imageTokens: number;
+  /** What may be wrong with the question, although it was answered: an unknown tag, a region beyond the image. */
+  readonly warnings?: readonly string[];
   /** Best first. */
   readonly sequences: readonly [Sequence, ...Sequence[]];
 }

@@ -96,13 +96,17 @@ export class Florence2Engine implements Engine {
 
   #answered(image: EncodedImage, { task, text, region }: Question, result: Result): Answered {
     const { tokenizer } = this.#model;
-    const prompts = textsOf(text).map((one) => resolveTask(task, region ?? one, image).prompt);
+    const warnings = new Set<string>();
+    const prompts = textsOf(text).map(
+      (one) => resolveTask(task, region ?? one, image, (message) => warnings.add(message)).prompt,
+    );
     const imageTokens = prompts.length * image.tokens;
     // A list of texts has one answer, which joins theirs.
     const sequences = Array.isArray(text) ? [result] : result.sequences;
     return {
       promptTokens: prompts.reduce((sum, prompt) => sum + tokenizer.encode(prompt).length, imageTokens),
       imageTokens,
+      warnings: [...warnings],
       sequences: sequences.map((sequence) => this.#sequence(sequence)) as [Sequence, ...Sequence[]],
     };
   }

@@ -45,6 +45,7 @@ export const typedAnswerForm = z
     score: z.number(),
     finish_reason: z.enum(["stop", "length"]),
     sequence_scores: z.array(z.number()).optional(),
+    warnings: z.array(z.string()).optional(),
     annotated: z.string().optional(),
   })
   .openapi("Florence2Answer");

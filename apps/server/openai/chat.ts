@@ -211,6 +211,7 @@ export async function typedAnswer(
     ...(answered.sequences.length > 1 && {
       sequence_scores: answered.sequences.map((one) => one.score),
     }),
+    ...(answered.warnings?.length && { warnings: answered.warnings }),
     ...(annotated && { annotated: await annotate(image.file, answer, image, annotated) }),
   };
 }

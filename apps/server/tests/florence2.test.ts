@@ -104,6 +104,12 @@ describe("POST /v1/florence2", () => {
     ]);
   });
 
+  it("warns of a tag that it does not know", async () => {
+    const { results } = await ask({ image: sceneUrl, task: "<OCD>" });
+    expect(results[0].warnings[0]).toContain("<OCD>");
+    expect((await ask({ image: sceneUrl, task: "<OD>" })).results[0].warnings).toBeUndefined();
+  });
+
   it("refuses what it cannot answer", async () => {
     expect(await refused({ task: "<OD>" })).toEqual([400, "invalid_value"]);
     expect(await refused({ image: sceneUrl, task: "<OD>", tasks: ["<OD>"] })).toEqual([400, "invalid_value"]);
