@@ -1,0 +1,111 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const cli = join(root, "dist/cli.js");
+
+/** The documents of the repository, as paths from the root. */
+const documents = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.md"], {
+  cwd: root,
+  encoding: "utf8",
+})
+  .split("\n")
+  .filter((file) => file && existsSync(join(root, file)));
+
+const textOf = (document: string) => readFileSync(join(root, document), "utf8");
+const { scripts } = JSON.parse(textOf("package.json")) as { scripts: Record<string, string> };
+
+/** Targets of links and images that are files here, with the heading that they point to. */
+function localLinks(document: string): string[] {
+  const text = textOf(document).replaceAll(/^```.*?^```/gms, "");
+  const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!);
+  return links.filter((target) => !/^[a-z]+:/.test(target));
+}
+
+/** As GitHub and npm make them of headings: `## A folder` → `a-folder`. */
+function anchorsOf(text: string): Set<string> {
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading!);
+  return new Set(
+    headings.map((heading) => heading.toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(" ", "-")),
+  );
+}
+
+/** Command lines of a document: those of its shell blocks, and those that stand in its sentences as code. */
+function commandLines(document: string): string[] {
+  const text = textOf(document);
+  const blocks = [...text.matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block]) => block!.split("\n"));
+  const inline = [...text.replaceAll(/^```.*?^```/gms, "").matchAll(/`((?:npm|npx) [^`]+)`/g)].map(
+    ([, line]) => line!.replaceAll("\\|", "|"),
+  );
+  return [...blocks, ...inline].map((line) => line.replace(/\s+#.*$/, "").trim()).filter((line) => line !== "");
+}
+
+describe.each(documents)("%s", (document) => {
+  it("links to what exists", () => {
+    for (const link of localLinks(document)) {
+      const [path = "", anchor] = link.split("#");
+      const target = path === "" ? join(root, document) : join(root, dirname(document), decodeURI(path));
+      expect(existsSync(target), `${link} in ${document}`).toBe(true);
+      if (anchor) expect(anchorsOf(readFileSync(target, "utf8")), `${link} in ${document}`).toContain(anchor);
+    }
+  });
+
+  it("names commands that exist", () => {
+    for (const line of commandLines(document)) {
+      const script = /^npm (?:run )?(?!install|ci|publish|pack|i )([\w:]+)/.exec(line)?.[1];
+      if (script) expect(Object.keys(scripts), `${line} in ${document}`).toContain(script);
+      if (!/\bvitest run\b/.test(line)) continue;
+      const files = line.split(/\s+/).filter((word) => word.startsWith("tests/") || word.startsWith("apps/"));
+      for (const file of files) expect(existsSync(join(root, file)), `${line} in ${document}`).toBe(true);
+    }
+  });
+
+  it("gives options that the commands of florence2 have", () => {
+    for (const line of commandLines(document)) {
+      const [, rest] = /^(?:npx )?florence2 (.*)$/.exec(line) ?? [];
+      if (rest === undefined) continue;
+      const [first = ""] = rest.split(" ");
+      const help = helpOf(commands.has(first) ? first : "describe");
+      for (const option of rest.match(/--[a-z][a-z-]*/g) ?? [])
+        expect(help, `${line} in ${document}`).toContain(option);
+    }
+  });
+});
+
+const helps = new Map<string, string>();
+function helpOf(command: string): string {
+  const known = helps.get(command);
+  if (known !== undefined) return known;
+  const help = execFileSync(process.execPath, [cli, "help", command], { encoding: "utf8" });
+  helps.set(command, help);
+  return help;
+}
+
+/** The commands that the program lists in its help. */
+const commands = new Set(
+  [...execFileSync(process.execPath, [cli, "help"], { encoding: "utf8" }).matchAll(/^ {2}([a-z]+) {2,}/gm)].map(
+    ([, name]) => name!,
+  ),
+);
+
+describe("the README", () => {
+  it("can be read in two minutes", () => {
+    expect(textOf("README.md").split("\n").length).toBeLessThanOrEqual(200);
+  });
+
+  it("links to files that the package has, for npm and for the installed package", () => {
+    const output = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+      cwd: root,
+      encoding: "utf8",
+    });
+    const [{ files }] = JSON.parse(output) as [{ files: { path: string }[] }];
+    const paths = files.map(({ path }) => path);
+    for (const link of localLinks("README.md")) {
+      const target = relative(root, join(root, link.split("#")[0]!));
+      if (!target.startsWith("apps/")) expect(paths, link).toContain(target);
+    }
+  });
+});
