@@ -1,5 +1,6 @@
 /** `npm run bench`: times the kernels and a model on this machine's GPU. */
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fail } from "../commands/terminal.ts";
 import { openRunner } from "../core/device.ts";
@@ -28,7 +29,7 @@ const HELP = `npm run bench -- [model] [kernels] [profile] [readme] [options]
 Times a model, phase by phase, and every kernel on this machine's GPU; model and kernels unless some are named.
 Results go to the results folder as JSON, by adapter, and a plot of the phases with them. profile tells where the
 GPU's time in each phase goes, kernel by kernel, and writes nothing. readme puts the tables of all results in that
-folder into README.md.
+folder into its README.md.
 
   --model DIR         a checkpoint folder (default: the bundled one)
   --size base|large   a model of this size instead, with generated weights
@@ -123,8 +124,9 @@ async function main(args: string[]): Promise<void> {
     );
   }
   if (parts.includes("readme")) {
-    writeFileSync("README.md", withReports(readFileSync("README.md", "utf8"), results));
-    say("README.md has the tables");
+    const tables = join(results, "README.md");
+    writeFileSync(tables, withReports(readFileSync(tables, "utf8"), results));
+    say(`${tables} has the tables`);
   }
 }
 

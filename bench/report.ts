@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
 import type { KernelFindings, KernelRow, Limits } from "./kernels.ts";
 import type { Measured } from "./measure.ts";
@@ -155,7 +155,7 @@ export function withReports(markdown: string, results: string): string {
   const sections = files.sort().map((name) => {
     const file = join(results, name);
     const report = JSON.parse(readFileSync(file, "utf8")) as Report;
-    if (report.part === "model") return modelSection(report, plotFile(file));
+    if (report.part === "model") return modelSection(report, `./${relative(results, plotFile(file))}`);
     return report.part === "peers" ? peersSection(report) : kernelSection(report);
   });
   return `${markdown.slice(0, start + OPENING.length)}\n${sections.join("\n\n")}\n${markdown.slice(end)}`;

@@ -29,7 +29,12 @@ function localLinks(document: string): string[] {
 function anchorsOf(text: string): Set<string> {
   const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading!);
   return new Set(
-    headings.map((heading) => heading.toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(" ", "-")),
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+        .replaceAll(" ", "-"),
+    ),
   );
 }
 
@@ -40,7 +45,9 @@ function commandLines(document: string): string[] {
   const inline = [...text.replaceAll(/^```.*?^```/gms, "").matchAll(/`((?:npm|npx) [^`]+)`/g)].map(
     ([, line]) => line!.replaceAll("\\|", "|"),
   );
-  return [...blocks, ...inline].map((line) => line.replace(/\s+#.*$/, "").trim()).filter((line) => line !== "");
+  return [...blocks, ...inline]
+    .map((line) => line.replace(/\s+#.*$/, "").trim())
+    .filter((line) => line !== "");
 }
 
 describe.each(documents)("%s", (document) => {
@@ -86,9 +93,9 @@ function helpOf(command: string): string {
 
 /** The commands that the program lists in its help. */
 const commands = new Set(
-  [...execFileSync(process.execPath, [cli, "help"], { encoding: "utf8" }).matchAll(/^ {2}([a-z]+) {2,}/gm)].map(
-    ([, name]) => name!,
-  ),
+  [
+    ...execFileSync(process.execPath, [cli, "help"], { encoding: "utf8" }).matchAll(/^ {2}([a-z]+) {2,}/gm),
+  ].map(([, name]) => name!),
 );
 
 describe("the README", () => {

@@ -17,8 +17,10 @@ it("the package has what the library and its command read, and nothing else", ()
   expect(paths.filter((path) => !path.startsWith("dist/")).sort()).toEqual(
     [
       "CHANGELOG.md",
+      "CONTRIBUTING.md",
       "LICENSE",
       "README.md",
+      "SECURITY.md",
       "checkpoints/nano/README.md",
       "checkpoints/nano/added_tokens.json",
       "checkpoints/nano/config.json",
@@ -30,6 +32,10 @@ it("the package has what the library and its command read, and nothing else", ()
       "checkpoints/nano/tokenizer.json",
       "checkpoints/nano/tokenizer_config.json",
       "checkpoints/nano/vocab.json",
+      ...["accuracy", "browsers", "design", "errors", "folders", "models", "performance", "usage"].map(
+        (page) => `docs/${page}.md`,
+      ),
+      "examples/gallery/overview.jpg",
       "examples/scene.png",
       "package.json",
     ].sort(),
