@@ -2,8 +2,8 @@
  * BART (Lewis et al., 2019) as Florence-2 uses it: post-norm layers, learned positions, exact GELU, one
  * embedding table for words, locations and the output head. Reference module: transformers `BartModel`.
  *
- * Shape letters: I picture tokens, S source tokens (picture and prompt), R decoder rows (one for each
- * picture and beam), T decoding steps that the caches hold, V vocabulary, d model width.
+ * Shape letters: I image tokens, S source tokens (image and prompt), R decoder rows (one for each
+ * image and beam), T decoding steps that the caches hold, V vocabulary, d model width.
  */
 import type { Recording } from "../core/recording.ts";
 import {
@@ -20,17 +20,11 @@ import { cachedAttention } from "../kernels/cached_attention/cached_attention.ts
 import { crossAttention } from "../kernels/cross_attention/cross_attention.ts";
 import { embedTokens } from "../kernels/embed_tokens/embed_tokens.ts";
 import { encoderAttention } from "../kernels/encoder_attention/encoder_attention.ts";
+import { layerNorm } from "../kernels/layer_norm/layer_norm.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
+import type { Affine, Normed } from "../kernels/shared/norm.ts";
 import type { TextConfig } from "./config/config.ts";
-import {
-  type Affine,
-  type FeedForward,
-  feedForward,
-  type Linear,
-  layerNorm,
-  linear,
-  type Normed,
-} from "./layers.ts";
+import { type FeedForward, feedForward, type Linear, linear } from "./layers.ts";
 
 /** BART's position tables begin with two rows that are never used. */
 const POSITION_OFFSET = 2;
@@ -71,7 +65,7 @@ interface Coder<Layer> {
 }
 
 /**
- * Encodes picture tokens (I, d) followed by a prompt of u32 ids (n): (S, d) with S = I + n. BART normalises
+ * Encodes image tokens (I, d) followed by a prompt of u32 ids (n): (S, d) with S = I + n. BART normalises
  * after each part; here every product that reads such rows does it on the way, and no normalised copy exists.
  */
 export function encode(
@@ -79,7 +73,7 @@ export function encode(
   w: TextWeights,
   image: Tensor,
   prompt: Tensor,
-  /** u32 (1) holding 0: positions count from the first picture token. */
+  /** u32 (1) holding 0: positions count from the first image token. */
   start: Tensor,
   config: TextConfig,
 ): Normed {
@@ -102,6 +96,9 @@ export function encode(
   return h;
 }
 
+/**
+ * norm(x + attention(x)), then norm(x + ffn(x)): (S, d) → (S, d). Reference module: `BartEncoderLayer`.
+ */
 function encoderLayer(rec: Recording, w: EncoderLayerWeights, h: Normed, heads: number): Normed {
   const attended = encoderAttention(rec, linear(rec, h, w.qkv), heads);
   h = { rows: linear(rec, attended, w.out, { residual: h }), norm: w.selfAttentionNorm };
@@ -109,8 +106,8 @@ function encoderLayer(rec: Recording, w: EncoderLayerWeights, h: Normed, heads: 
 }
 
 /**
- * What every decoding step reads of a picture and its prompt, computed once: the keys and values of all layers,
- * into rows of `out` (layers, pictures * S, 2d) from row `firstRow` on.
+ * What every decoding step reads of an image and its prompt, computed once: the keys and values of all layers,
+ * into rows of `out` (layers, images * S, 2d) from row `firstRow` on.
  */
 export function crossKeysValues(
   rec: Recording,
@@ -138,13 +135,13 @@ export interface DecoderState {
   readonly position: Tensor;
   /** u32 (R, T): the row that computed the keys and values of each step in this row's history. */
   readonly ancestry: Tensor;
-  /** u32 (pictures): source tokens that are real. */
+  /** u32 (images): source tokens that are real. */
   readonly lengths: Tensor;
   readonly layers: readonly {
     /** (T, R, d) each. */
     readonly keys: Tensor;
     readonly values: Tensor;
-    /** (pictures, S, 2d). */
+    /** (images, S, 2d). */
     readonly cross: Tensor;
   }[];
 }
@@ -170,6 +167,10 @@ export function decodeStep(rec: Recording, w: TextWeights, state: DecoderState, 
   );
 }
 
+/**
+ * norm(x + selfAttention(x)), norm(x + crossAttention(x)), norm(x + ffn(x)): (R, d) → (R, d). Reference module:
+ * `BartDecoderLayer`.
+ */
 function decoderLayer(
   rec: Recording,
   w: DecoderLayerWeights,

@@ -4,17 +4,19 @@
  * between the channels of a group. Reference module: transformers `Florence2VisionBackbone`.
  */
 import type { Recording } from "../core/recording.ts";
-import { BYTES_PER_ELEMENT, columnsOf, rows, rowsOf, type Tensor } from "../core/tensor.ts";
+import { columnsOf, rowsOf, type Tensor } from "../core/tensor.ts";
 import { channelScores } from "../kernels/channel_scores/channel_scores.ts";
 import { conv2d } from "../kernels/conv2d/conv2d.ts";
 import { depthwiseConv } from "../kernels/depthwise_conv/depthwise_conv.ts";
 import { foldChannelAttention } from "../kernels/fold_channel_attention/fold_channel_attention.ts";
+import { layerNorm } from "../kernels/layer_norm/layer_norm.ts";
 import { convolvedSide } from "../kernels/shared/convolved_side.ts";
+import type { Affine } from "../kernels/shared/norm.ts";
 import { windowAttention } from "../kernels/window_attention/window_attention.ts";
 import type { VisionConfig } from "./config/config.ts";
-import { type Affine, type FeedForward, feedForward, type Linear, layerNorm, linear } from "./layers.ts";
+import { type FeedForward, feedForward, inBands, type Linear, linear } from "./layers.ts";
 
-/** Tokens (height·width, C) of a picture or a feature map, row by row. */
+/** Tokens (height·width, C) of an image or a feature map, row by row. */
 export interface FeatureMap {
   readonly x: Tensor;
   readonly height: number;
@@ -41,7 +43,11 @@ export interface StageWeights {
   readonly blocks: readonly { readonly spatial: BlockWeights; readonly channel: BlockWeights }[];
 }
 
-/** Normalised pixels, as many channels as the first filters have, to the last stage's feature map. */
+/**
+ * From pixels to the last stage's feature map: (H·W, 4) → (h·w, C).
+ *
+ * @param pixels normalised, padded with zeros to as many channels as the first filters have
+ */
 export function visionTower(
   rec: Recording,
   stages: readonly StageWeights[],
@@ -65,7 +71,10 @@ export function visionTower(
   return map;
 }
 
-/** Shortens the map by the stage's stride. The first stage normalises what it made, later ones what they take. */
+/**
+ * Convolutional embedding: (H·W, Cin) → (H'·W', Cout), shorter by the stage's stride. `patchPrenorm` says whether
+ * a stage normalises the input of its convolution or the output. Reference module: `Florence2VisionConvEmbed`.
+ */
 function convEmbed(
   rec: Recording,
   { conv, norm }: ConvEmbedWeights,
@@ -86,6 +95,11 @@ function convEmbed(
   };
 }
 
+/**
+ * Window attention and a feed-forward layer, each after a depthwise convolution that encodes positions (section 3.2
+ * of the paper): x + conv(x), x + proj(attention(norm(x))), x + conv(x), x + ffn(norm(x)).
+ * Reference module: `Florence2VisionSpatialBlock`.
+ */
 function spatialBlock(rec: Recording, w: BlockWeights, map: FeatureMap, config: VisionConfig, stage: number) {
   let x = depthwiseConv(rec, map.x, w.conv1, map);
   const y = windowAttend(rec, w, { ...map, x }, config.numHeads[stage]!, config.windowSize);
@@ -94,6 +108,11 @@ function spatialBlock(rec: Recording, w: BlockWeights, map: FeatureMap, config: 
   return { ...map, x: feedForward(rec, { rows: x, norm: w.norm2 }, w, x) };
 }
 
+/**
+ * The same with attention between the channels of each group instead of between tokens (section 3.1): scores of
+ * channels with channels, which are folded into the output projection. Reference module:
+ * `Florence2VisionChannelBlock`.
+ */
 function channelBlock(rec: Recording, w: BlockWeights, map: FeatureMap, config: VisionConfig, stage: number) {
   let x = depthwiseConv(rec, map.x, w.conv1, map);
   const normed = { rows: x, norm: w.norm1 };
@@ -111,16 +130,9 @@ function windowAttend(
   heads: number,
   window: number,
 ): Tensor {
-  const out = rec.temp(x.shape);
-  const qkvBytes = 3 * columnsOf(x) * BYTES_PER_ELEMENT;
-  for (const { from, to, tensor } of rec.bands(x, qkvBytes, window * width)) {
-    windowAttention(rec, linear(rec, { rows: tensor, norm: norm1 }, qkv), qkv.bias, {
-      height: (to - from) / width,
-      width,
-      heads,
-      window,
-      out: rows(out, from, to),
-    });
-  }
-  return out;
+  return inBands(rec, x, { columns: 3 * columnsOf(x), multiple: window * width }, (band, out) => {
+    const height = rowsOf(band) / width;
+    const qkvRows = linear(rec, { rows: band, norm: norm1 }, qkv);
+    windowAttention(rec, qkvRows, qkv.bias, { height, width, heads, window, out });
+  });
 }

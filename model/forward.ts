@@ -11,11 +11,11 @@ import { VisionSession } from "./vision_session.ts";
 export type IdLists = readonly number[] | readonly (readonly number[])[];
 
 export interface ForwardInput {
-  /** One picture (3, H, W) or several (B, 3, H, W), as the preprocessor makes them. */
+  /** One image (3, H, W) or several (B, 3, H, W), as the preprocessor makes them. */
   readonly pixelValues: Float32Array;
-  /** Prompts with their first and last tokens: a list for each picture, or the only one. */
+  /** Prompts with their first and last tokens: a list for each image, or the only one. */
   readonly inputIds: IdLists;
-  /** Decoder inputs, all of the same length: a list for each picture, or the only one. */
+  /** Decoder inputs, all of the same length: a list for each image, or the only one. */
   readonly decoderInputIds: IdLists;
   /** Names of stages to be returned; see the README for their list. */
   readonly taps?: (name: string) => boolean;
@@ -25,7 +25,7 @@ export interface ForwardOutput {
   readonly logits: Float32Array;
   /** (B, T, V). */
   readonly shape: readonly [number, number, number];
-  /** For each picture, what was asked for: encoder stages (N, C), decoder stages (T, C). */
+  /** For each image, what was asked for: encoder stages (N, C), decoder stages (T, C). */
   readonly taps: readonly ReadonlyMap<string, Float32Array>[];
 }
 

@@ -1,8 +1,7 @@
 import type { Recording } from "../core/recording.ts";
 import { BYTES_PER_ELEMENT, rows, type Tensor } from "../core/tensor.ts";
-import { layerNorm } from "../kernels/layer_norm/layer_norm.ts";
 import { type MatmulOptions, matmul } from "../kernels/matmul/matmul.ts";
-import type { Affine, Normed } from "../kernels/shared/norm.ts";
+import type { Normed } from "../kernels/shared/norm.ts";
 
 /** The weights of y = x·Wᵀ + b: W is (out, in), as stored. */
 export interface Linear {
@@ -16,6 +15,11 @@ export interface FeedForward {
   readonly fc2: Linear;
 }
 
+/**
+ * y = x·Wᵀ + b: (N, in) → (N, out). Rows that come with a norm are normalised as they are read.
+ *
+ * @param options an activation, a residual that is added to y, or where y goes: see `matmul`
+ */
 export function linear(
   rec: Recording,
   x: Tensor | Normed,
@@ -25,26 +29,41 @@ export function linear(
   return matmul(rec, x, weight, { bias, ...options });
 }
 
-/** fc2(gelu(fc1(x))) + residual. The hidden rows are made in bands where they would outgrow a binding. */
+/**
+ * The feed-forward layer of a transformer block with its residual connection: fc2(gelu(fc1(x))) + residual, with the
+ * exact GELU: (N, C) → (N, hidden) → (N, C). The hidden rows are made in bands where they would outgrow a binding.
+ * Reference modules: `Florence2VisionMLP`; fc1 and fc2 of `BartEncoderLayer`.
+ */
 export function feedForward(
   rec: Recording,
   x: Normed,
   { fc1, fc2 }: FeedForward,
   residual: Tensor | Normed,
 ): Tensor {
-  const out = rec.temp(x.rows.shape);
-  const hiddenBytes = fc1.weight.shape[0]! * BYTES_PER_ELEMENT;
-  for (const { from, to, tensor } of rec.bands(x.rows, hiddenBytes)) {
-    const hidden = linear(rec, { ...x, rows: tensor }, fc1, { activation: "gelu" });
-    linear(rec, hidden, fc2, {
-      residual: band(residual, from, to),
-      out: rows(out, from, to),
-    });
-  }
+  return inBands(rec, x.rows, { columns: fc1.weight.shape[0]! }, (band, out, from, to) => {
+    const hidden = linear(rec, { ...x, rows: band }, fc1, { activation: "gelu" });
+    linear(rec, hidden, fc2, { residual: rowsFrom(residual, from, to), out });
+  });
+}
+
+/**
+ * Computes a result (N, C) of x (N, C) in bands of rows, so that what `body` makes on the way, with `columns`
+ * columns, fits the largest binding of the device.
+ *
+ * @param wide.multiple bands begin at multiples of this many rows
+ * @param body computes the rows `from` to `to` of the result, `out`, of those of x, `band`
+ */
+export function inBands(
+  rec: Recording,
+  x: Tensor,
+  { columns, multiple }: { readonly columns: number; readonly multiple?: number },
+  body: (band: Tensor, out: Tensor, from: number, to: number) => void,
+): Tensor {
+  const out = rec.temp(x.shape);
+  for (const { from, to, tensor } of rec.bands(x, columns * BYTES_PER_ELEMENT, multiple))
+    body(tensor, rows(out, from, to), from, to);
   return out;
 }
 
-const band = (x: Tensor | Normed, from: number, to: number) =>
+const rowsFrom = (x: Tensor | Normed, from: number, to: number) =>
   "norm" in x ? { ...x, rows: rows(x.rows, from, to) } : rows(x, from, to);
-
-export { type Affine, layerNorm, type Normed };

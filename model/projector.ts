@@ -5,10 +5,11 @@
 import type { Recording } from "../core/recording.ts";
 import { columnsOf, rowsOf, type Tensor } from "../core/tensor.ts";
 import { addImagePositions } from "../kernels/add_image_positions/add_image_positions.ts";
+import { layerNorm } from "../kernels/layer_norm/layer_norm.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
+import type { Affine } from "../kernels/shared/norm.ts";
 import type { ImageFeatureSource } from "./config/config.ts";
 import type { FeatureMap } from "./davit.ts";
-import { type Affine, layerNorm } from "./layers.ts";
 
 export interface ProjectorWeights {
   /** (d, C): transposed from the checkpoint, to be used like any other linear layer. */
@@ -17,7 +18,7 @@ export interface ProjectorWeights {
   /** (50, C / 2) each. */
   readonly rowEmbeddings: Tensor;
   readonly columnEmbeddings: Tensor;
-  /** (C): the first row of the cosine table, for the one frame that a picture is. */
+  /** (C): the first row of the cosine table, for the one frame that an image is. */
   readonly temporal: Tensor;
 }
 

@@ -10,7 +10,7 @@ export interface Decoding {
 
 /**
  * Decodes answers to a batch of images with the semantics of `transformers.GenerationMixin.generate`.
- * Image i has the rows from i * rowsPerPicture on.
+ * Image i has the rows from i * rowsPerImage on.
  *
  * @param batch number of images
  * @returns per image its answers, best first: `settings.numReturnSequences` of them, fewer only if
@@ -63,8 +63,8 @@ export async function* search(
     signal?.throwIfAborted();
     for (const rows of await decoding.advance()) {
       signal?.throwIfAborted();
-      const decided: DecidedTokens[] = searches.flatMap((one, picture) =>
-        one.append(rows).map((news) => ({ picture, ...news })),
+      const decided: DecidedTokens[] = searches.flatMap((one, image) =>
+        one.append(rows).map((news) => ({ image, ...news })),
       );
       const report = { step, maxSteps: maxNewTokens, running: countRunning(), decided };
       const hasFailed = searches.some(({ failure }) => failure !== undefined);

@@ -24,11 +24,11 @@ export class Hypotheses {
    *   left no token to continue with
    */
   append(batch: readonly TraceRow[]): void {
-    const { numBeams, rowsPerPicture } = this.#settings;
+    const { numBeams, rowsPerImage } = this.#settings;
     const step = this.#steps.length;
     const rows = batch.slice(this.#firstRow, this.#firstRow + numBeams);
     const broken = rows.find(({ brokenToken }) => brokenToken >= 0);
-    if (broken) throw notFinite(step, Math.floor(this.#firstRow / rowsPerPicture), broken);
+    if (broken) throw notFinite(step, Math.floor(this.#firstRow / rowsPerImage), broken);
     this.#steps.push(rows);
     this.done = rows[0]!.done !== 0;
     if (this.done && this.#ended().length === 0) throw noTokenLeft(step);
@@ -88,11 +88,11 @@ export class Hypotheses {
   }
 }
 
-function notFinite(step: number, picture: number, { brokenToken: token, brokenLogit: logit }: TraceRow) {
+function notFinite(step: number, image: number, { brokenToken: token, brokenLogit: logit }: TraceRow) {
   return new Florence2Error(
     "non_finite",
-    `step ${step}, picture ${picture}: the logit of token ${token} is ${logit}; the weights or the arithmetic that led to it are broken`,
-    { step, picture, token, logit },
+    `step ${step}, image ${image}: the logit of token ${token} is ${logit}; the weights or the arithmetic that led to it are broken`,
+    { step, image, token, logit },
   );
 }
 

@@ -13,10 +13,10 @@ export class ImageSearch {
 
   /** @param image its place in the batch */
   constructor(settings: GenerationSettings, image: number) {
-    const { rowsPerPicture, numBeams, numReturnSequences } = settings;
+    const { rowsPerImage, numBeams, numReturnSequences } = settings;
     this.#searches = Array.from(
-      { length: rowsPerPicture / numBeams },
-      (_, search) => new Hypotheses(settings, image * rowsPerPicture + search * numBeams),
+      { length: rowsPerImage / numBeams },
+      (_, search) => new Hypotheses(settings, image * rowsPerImage + search * numBeams),
     );
     this.#reported = new Uint32Array(numReturnSequences);
   }
@@ -34,7 +34,7 @@ export class ImageSearch {
   }
 
   /** Takes one more step, given the rows of the whole batch, and returns the tokens that it made certain. */
-  append(rows: readonly TraceRow[]): Omit<DecidedTokens, "picture">[] {
+  append(rows: readonly TraceRow[]): Omit<DecidedTokens, "image">[] {
     if (this.done) return [];
     try {
       for (const hypotheses of this.#searches) if (!hypotheses.done) hypotheses.append(rows);
@@ -42,7 +42,7 @@ export class ImageSearch {
       this.#failure = error;
       return [];
     }
-    const decided: Omit<DecidedTokens, "picture">[] = [];
+    const decided: Omit<DecidedTokens, "image">[] = [];
     for (const [sequence, certain] of this.#searches.flatMap((one) => one.certain()).entries()) {
       const tokens = certain.slice(this.#reported[sequence]);
       if (tokens.length > 0) decided.push({ sequence, tokens });

@@ -8,7 +8,7 @@ import type { StepReport } from "./report.ts";
  * out comes from the checkpoint, and then from `FLORENCE2_DEFAULTS`.
  */
 export interface GenerationOptions {
-  /** Hypotheses kept per picture, 1 to 32; 1 is greedy search. Default 3. */
+  /** Hypotheses kept per image, 1 to 32; 1 is greedy search. Default 3. */
   numBeams?: number | undefined;
   /** Draw tokens at random instead of taking the likeliest; with several beams, beam sampling. Default false. */
   doSample?: boolean | undefined;
@@ -39,7 +39,7 @@ export interface GenerationOptions {
   maxNewTokens?: number | undefined;
   /** New tokens before the end token may come. Default 0. */
   minNewTokens?: number | undefined;
-  /** Answers per picture; with beam search at most `numBeams`, with greedy search 1. Default 1. */
+  /** Answers per image; with beam search at most `numBeams`, with greedy search 1. Default 1. */
   numReturnSequences?: number | undefined;
   /** Ends the run before its next step, with the signal's reason. */
   signal?: AbortSignal | undefined;
@@ -62,8 +62,8 @@ export interface DecodedModel {
 export interface GenerationSettings extends Required<Omit<GenerationOptions, "signal" | "onStep">> {
   signal: AbortSignal | undefined;
   onStep: ((report: StepReport) => void | Promise<void>) | undefined;
-  /** Rows of the decoder that one picture takes. */
-  rowsPerPicture: number;
+  /** Rows of the decoder that one image takes. */
+  rowsPerImage: number;
   model: DecodedModel;
 }
 
@@ -154,7 +154,7 @@ export function generationSettings(options: GenerationOptions, model: DecodedMod
     numReturnSequences,
     signal: having("signal", given.signal, "an AbortSignal", (it) => typeof it.throwIfAborted === "function"),
     onStep: having("onStep", given.onStep, "a function", (it) => typeof it === "function"),
-    rowsPerPicture: numBeams > 1 ? numBeams : numReturnSequences,
+    rowsPerImage: numBeams > 1 ? numBeams : numReturnSequences,
     model,
   };
 }

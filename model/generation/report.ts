@@ -18,8 +18,8 @@ export interface GeneratedSequence {
 
 /** Tokens that no later step can change. */
 export interface DecidedTokens {
-  picture: number;
-  /** Which of the picture's answers, best first. */
+  image: number;
+  /** Which of the image's answers, best first. */
   sequence: number;
   /** They follow the tokens decided before; the start token is not among them. */
   tokens: readonly number[];
@@ -30,7 +30,7 @@ export interface StepReport {
   step: number;
   /** Steps that the run takes at most. */
   maxSteps: number;
-  /** Pictures whose answers are not complete yet. */
+  /** Images whose answers are not complete yet. */
   running: number;
   decided: DecidedTokens[];
 }

@@ -11,8 +11,8 @@ import { SLICE } from "../../kernels/shared/vocabulary.ts";
 import { type GenerationSettings, integer } from "./options.ts";
 
 /** How many rows of the decoder a batch of this many images has. */
-export const rowsOfBatch = (batch: number, { rowsPerPicture }: GenerationSettings): number =>
-  integer("batch", batch, 1, Number.MAX_SAFE_INTEGER) * rowsPerPicture;
+export const rowsOfBatch = (batch: number, { rowsPerImage }: GenerationSettings): number =>
+  integer("batch", batch, 1, Number.MAX_SAFE_INTEGER) * rowsPerImage;
 
 /** The tensors of the searches of R rows, of which `trace` and `ancestry` have room for `capacity` steps. */
 export function searchState(
@@ -45,7 +45,7 @@ export class Search {
   #state: SearchState;
   #stepsRead = 0;
 
-  /** @param batch number of pictures */
+  /** @param batch number of images */
   constructor(runner: Runner, batch: number, settings: GenerationSettings) {
     const { numBeams, maxNewTokens, lengthPenalty, model } = settings;
     const R = rowsOfBatch(batch, settings);
@@ -119,7 +119,7 @@ export function recordSearchStep(
   search: SearchState,
   settings: GenerationSettings,
 ): void {
-  const { numBeams, rowsPerPicture, doSample, maxNewTokens, earlyStopping, lengthPenalty, model } = settings;
+  const { numBeams, rowsPerImage, doSample, maxNewTokens, earlyStopping, lengthPenalty, model } = settings;
   const state = { ...search, position: positionOf(search) };
   const { eosTokenId: endToken, vocabSize } = model;
   const R = search.tokens.shape[0]!;
@@ -153,7 +153,7 @@ export function recordSearchStep(
     const { temperature, topK, topP, seed } = settings;
     // Beam search needs a second token, so that a beam can go on when its likeliest token is the end.
     samplingFilter(rec, logits, { temperature, topK, topP, minKept: beams ? 2 : 1 });
-    const noise = { seed, rowsPerImage: rowsPerPicture };
+    const noise = { seed, rowsPerImage };
     candidates = rankTokens(rec, logits, sums, state, {
       ...next,
       normalize: false,

@@ -105,8 +105,8 @@ export class AnswerQueue {
     const onStep = settings.onStep && ((report: StepReport) => this.#report(report, batch, signal));
     try {
       for await (const { decided } of search({ advance }, searches, { ...settings, signal, onStep })) {
-        for (const { picture, sequence, tokens } of decided)
-          if (sequence === 0) batch[picture]!.decoding.onTokens?.(tokens);
+        for (const { image, sequence, tokens } of decided)
+          if (sequence === 0) batch[image]!.decoding.onTokens?.(tokens);
         for (const [i, question] of batch.entries()) {
           const { done, failure } = searches[i]!;
           if (question.isSettled) searches[i]!.abandon();
@@ -126,7 +126,7 @@ export class AnswerQueue {
     signal: AbortSignal,
   ): Promise<void> {
     const { onStep } = batch[0]!.decoding.settings;
-    const named = decided.map((news) => ({ ...news, picture: batch[news.picture]!.decoding.index }));
+    const named = decided.map((news) => ({ ...news, image: batch[news.image]!.decoding.index }));
     const seen = Promise.resolve(onStep!({ ...report, decided: named }));
     this.#batches--;
     this.#fill();
@@ -143,7 +143,7 @@ export class AnswerQueue {
     const batch: QueuedQuestion[] = [];
     for (const question of waiting) {
       const { group, settings } = (batch[0] ?? question).decoding;
-      const rows = (batch.length + 1) * settings.rowsPerPicture;
+      const rows = (batch.length + 1) * settings.rowsPerImage;
       const fits = batch.length === 0 || (batch.length < this.#batchSize && rows <= BATCH_ROWS);
       (fits && question.decoding.group === group ? batch : this.#waiting).push(question);
     }

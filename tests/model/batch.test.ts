@@ -100,7 +100,7 @@ describe("a batch", () => {
   it("reports its steps by the items' own numbers", async () => {
     const seen = new Set<number>();
     const onStep = ({ decided }: StepReport) => {
-      for (const { picture } of decided) seen.add(picture);
+      for (const { image } of decided) seen.add(image);
     };
     await model.runBatch(items(11), { ...SHORT, onStep });
     expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: 11 }, (_, i) => i));

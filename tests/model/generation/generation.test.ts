@@ -68,7 +68,7 @@ describe.each(strategies)("%s", (_, strategy) => {
     const decided: DecidedTokens[] = reports.flatMap((report) => report.decided);
     for (const [picture, sequences] of answers.entries()) {
       for (const [sequence, { tokens }] of sequences.entries()) {
-        const pieces = decided.filter((piece) => piece.picture === picture && piece.sequence === sequence);
+        const pieces = decided.filter((piece) => piece.image === picture && piece.sequence === sequence);
         expect([EOS, ...pieces.flatMap((piece) => piece.tokens)]).toEqual(tokens);
       }
     }
@@ -108,8 +108,8 @@ describe.each(strategies)("%s", (_, strategy) => {
     expect(failure).toBeInstanceOf(Florence2Error);
     expect(failure).toMatchObject({
       code: "non_finite",
-      message: expect.stringContaining(`step 2, picture 1: the logit of token 7 is ${broken}`),
-      details: { step: 2, picture: 1, token: 7 },
+      message: expect.stringContaining(`step 2, image 1: the logit of token 7 is ${broken}`),
+      details: { step: 2, image: 1, token: 7 },
     });
   });
 
@@ -249,7 +249,7 @@ describe("options", () => {
       forcedBosTokenId: 0,
       forcedEosTokenId: 2,
       maxNewTokens: 1024,
-      rowsPerPicture: 3,
+      rowsPerImage: 3,
     });
     expect(settingsFor({}, 50, 4096).maxNewTokens).toBe(1024);
     expect(settingsFor({}, 50, 64).maxNewTokens).toBe(64);
@@ -257,7 +257,7 @@ describe("options", () => {
     const defaults = { numBeams: 5, forcedBosTokenId: null };
     const settings = generationSettings({ numBeams: undefined, lengthPenalty: 2 }, { ...model, defaults });
     expect(settings).toMatchObject({ numBeams: 5, forcedBosTokenId: null, lengthPenalty: 2 });
-    expect(settingsFor({ numBeams: 1, doSample: true, numReturnSequences: 4 }).rowsPerPicture).toBe(4);
+    expect(settingsFor({ numBeams: 1, doSample: true, numReturnSequences: 4 }).rowsPerImage).toBe(4);
   });
 
   test("frozen options are taken and never changed", () => {
