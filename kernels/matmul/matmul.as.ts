@@ -25,8 +25,8 @@ let sums_residual: usize = 0;
 let sums_out: usize = 0;
 let sums_gelu: bool = false;
 let columns: u32 = 0;
-let out_rows: u32 = 0;
-let out_columns: u32 = 0;
+let sums_rows: u32 = 0;
+let sums_columns: u32 = 0;
 let first_row: u32 = 0;
 let first_column: u32 = 0;
 /** Whether the residual's rows are N long and begin with row 0: normalised ones. */
@@ -154,8 +154,8 @@ export function matmul(
   sums_out = out;
   sums_gelu = HAS_GELU != 0;
   columns = N;
-  out_rows = out_rows;
-  out_columns = out_columns;
+  sums_rows = out_rows;
+  sums_columns = out_columns;
   first_row = out_row;
   first_column = out_column;
   const rows = rows_of_block(M);
@@ -220,9 +220,9 @@ function store_sums(m: u32, n: u32, sums: usize): void {
     high = gelu(high);
   }
   const column = first_column + n;
-  const within = column % out_columns;
-  if (n + PANEL <= columns && within + PANEL <= out_columns) {
-    const at = ((column / out_columns) * out_rows + first_row + m) * out_columns + within;
+  const within = column % sums_columns;
+  if (n + PANEL <= columns && within + PANEL <= sums_columns) {
+    const at = ((column / sums_columns) * sums_rows + first_row + m) * sums_columns + within;
     if (sums_residual) {
       const other = sums_residual + <usize>(residual_is_plain ? m * columns + n : at) * 4;
       low = f32x4.add(low, v128.load(other));
@@ -236,7 +236,7 @@ function store_sums(m: u32, n: u32, sums: usize): void {
   v128.store(sums, high, 16);
   for (let i: u32 = 0; i < min(PANEL, columns - n); i++) {
     const column = first_column + n + i;
-    const at = ((column / out_columns) * out_rows + first_row + m) * out_columns + (column % out_columns);
+    const at = ((column / sums_columns) * sums_rows + first_row + m) * sums_columns + (column % sums_columns);
     let sum = load<f32>(sums + i * 4);
     if (sums_residual)
       sum += load<f32>(sums_residual + <usize>(residual_is_plain ? m * columns + n + i : at) * 4);

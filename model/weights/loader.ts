@@ -10,7 +10,8 @@ import {
   type Tensor,
   type TensorData,
 } from "../../core/tensor.ts";
-import type { Affine, Linear } from "../layers.ts";
+import type { Affine } from "../../kernels/shared/norm.ts";
+import type { Linear } from "../layers.ts";
 import { type FlorenceCheckpoint, type StoredTensor, tensorOf, transpose } from "./checkpoint.ts";
 import { deviceDtype } from "./dtypes.ts";
 
