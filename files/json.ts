@@ -30,12 +30,22 @@ const ESCAPES = new Map([
   ["t", "\t"],
 ]);
 
+export interface JsonOptions {
+  /** Numbers that are not written in digits alone, such as `4.0`, `1e0` and `-0`, stay text. Default false. */
+  readonly onlyIntegers?: boolean;
+}
+
 /**
  * Reads JSON (RFC 8259) in one pass. Stricter than `JSON.parse`: a key that occurs twice in an object,
  * half of a surrogate pair, a number too large for a double, and nesting deeper than 64 are errors.
  * Throws a Florence2Error with the given code; `file` is the name to show in it.
  */
-export function parseJson(text: string, file: string, code: ErrorCode): JsonValue {
+export function parseJson(
+  text: string,
+  file: string,
+  code: ErrorCode,
+  { onlyIntegers = false }: JsonOptions = {},
+): JsonValue {
   let at = 0;
 
   function fail(problem: string, position = at): never {
@@ -124,14 +134,14 @@ export function parseJson(text: string, file: string, code: ErrorCode): JsonValu
     }
   }
 
-  function number(): number {
+  function number(): number | string {
     NUMBER.lastIndex = at;
     const literal = NUMBER.exec(text)?.[0];
     if (literal === undefined) failOn("a number");
     const result = Number(literal);
     if (!Number.isFinite(result)) fail("a number is too large for a double");
     at += literal.length;
-    return result;
+    return onlyIntegers && !/^\d+$/.test(literal) ? literal : result;
   }
 
   function string(): string {

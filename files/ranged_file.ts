@@ -97,7 +97,7 @@ export function allocate(bytes: number, file: string): Uint8Array<ArrayBuffer> {
 }
 
 /** A path or URL as messages show it: its beginning and end if it is longer than 200 characters. */
-function shortened(name: string): string {
+export function shortened(name: string): string {
   return name.length <= 200 ? name : `${name.slice(0, 120)}…${name.slice(-60)} (${name.length} characters)`;
 }
 

@@ -9,7 +9,7 @@ import type { BatchOptions, Inputs, RunOptions, SharedOptions } from "./question
 /** An object with every name of an options type; the compiler reports a missing or surplus one. */
 type Names<Options> = Readonly<Record<keyof Options, true>>;
 
-const image: Names<LoadImageOptions> = { maxPixels: true, maxBytes: true, signal: true };
+const image: Names<LoadImageOptions> = { maxPixels: true, maxBytes: true, background: true, signal: true };
 
 const encode: Names<EncodeOptions> = { ...image, imageSize: true };
 
@@ -20,7 +20,7 @@ const shared: Names<SharedOptions> = {
   ...{ noRepeatNgramSize: true, repetitionPenalty: true, forcedBosTokenId: true, forcedEosTokenId: true },
   ...{ earlyStopping: true, lengthPenalty: true, maxNewTokens: true, minNewTokens: true },
   ...{ numReturnSequences: true, signal: true, onStep: true },
-  ...{ coordinates: true, labels: true, maxPixels: true, maxBytes: true, imageSize: true },
+  ...{ coordinates: true, labels: true, maxPixels: true, maxBytes: true, imageSize: true, background: true },
 };
 
 const batch: Names<BatchOptions> = { ...shared, onError: true };

@@ -35,7 +35,7 @@ export interface RunOptions
   extends Inputs,
     GenerationOptions,
     ParseOptions,
-    Pick<EncodeOptions, "maxPixels" | "maxBytes" | "imageSize"> {}
+    Pick<EncodeOptions, "maxPixels" | "maxBytes" | "imageSize" | "background"> {}
 
 /** Options of `run` that hold for any number of questions. */
 export type SharedOptions = Omit<RunOptions, keyof Inputs>;

@@ -19,6 +19,7 @@ import {
  * https://github.com/huggingface/safetensors#format
  *
  * Where readers of the format differ, this one
+ * - refuses shapes and offsets that are written in other ways than in digits, such as 4.0, as the reference does;
  * - refuses white space before the header's "{", which the format forbids;
  * - refuses a name that occurs twice, which the format forbids but JSON.parse cannot see;
  * - ignores unknown fields of a tensor, as the reference does;
@@ -122,7 +123,8 @@ function parseHeader(bytes: Uint8Array, file: string): JsonObject {
   } catch (error) {
     throw invalid(file, "has a header that is not UTF-8", {}, error);
   }
-  return parseJson(text, `The header of ${file}`, "safetensors_invalid") as JsonObject;
+  const options = { onlyIntegers: true };
+  return parseJson(text, `The header of ${file}`, "safetensors_invalid", options) as JsonObject;
 }
 
 function parseMetadata(value: JsonValue | undefined, file: string): ReadonlyMap<string, string> {

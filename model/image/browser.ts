@@ -2,7 +2,7 @@ import { Florence2Error } from "../../core/errors.ts";
 import { withoutTransparency } from "./gif.ts";
 import type { ImageHeader } from "./header.ts";
 import { checkPixels } from "./limits.ts";
-import { keepRgb, type RgbImage } from "./pixels.ts";
+import { type Background, keepRgb, type RgbImage } from "./pixels.ts";
 
 const bitmapOptions: ImageBitmapOptions = {
   imageOrientation: "from-image",
@@ -14,9 +14,13 @@ const bitmapOptions: ImageBitmapOptions = {
  * Decodes with the browser's own decoders. Throws `image_corrupt`, or `image_unsupported` for AVIF and TIFF,
  * which not every browser reads.
  */
-export async function decodeInBrowser(bytes: Uint8Array, header: ImageHeader): Promise<RgbImage> {
+export async function decodeInBrowser(
+  bytes: Uint8Array,
+  header: ImageHeader,
+  background?: Background,
+): Promise<RgbImage> {
   const { format, width, height } = header;
-  const readable = format === "GIF" ? withoutTransparency(bytes) : bytes;
+  const readable = format === "GIF" && !background ? withoutTransparency(bytes) : bytes;
   let bitmap: ImageBitmap;
   try {
     bitmap = await createImageBitmap(new Blob([readable as Uint8Array<ArrayBuffer>]), bitmapOptions);
@@ -28,11 +32,15 @@ export async function decodeInBrowser(bytes: Uint8Array, header: ImageHeader): P
       error,
     );
   }
-  return readAndClose(bitmap);
+  return readAndClose(bitmap, Number.POSITIVE_INFINITY, background);
 }
 
 /** The pixels of a canvas, video frame, bitmap or page element. Throws `image_invalid` or `image_too_large`. */
-export async function captureInBrowser(source: CanvasImageSource, maxPixels: number): Promise<RgbImage> {
+export async function captureInBrowser(
+  source: CanvasImageSource,
+  maxPixels: number,
+  background?: Background,
+): Promise<RgbImage> {
   let bitmap: ImageBitmap;
   try {
     bitmap = await createImageBitmap(source, bitmapOptions);
@@ -44,15 +52,15 @@ export async function captureInBrowser(source: CanvasImageSource, maxPixels: num
       error,
     );
   }
-  return readAndClose(bitmap, maxPixels);
+  return readAndClose(bitmap, maxPixels, background);
 }
 
-function readAndClose(bitmap: ImageBitmap, maxPixels = Number.POSITIVE_INFINITY): RgbImage {
+function readAndClose(bitmap: ImageBitmap, maxPixels: number, background?: Background): RgbImage {
   try {
     const { width, height } = bitmap;
     checkPixels(width, height, maxPixels);
     const rgba = readWithWebGl(bitmap) ?? readWithCanvas(bitmap);
-    return { data: keepRgb(rgba, 4), width, height };
+    return { data: keepRgb(rgba, 4, background), width, height };
   } finally {
     bitmap.close();
   }

@@ -1,6 +1,7 @@
 import { Florence2Error } from "../../core/errors.ts";
+import { bmpSize } from "./bmp.ts";
 
-export type ImageFormat = "AVIF" | "GIF" | "JPEG" | "PNG" | "TIFF" | "WebP";
+export type ImageFormat = "AVIF" | "BMP" | "GIF" | "JPEG" | "PNG" | "TIFF" | "WebP";
 
 /** What the first bytes of an encoded picture say. Sides in pixels as stored, before EXIF orientation. */
 export interface ImageHeader {
@@ -13,7 +14,7 @@ type Size = Omit<ImageHeader, "format">;
 
 /**
  * Format and size of an encoded picture, read from its bytes alone: neither a name nor a media type is asked,
- * and nothing is decoded. Throws `image_unsupported` for anything but the six formats and for the rare
+ * and nothing is decoded. Throws `image_unsupported` for anything but the seven formats and for the rare
  * kinds of them that are not decoded (JPEG other than 8-bit baseline or progressive, TIFF with other
  * colours than grey, RGB, palette and CMYK), `image_corrupt` for a header that is cut off or broken.
  */
@@ -33,6 +34,7 @@ export function parseImageHeader(bytes: Uint8Array): ImageHeader {
 
 const sizeReaders: Record<ImageFormat, (view: DataView) => Size> = {
   AVIF: avifSize,
+  BMP: bmpSize,
   GIF: (view) => ({ width: view.getUint16(6, true), height: view.getUint16(8, true) }),
   JPEG: jpegSize,
   PNG: pngSize,
@@ -55,16 +57,19 @@ function detectFormat(bytes: Uint8Array): ImageFormat {
   if (start.startsWith("\x89PNG\r\n\x1a\n")) return "PNG";
   if (start.startsWith("GIF87a") || start.startsWith("GIF89a")) return "GIF";
   if (start.startsWith("RIFF") && start.startsWith("WEBP", 8)) return "WebP";
+  // The size of the header tells a bitmap from a text that begins with BM.
+  if (start.startsWith("BM") && [12, 40, 52, 56, 64, 108, 124].includes(bytes[14] ?? 0)) return "BMP";
   if (start.startsWith("II*\0") || start.startsWith("MM\0*")) return "TIFF";
   if (start.startsWith("ftyp", 4) && /avi[fs]/.test(start.slice(8))) return "AVIF";
-  throw unsupported(guessName(start), "AVIF, GIF, JPEG, PNG, TIFF and WebP are read.");
+  throw unsupported(guessName(start), "AVIF, BMP, GIF, JPEG, PNG, TIFF and WebP are read.");
 }
 
 /** A name for what is refused: it tells more than "unknown format" to someone who mixed up two files. */
 function guessName(start: string): string {
   if (start === "") return "empty (0 bytes)";
   if (start.startsWith("%PDF")) return "a PDF document";
-  if (start.startsWith("BM")) return "a BMP file";
+  if (start.startsWith("BM")) return "a BMP file with an unknown header";
+  if (start.startsWith("\0\0\0\x0cjP  ") || start.startsWith("\xff\x4f\xff\x51")) return "a JPEG 2000 file";
   if (start.startsWith("\0\0\x01\0")) return "an ICO file";
   if (start.startsWith("II+\0") || start.startsWith("MM\0+")) return "a BigTIFF file";
   if (start.startsWith("ftyp", 4)) return "a HEIC, MP4 or other ISO media file";
@@ -79,13 +84,18 @@ function pngSize(view: DataView): Size {
   return { width: view.getUint32(16), height: view.getUint32(20) };
 }
 
-/** ITU-T T.81, annex B: marker segments up to the first frame header (SOFn). */
+/**
+ * ITU-T T.81, annex B: marker segments up to the first frame header (SOFn). Like other decoders, skips what stands
+ * between segments and is none.
+ */
 function jpegSize(view: DataView): Size {
   for (let at = 2; ; ) {
-    if (view.getUint8(at) !== 0xff) throw corrupt("JPEG", "has no frame header");
     const marker = view.getUint8(at + 1);
-    if (marker === 0xff) {
-      at += 1; // A fill byte.
+    // Fill bytes, stray bytes and escaped zeros.
+    if (view.getUint8(at) !== 0xff || marker === 0xff || marker === 0) {
+      at += 1;
+    } else if (marker === 0xda || marker === 0xd9) {
+      throw corrupt("JPEG", "has no frame header");
     } else if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
       const precision = view.getUint8(at + 4);
       if (marker > 0xc2 || precision !== 8) {

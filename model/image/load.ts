@@ -1,19 +1,41 @@
 import { Florence2Error } from "../../core/errors.ts";
 import { hasFileSystem } from "../../core/platform.ts";
 import { expectOptions } from "../option_names.ts";
+import { decodeBmp } from "./bmp.ts";
 import { captureInBrowser, decodeInBrowser } from "./browser.ts";
-import { readBytes } from "./bytes.ts";
-import { parseImageHeader } from "./header.ts";
+import { bytesOf, nameOf } from "./bytes.ts";
+import { type ImageHeader, parseImageHeader } from "./header.ts";
+import {
+  isDrawable,
+  isRawImage,
+  isSharp,
+  pixelsOfSharp,
+  type ResponseLike,
+  rawOf,
+  type SharpInstance,
+  type SharpOutput,
+} from "./inputs.ts";
 import { checkBytes, checkLimits, checkPixels, type ImageLimits } from "./limits.ts";
-import { type RawImage, type RgbImage, rgbFromRaw } from "./pixels.ts";
+import { type Background, checkBackground, type RawImage, type RgbImage, rgbFromRaw } from "./pixels.ts";
 import { decodeWithSharp } from "./sharp.ts";
 
 /**
- * A picture to look at: a path, a `file:`, `http(s):`, `blob:` or `data:` URL; an encoded file as bytes or
- * Blob; pixels, which are copied at once; in a browser also a canvas, video frame, bitmap or page element.
- * Bytes must stay unchanged until the promise settles.
+ * An image to look at: a path, a `file:`, `http(s):`, `blob:` or `data:` URL; an encoded file as bytes, Blob,
+ * `Response` or stream; pixels, which are copied at once, also as sharp gives them, or an instance of sharp; in a browser
+ * also a canvas, video frame, bitmap or page element. Bytes must stay unchanged until the promise settles.
  */
-export type ImageInput = string | URL | Uint8Array | ArrayBuffer | Blob | RawImage | Drawable;
+export type ImageInput =
+  | string
+  | URL
+  | Uint8Array
+  | ArrayBuffer
+  | Blob
+  | RawImage
+  | SharpOutput
+  | SharpInstance
+  | ResponseLike
+  | ReadableStream<Uint8Array>
+  | Drawable;
 
 /** A page element, `ImageBitmap`, `OffscreenCanvas` or `VideoFrame`, by its shape: Node's types have no such names. */
 export type Drawable =
@@ -23,13 +45,18 @@ export type Drawable =
   | { readonly displayWidth: number; readonly displayHeight: number; close(): void };
 
 export interface LoadImageOptions extends ImageLimits {
+  /**
+   * The colour under transparent parts: red, green and blue from 0 to 255. Default: alpha is dropped, as by the
+   * reference, and a transparent pixel shows the colour that the file has for it.
+   */
+  background?: Background | undefined;
   /** Stops reading; `loadImage` then rejects with the signal's reason. Decoding, once begun, runs through. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Loads a picture as 8-bit RGB, upright: EXIF orientation is applied, and the size reported is that of the
- * upright picture. AVIF, GIF, JPEG, PNG, TIFF and WebP are told apart by their bytes; of several frames or
+ * Loads an image as 8-bit RGB, upright: EXIF orientation is applied, and the size reported is that of the
+ * upright image. AVIF, BMP, GIF, JPEG, PNG, TIFF and WebP are told apart by their bytes; of several frames or
  * pages the first is taken. Colours are those of Pillow's `convert("RGB")`: alpha is dropped and not blended,
  * colour profiles are ignored, CMYK is converted without a profile, 16-bit colour keeps its high byte and
  * 16-bit grey is clipped to 255.
@@ -42,7 +69,7 @@ export interface LoadImageOptions extends ImageLimits {
  *
  * Throws `Florence2Error` with code `image_unsupported` (another format), `image_corrupt` (cut off or
  * broken), `image_too_large` (over a limit; judged by the header, before decoding), `image_invalid` (no
- * picture at all, bad raw pixels, bad URL), `file_not_found`, `file_unreadable`, `dependency_missing` (no
+ * image at all, bad raw pixels, bad URL), `file_not_found`, `file_unreadable`, `dependency_missing` (no
  * sharp) or `option_invalid`.
  */
 export async function loadImage(input: ImageInput, options: LoadImageOptions = {}): Promise<RgbImage> {
@@ -50,56 +77,34 @@ export async function loadImage(input: ImageInput, options: LoadImageOptions = {
   const { maxPixels, maxBytes } = checkLimits(options);
   const { signal } = options;
   signal?.throwIfAborted();
-  if (isRawImage(input)) return rgbFromRaw(input, maxPixels);
-  if (isDrawable(input)) return captureInBrowser(input as CanvasImageSource, maxPixels);
-
-  const bytes = isEncoded(input) ? viewBytes(input) : await readBytes(asSource(input), maxBytes, signal);
-  checkBytes(bytes.length, maxBytes);
-  const header = parseImageHeader(bytes);
-  checkPixels(header.width, header.height, maxPixels);
-  signal?.throwIfAborted();
-  return hasFileSystem ? decodeWithSharp(bytes, header) : decodeInBrowser(bytes, header);
+  const background = options.background && checkBackground(options.background);
+  if (isRawImage(input)) return rgbFromRaw(rawOf(input), maxPixels, background);
+  if (isDrawable(input)) return captureInBrowser(input as CanvasImageSource, maxPixels, background);
+  if (isSharp(input)) return rgbFromRaw(rawOf(await pixelsOfSharp(input, maxPixels)), maxPixels, background);
+  try {
+    const bytes = await bytesOf(input, maxBytes, signal);
+    checkBytes(bytes.length, maxBytes);
+    const header = parseImageHeader(bytes);
+    checkPixels(header.width, header.height, maxPixels);
+    signal?.throwIfAborted();
+    return await decode(bytes, header, background);
+  } catch (error) {
+    throw named(error, input);
+  }
 }
 
-const drawables = new Set(
-  [
-    "HTMLCanvasElement",
-    "HTMLImageElement",
-    "HTMLVideoElement",
-    "ImageBitmap",
-    "OffscreenCanvas",
-    "SVGImageElement",
-    "VideoFrame",
-  ].map((name) => `[object ${name}]`),
-);
-
-/** By name, since the classes are missing outside browsers and differ between the windows of a page. */
-function isDrawable(input: ImageInput): input is Drawable {
-  return drawables.has(Object.prototype.toString.call(input));
+async function decode(bytes: Uint8Array, header: ImageHeader, background?: Background): Promise<RgbImage> {
+  if (header.format === "BMP") return decodeBmp(bytes);
+  return hasFileSystem
+    ? decodeWithSharp(bytes, header, background)
+    : decodeInBrowser(bytes, header, background);
 }
 
-function isRawImage(input: ImageInput): input is RawImage {
-  return typeof input === "object" && input !== null && "data" in input;
-}
-
-function isEncoded(input: ImageInput): input is Uint8Array | ArrayBuffer {
-  return input instanceof Uint8Array || input instanceof ArrayBuffer;
-}
-
-function viewBytes(input: Uint8Array | ArrayBuffer): Uint8Array {
-  // A view of a detached buffer would be refused with an untyped error.
-  if (input.byteLength === 0) return new Uint8Array();
-  if (input instanceof ArrayBuffer) return new Uint8Array(input);
-  // Decoders take no shared memory, which might change under them.
-  return input.buffer instanceof ArrayBuffer ? input : input.slice();
-}
-
-function asSource(input: ImageInput): string | URL | Blob {
-  if (typeof input === "string" || input instanceof URL || input instanceof Blob) return input;
-  const found = Object.prototype.toString.call(input).slice("[object ".length, -1);
-  throw new Florence2Error(
-    "image_invalid",
-    `A picture is a path, URL, Uint8Array, ArrayBuffer, Blob or { data, width, height, channels }, not ${found}.`,
-    { found },
-  );
+/** An error about the content of a file, with the file's name. */
+function named(error: unknown, input: ImageInput): unknown {
+  const name = nameOf(input);
+  const isOfContent = error instanceof Florence2Error && error.code.startsWith("image_");
+  if (!isOfContent || name === undefined || error.details.file !== undefined) return error;
+  const details = { ...error.details, file: name };
+  return new Florence2Error(error.code, `${name}: ${error.message}`, details, error.cause);
 }

@@ -2,7 +2,8 @@ import { Florence2Error } from "../../core/errors.ts";
 import { importPackage } from "../../core/platform.ts";
 import { withoutTransparency } from "./gif.ts";
 import type { ImageHeader } from "./header.ts";
-import { keepRgb, type RgbImage } from "./pixels.ts";
+import { type Background, keepRgb, type RgbImage } from "./pixels.ts";
+import { withoutTransparentGrey } from "./png.ts";
 
 type Sharp = typeof import("sharp").default;
 
@@ -13,16 +14,21 @@ const readSpaces = ["b-w", "srgb", "cmyk", "grey16", "rgb16"];
  * Decodes with sharp to what Pillow's `convert("RGB")` gives. Throws `dependency_missing`,
  * `image_unsupported` for samples of other kinds than 8 and 16 bit grey, RGB and CMYK, and `image_corrupt`.
  */
-export async function decodeWithSharp(bytes: Uint8Array, header: ImageHeader): Promise<RgbImage> {
+export async function decodeWithSharp(
+  bytes: Uint8Array,
+  header: ImageHeader,
+  background?: Background,
+): Promise<RgbImage> {
   const sharp = await loadSharp();
   const options = {
     autoOrient: true,
     ignoreIcc: true,
-    failOn: "warning",
+    // Harmless oddities, such as the scan headers of some phones, are warnings; lost pixels are errors.
+    failOn: "error",
     limitInputPixels: header.width * header.height,
   } as const;
   try {
-    const source = sharp(readable(bytes, header), options);
+    const source = sharp(readable(bytes, header, background !== undefined), options);
     const { space, depth, channels } = await source.metadata();
     if (!readSpaces.includes(space) || !["uchar", "ushort"].includes(depth)) {
       throw new Florence2Error(
@@ -36,18 +42,18 @@ export async function decodeWithSharp(bytes: Uint8Array, header: ImageHeader): P
     const isGrey16 = space === "grey16" && channels === 1;
     if (isCmyk) source.pipelineColourspace("cmyk").toColourspace("cmyk");
     else if (isGrey16) source.toColourspace("grey16");
-    else source.removeAlpha();
+    else if (!background) source.removeAlpha();
 
     const raw = source.raw({ depth: isGrey16 ? "ushort" : "uchar" });
     const { data, info } = await raw.toBuffer({ resolveWithObject: true });
     const { width, height } = info;
     if (isCmyk) return { data: rgbFromCmyk(data, info.channels), width, height };
     if (isGrey16) return { data: rgbFromGrey16(data, info.channels), width, height };
-    return { data: keepRgb(data, info.channels), width, height };
+    return { data: keepRgb(data, info.channels, background), width, height };
   } catch (error) {
     if (error instanceof Florence2Error) throw error;
     const reason = messageOf(error).split("\n")[0];
-    const isUnsupported = /unsupported/i.test(messageOf(error));
+    const isUnsupported = /unsupported|not configured|not supported/i.test(messageOf(error));
     throw new Florence2Error(
       isUnsupported ? "image_unsupported" : "image_corrupt",
       `The ${header.format} picture of ${header.width} x ${header.height} pixels cannot be decoded: ${reason}`,
@@ -63,8 +69,9 @@ export async function loadSharp(): Promise<Sharp> {
 }
 
 /** The same picture in a form that libvips decodes, and decodes to the colours wanted. */
-function readable(bytes: Uint8Array, header: ImageHeader): Uint8Array {
-  if (header.format === "GIF") return withoutTransparency(bytes);
+function readable(bytes: Uint8Array, header: ImageHeader, keepsAlpha: boolean): Uint8Array {
+  if (header.format === "GIF" && !keepsAlpha) return withoutTransparency(bytes);
+  if (header.format === "PNG" && !keepsAlpha) return withoutTransparentGrey(bytes);
   if (header.format === "AVIF" && bytes[11] === 0x73) {
     // libvips knows the brand "avif" but not "avis", that of a sequence; the first picture is the same.
     const copy = bytes.slice();

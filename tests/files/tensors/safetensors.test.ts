@@ -266,6 +266,15 @@ describe("a malformed file", () => {
     rejects(withHeader(`{${entry("a", "[1]", offsets)}}`, 4), '"a"', "data_offsets"),
   );
 
+  it.each(["4.0", "4e0", "40e-1", "0.4e1", "4E0"])("has sizes written %s", async (four) => {
+    await rejects(withHeader(`{${entry("a", `[${four}]`, "[0,16]")}}`, 16), '"a"', "no valid shape");
+    await rejects(withHeader(`{${entry("a", "[1]", `[0,${four}]`)}}`, 4), '"a"', "data_offsets");
+  });
+
+  it.each(["0.0", "-0", "0e5", "-0.0"])("has offsets written %s", (zero) =>
+    rejects(withHeader(`{${entry("a", "[1]", `[${zero},4]`)}}`, 4), '"a"', "data_offsets"),
+  );
+
   it("has data that ends after the file (B12)", async () => {
     await rejects(
       withHeader(`{${entry("a", "[2]", "[0,8]")}}`, 6),
