@@ -15,7 +15,10 @@ export interface DeviceLike {
   createShaderModule(descriptor: { readonly code: string }): object;
 }
 
-/** Where to compute: `auto` takes a GPU if there is one, else the CPU; a `GPUDevice` is used and left alive. */
+/**
+ * Where to compute. `auto` takes a GPU, else the CPU engine; `gpu` any WebGPU adapter, also one that computes in
+ * software, many times slower than the CPU engine; a `GPUDevice` is used and left alive.
+ */
 export type DeviceOption = "auto" | "gpu" | "cpu" | DeviceLike;
 
 /** Why a GPU may be missing without anything being broken: `auto` then computes on the CPU. */
@@ -45,7 +48,7 @@ export const WANTED_LIMITS = [
 ] as const;
 
 export interface DeviceOptions {
-  /** Told in words when the CPU has to serve. Default: `console.warn`. */
+  /** Told in words when computing will be very slow. Default: `console.warn`. */
   readonly onWarning?: ((message: string) => void) | undefined;
   /** Threads of the CPU engine. Default: as many as there are processors, at most 16. */
   readonly threads?: number | undefined;
@@ -57,13 +60,13 @@ export interface DeviceOptions {
  * Opens what will run the model.
  *
  * @throws {Florence2Error} `gpu_unavailable` when a GPU was demanded and there is none that will do;
- *   `option_invalid` for anything but the four choices.
+ *   `option_invalid` for anything but the four choices; `cpu_failed` if the CPU engine does not start
  */
 export async function openRunner(
   device: DeviceOption = "auto",
   options: DeviceOptions = {},
 ): Promise<Runner> {
-  if (device === "cpu") return CpuRunner.open(options);
+  if (device === "cpu") return openCpu(options);
   if (typeof device === "object" && device !== null) {
     const given = device as GPUDevice;
     const features = await compilableFeatures(given, featuresOf(given, given.adapterInfo));
@@ -76,18 +79,31 @@ export async function openRunner(
     );
   }
   try {
-    return await openGpu(options);
+    return await openGpu(options, device === "gpu");
   } catch (error) {
     const isMissing = error instanceof Florence2Error && NO_GPU.includes(error.code);
     if (device === "gpu" || !isMissing) throw error;
-    (options.onWarning ?? console.warn)(
-      `No GPU: ${error.message}\nThe CPU serves instead, many times slower.`,
-    );
-    return CpuRunner.open(options);
+    return openCpu(options);
   }
 }
 
-async function openGpu(options: DeviceOptions): Promise<GpuRunner> {
+async function openCpu(options: DeviceOptions): Promise<CpuRunner> {
+  const { threads } = options;
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
+    const message = `threads is ${threads}, expected a whole number from 1 on`;
+    throw new Florence2Error("option_invalid", message, { threads });
+  }
+  const runner = await CpuRunner.open(options);
+  if (!runner.engine) {
+    (options.onWarning ?? console.warn)(
+      "WebAssembly has no SIMD here: the kernels' plain twins compute, hundreds of times slower.",
+    );
+  }
+  return runner;
+}
+
+/** @param software whether an adapter that computes on the CPU will do */
+async function openGpu(options: DeviceOptions, software: boolean): Promise<GpuRunner> {
   const gpu = await webgpu();
   const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) {
@@ -97,6 +113,11 @@ async function openGpu(options: DeviceOptions): Promise<GpuRunner> {
         ? "WebGPU finds no adapter. On Linux install a Vulkan driver (Debian: mesa-vulkan-drivers, 25 or newer)."
         : "This runtime has no WebGPU.",
     );
+  }
+  if (adapter.info.isFallbackAdapter && !software) {
+    const message =
+      'The only WebGPU adapter computes in software. The CPU engine is faster; device "gpu" takes it.';
+    throw new Florence2Error("gpu_unavailable", message);
   }
   for (const [name, needed] of Object.entries(REQUIRED_LIMITS)) {
     const found = adapter.limits[name as keyof typeof REQUIRED_LIMITS];

@@ -6,7 +6,7 @@ import { type Dtype, elementsOf, type Storage, type Tensor, type TensorData } fr
 
 /** How often a shader was called, and how far its results are from those of the kernel's twin. */
 export interface KernelCheck {
-  /** `kernel/variant`. */
+  /** `kernel/variant` of a GPU, `kernel` of the CPU engine. */
   readonly name: string;
   /** Calls recorded. */
   calls: number;
@@ -160,7 +160,7 @@ export class CheckedRunner implements Runner {
   }
 
   #checkOf({ kernel, variant }: Dispatch): KernelCheck {
-    const name = `${kernel.name}/${variant.label}`;
+    const name = this.kind === "gpu" ? `${kernel.name}/${variant.label}` : kernel.name;
     const check = this.#kernels.get(name) ?? { name, calls: 0, compared: 0, worst: 0 };
     this.#kernels.set(name, check);
     return check;

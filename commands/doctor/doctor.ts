@@ -5,7 +5,7 @@ import { type Examination, examine } from "./examine.ts";
 
 const HELP = `florence2 doctor [model] [options]
 
-Says what runs here and whether it runs right: runtime, adapter, cache, and a model, whose kernels on this
+Says what runs here and whether it runs right: runtime, GPU or CPU engine, cache, and a model, whose kernels on this
 device are compared with their twins on the CPU. Ends with 1 if something has to be mended.
 
   model             a folder, or a repository such as microsoft/Florence-2-base (default: the bundled one)
@@ -33,7 +33,7 @@ export async function doctor(args: string[]): Promise<number> {
     const message = `florence2 doctor examines one model at a time, not also ${others.join(", ")}.`;
     throw new Florence2Error("option_invalid", message, { others });
   }
-  note(`Examining ${source}; on a device without a GPU this takes minutes.`);
+  note(`Examining ${source}; twins compute it, too, which takes a minute.`);
   const examination = await examine(source, { revision: values.revision, onProgress: showLoading });
   showProgress("");
   process.stdout.write(values.json ? `${JSON.stringify(examination, undefined, 2)}\n` : inWords(examination));
@@ -43,12 +43,10 @@ export async function doctor(args: string[]): Promise<number> {
 /** An examination for people. */
 export function inWords({ version, runtime, device, cache, model, findings }: Examination): string {
   const lines = [row("library", `florence2-webgpu ${version}`), row("runtime", runtime)];
-  lines.push(row("device", device?.name ?? "no GPU: the CPU serves"));
-  if (device) {
-    lines.push(row("features", device.features.join(", ") || "none"));
-    for (const { name, found, needed } of device.limits)
-      lines.push(row("limit", `${name} ${found}${needed === undefined ? "" : ` (at least ${needed})`}`));
-  }
+  lines.push(row("device", device.name));
+  if (device.features.length > 0) lines.push(row("features", device.features.join(", ")));
+  for (const { name, found, needed } of device.limits)
+    lines.push(row("limit", `${name} ${found}${needed === undefined ? "" : ` (at least ${needed})`}`));
   lines.push(row("cache", `${cache.folder}${cache.isOffline ? " (offline)" : ""}`));
   for (const { id, bytes, revisions, unfinished } of cache.repositories) {
     const rest = unfinished > 0 ? `, ${unfinished} downloads unfinished` : "";

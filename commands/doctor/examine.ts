@@ -28,6 +28,7 @@ export interface Finding {
 }
 
 export interface DeviceReport {
+  /** The adapter, or the CPU engine with its SIMD form and threads. */
   readonly name: string;
   readonly features: readonly Feature[];
   /** `needed` is the least that will do. */
@@ -42,15 +43,14 @@ export interface ModelReport {
   readonly heldAs: string;
   /** Device memory at most, in bytes. */
   readonly peakBytes: number;
-  /** The shaders that served; none where the CPU computes. */
+  /** The shaders or compiled kernels that served; none where twins compute. */
   readonly kernels: readonly KernelCheck[];
 }
 
 export interface Examination {
   readonly version: string;
   readonly runtime: string;
-  /** Undefined where there is no GPU. */
-  readonly device?: DeviceReport;
+  readonly device: DeviceReport;
   readonly cache: {
     readonly folder: string;
     readonly isOffline: boolean;
@@ -64,13 +64,11 @@ export interface Examination {
 /** Looks at everything that the library stands on here; what fails becomes a finding. */
 export async function examine(source: string, options: OpenModelOptions = {}): Promise<Examination> {
   const findings: Finding[] = [];
-  const runner = await openRunner("gpu").catch((error: unknown) => {
-    findings.push(problem(error));
-    return new CpuRunner();
-  });
+  const onWarning = (what: string) => findings.push({ kind: "remark", what, remedy: NO_SIMD });
+  const runner = await openRunner("auto", { onWarning });
   try {
-    const device = runner instanceof GpuRunner ? describe(runner) : undefined;
-    if (runner instanceof GpuRunner && runner.device.adapterInfo.isFallbackAdapter) findings.push(SOFTWARE);
+    if (runner instanceof CpuRunner) findings.push(await whyNoGpu());
+    const device = runner instanceof GpuRunner ? describe(runner) : describeCpu(runner);
     const environment = await hubEnvironment();
     const repositories = await cachedRepositories(environment.cacheFolder);
     if (repositories.some(({ id }) => id === source)) {
@@ -91,7 +89,7 @@ export async function examine(source: string, options: OpenModelOptions = {}): P
   }
 }
 
-/** Loads a model, has it look at a made-up picture, and compares what a GPU computes with the kernels' twins. */
+/** Loads a model, has it look at a made-up picture, and compares what the device computes with the kernels' twins. */
 export async function examineModel(
   source: string,
   runner: Runner,
@@ -110,7 +108,8 @@ export async function examineModel(
       );
       const width = Math.min(side, imageConfig.width);
       const height = Math.min(side, imageConfig.height);
-      const user = runner.kind === "gpu" ? checked : runner;
+      const isTwin = runner.kind === "cpu" && !(runner instanceof CpuRunner && runner.engine);
+      const user = isTwin ? runner : checked;
       const model = new Florence2(config, { ...imageConfig, width, height }, tokenizer, user, weights);
       if (findings.length === 0)
         await model.run(madeUpPicture(width, height), "<CAPTION>", { maxNewTokens: 4 });
@@ -133,6 +132,21 @@ export async function examineModel(
     }
   } catch (error) {
     return { findings: [problem(error)] };
+  }
+}
+
+function describeCpu({ name }: Runner): DeviceReport {
+  return { name, features: [], limits: [] };
+}
+
+/** What keeps `auto` from a GPU. */
+async function whyNoGpu(): Promise<Finding> {
+  try {
+    const gpu = await openRunner("gpu");
+    gpu.dispose();
+    return SOFTWARE;
+  } catch (error) {
+    return { ...problem(error), kind: "remark" };
   }
 }
 
@@ -171,9 +185,11 @@ function madeUpPicture(width: number, height: number): RawImage {
 
 const SOFTWARE: Finding = {
   kind: "remark",
-  what: "The adapter is software: answers are right, and many times slower than on a GPU.",
+  what: "The only WebGPU adapter is software: the CPU engine computes, which is faster.",
   remedy: "If this machine has a GPU, install its driver; in a container, hand the GPU to it.",
 };
+
+const NO_SIMD = "Take a runtime with WebAssembly SIMD: Node 20, Deno 2, Bun 1.1, or a browser from 2023 on.";
 
 const DOWNLOAD_AGAIN = "The file is damaged or incomplete: download it again.";
 const ONE_ORIGIN = "Take all files of the model from one repository and revision.";
@@ -184,10 +200,12 @@ const REPORT_BUG =
 const REMEDIES: Partial<Record<ErrorCode, string>> = {
   dependency_missing: "Run npm install webgpu in your project; it is skipped by npm install --omit=optional.",
   gpu_unavailable:
-    "Install a driver with Vulkan, Metal or Direct3D 12 (in a container, hand the GPU to it). Until then the CPU serves, slowly.",
+    "If this machine has a GPU, install a driver with Vulkan, Metal or Direct3D 12 (in a container, hand the GPU to it). Until then the CPU engine computes.",
   gpu_lost: "Close other programs that use the GPU, and update its driver.",
   gpu_out_of_memory: "Close other programs that use the GPU, or take a smaller model.",
   gpu_invalid: REPORT_BUG,
+  cpu_failed: REPORT_BUG,
+  cpu_out_of_memory: "Close other programs, or load the model with dtype f16 or q8.",
   shape_mismatch: REPORT_BUG,
   file_not_found:
     "A model is a folder with config.json, model.safetensors (or pytorch_model.bin), tokenizer.json (or vocab.json and merges.txt): put the missing file there, or give the id of a repository.",
@@ -217,6 +235,6 @@ function damagedWeights(name: string): Finding {
 }
 
 function wrongNumbers(kernel: string, fault: string): Finding {
-  const what = `The shader ${kernel} computes wrong numbers on this device, first in ${fault}.`;
+  const what = `The kernel ${kernel} computes wrong numbers on this device, first in ${fault}.`;
   return { kind: "problem", what, remedy: REPORT_BUG };
 }

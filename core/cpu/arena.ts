@@ -18,7 +18,7 @@ export interface Span {
 
 /** Gives out parts of one WebAssembly memory, the smallest that fits first, and takes them back. */
 export class Arena {
-  readonly memory: WebAssembly.Memory;
+  #memory: WebAssembly.Memory | undefined;
   /** Free parts by address; no two touch. */
   #free: Span[] = [];
   /** Nothing was ever given out from here on: it is zeros. */
@@ -28,7 +28,20 @@ export class Arena {
 
   /** @param shared whether threads see it */
   constructor(shared: boolean) {
-    this.memory = newMemory(shared);
+    this.#memory = newMemory(shared);
+  }
+
+  /** @throws {Florence2Error} `disposed` */
+  get memory(): WebAssembly.Memory {
+    if (!this.#memory) throw new Florence2Error("disposed", "this runner was disposed");
+    return this.#memory;
+  }
+
+  /** Gives the whole memory back, once nothing else holds it. */
+  dispose(): void {
+    this.#memory = undefined;
+    this.#free = [];
+    this.#bytes = 0;
   }
 
   /** Bytes given out now, and the most there ever were. */
@@ -50,6 +63,7 @@ export class Arena {
   }
 
   release({ at, bytes }: Span): void {
+    if (!this.#memory) return;
     this.#bytes -= bytes;
     const next = this.#free.findIndex((span) => span.at > at);
     const index = next < 0 ? this.#free.length : next;

@@ -64,6 +64,8 @@ export class CpuRunner implements Runner {
   readonly #engine: Engine | undefined;
   readonly #debug: boolean;
   readonly #held = new Map<Storage, Held>();
+  /** Ends with the last run: they share threads and scratch memory, so each waits for the one before. */
+  #last: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
   /** A runner with the compiled kernels where WebAssembly has SIMD, else with twins alone. */
@@ -127,7 +129,8 @@ export class CpuRunner implements Runner {
 
   free(tensor: Tensor): void {
     const held = this.#held.get(tensor.storage);
-    if (held) this.#arena.release(held.span);
+    // A temporary's memory is its program's.
+    if (held && tensor.storage.lifetime === "owned") this.#arena.release(held.span);
     this.#held.delete(tensor.storage);
   }
 
@@ -162,10 +165,12 @@ export class CpuRunner implements Runner {
     return {
       run: async (signal, times = 1) => {
         this.#checkUsable();
-        if (this.#debug) this.#poison(recording, blocks);
-        if (steps.length === 1) await run(times, signal);
-        else for (let time = 0; time < times; time++) await run(1, signal);
-        if (this.#debug) this.#checkGuards(recording);
+        await this.#inTurn(async () => {
+          if (this.#debug) this.#poison(recording, blocks);
+          if (steps.length === 1) await run(times, signal);
+          else for (let time = 0; time < times; time++) await run(1, signal);
+          if (this.#debug) this.#checkGuards(recording);
+        });
       },
       dispose: () => {
         for (const step of steps) if ("list" in step && !this.#disposed) step.list.forget();
@@ -179,8 +184,14 @@ export class CpuRunner implements Runner {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#engine?.dispose();
-    for (const { span } of this.#held.values()) this.#arena.release(span);
+    this.#arena.dispose();
     this.#held.clear();
+  }
+
+  #inTurn(body: () => Promise<void>): Promise<void> {
+    const turn = this.#last.then(body);
+    this.#last = turn.catch(() => {});
+    return turn;
   }
 
   /** Dispatches in their order: neighbours with compiled kernels are run in one go. */
@@ -251,7 +262,7 @@ export class CpuRunner implements Runner {
     }
     if (calls.length === 0) return;
     const list = this.#engine!.executor.keep(calls);
-    await list.run(1, 0);
+    await this.#inTurn(() => list.run(1, 0));
     list.forget();
   }
 

@@ -31,17 +31,16 @@ export class Engine {
     const { exports } = await WebAssembly.instantiate(kernels.module, { env: { memory } });
     const count = shared ? Math.min(threads ?? (await availableThreads()), MOST_THREADS) : 1;
     const locals = Array.from({ length: count }, (_, i) => arena.allocate(LOCAL_BYTES, `thread ${i}`).at);
-    const globals = { tile_rows: 4 };
     if (shared) {
       try {
-        const executor = await Threads.open(kernels, memory, locals, globals);
+        const executor = await Threads.open(kernels, memory, locals);
         return new Engine(arena, kernels.form, count, exports, executor);
       } catch (error) {
         if (hasFileSystem) throw error;
         // A page whose policy forbids such workers: its own thread computes.
       }
     }
-    const executor = new MainThread(exports, memory, { ...globals, local: locals[0]! });
+    const executor = new MainThread(exports, memory, locals[0]!);
     return new Engine(arena, kernels.form, 1, exports, executor);
   }
 

@@ -11,14 +11,10 @@ export class MainThread implements Executor {
   readonly #memory: WebAssembly.Memory;
   #disposed = false;
 
-  constructor(
-    exports: WebAssembly.Exports,
-    memory: WebAssembly.Memory,
-    globals: Readonly<Record<string, number>>,
-  ) {
+  constructor(exports: WebAssembly.Exports, memory: WebAssembly.Memory, local: number) {
     this.#exports = exports;
     this.#memory = memory;
-    for (const [name, value] of Object.entries(globals)) this.#set(name, value);
+    this.#set("local", local);
   }
 
   keep(calls: readonly CompiledCall[]): CallList {

@@ -31,8 +31,8 @@ export type ToWorker =
       readonly memory: WebAssembly.Memory;
       readonly control: Int32Array;
       readonly threads: number;
-      /** Globals of the module and their values in this thread. */
-      readonly globals: Readonly<Record<string, number>>;
+      /** Where this thread's own memory begins. */
+      readonly local: number;
     }
   | { readonly type: "program"; readonly id: number; readonly calls: readonly CompiledCall[] }
   | { readonly type: "forget"; readonly id: number }

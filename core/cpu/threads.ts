@@ -37,7 +37,6 @@ export class Threads implements Executor {
     { module }: CompiledKernels,
     memory: WebAssembly.Memory,
     locals: readonly number[],
-    globals: Readonly<Record<string, number>>,
   ): Promise<Threads> {
     const { worker } = await import("./compiled.js");
     const threads = new Threads();
@@ -49,14 +48,7 @@ export class Threads implements Executor {
         });
         threads.#threads.push(thread);
         const control = threads.#control;
-        thread.post({
-          type: "start",
-          module,
-          memory,
-          control,
-          threads: locals.length,
-          globals: { ...globals, local },
-        });
+        thread.post({ type: "start", module, memory, control, threads: locals.length, local });
       }
       await threads.#answers();
       return threads;

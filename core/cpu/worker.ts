@@ -33,7 +33,7 @@ const LOOKS = 2000;
     if (message.type === "start") {
       ({ memory, control, threads } = message);
       exports = new WebAssembly.Instance(message.module, { env: { memory } }).exports;
-      for (const name of Object.keys(message.globals)) setGlobal(name, message.globals[name]!);
+      setGlobal("local", message.local);
       port.postMessage({ type: "ready" });
     } else if (message.type === "program") programs.set(message.id, message.calls.map(prepared));
     else if (message.type === "forget") programs.delete(message.id);

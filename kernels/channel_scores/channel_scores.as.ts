@@ -1,8 +1,8 @@
 // The first pass normalises the tokens. Then a unit is a group of a chunk: its queries and keys are projected into local
 // memory, where their products add up over the tokens of the chunk.
-import { local, scratch, tile_rows } from "../shared/memory.as";
+import { local, scratch } from "../shared/memory.as";
 import { normalize_row } from "../shared/norm.as";
-import { add_up_tile, TILE_BYTES } from "../shared/tile.as";
+import { add_up_tile, TILE_BYTES, TILE_ROWS } from "../shared/tile.as";
 import { panel_bytes, panel_in_f32, PANEL } from "../shared/weights.as";
 
 /** Tokens that a unit of the first pass normalises. */
@@ -108,8 +108,8 @@ function project(
     const panel = panel_in_f32(weight + <usize>(row / PANEL) * size, C, weight_format, PANEL, widened);
     const low = v128.load(bias + <usize>row * 4);
     const high = v128.load(bias + <usize>row * 4, 16);
-    for (let t: u32 = 0; t < count; t += tile_rows) {
-      const height = min(tile_rows, count - t);
+    for (let t: u32 = 0; t < count; t += TILE_ROWS) {
+      const height = min(TILE_ROWS, count - t);
       add_up_tile(x + t * stride, stride, height, panel, C);
       for (let r: u32 = 0; r < height; r++) {
         const sums = local + r * 32;
@@ -134,8 +134,8 @@ function project(
 function add_products(queries: usize, keys: usize, count: u32, D: u32, out: usize): void {
   const stride = <usize>count * 4;
   for (let d: u32 = 0; d < D; d += PANEL, keys += <usize>count * 32) {
-    for (let c: u32 = 0; c < D; c += tile_rows) {
-      const height = min(tile_rows, D - c);
+    for (let c: u32 = 0; c < D; c += TILE_ROWS) {
+      const height = min(TILE_ROWS, D - c);
       add_up_tile(queries + c * stride, stride, height, keys, count);
       for (let r: u32 = 0; r < height; r++) {
         const to = out + <usize>((c + r) * D + d) * 4;

@@ -1,9 +1,9 @@
 // The first pass writes the map, normalised and with zeros around, into scratch memory. There a row of a filter meets
 // neighbours: KERNEL products of matrices, one for each row, whose rows are STRIDE pixels apart, add up to the result.
 // A unit is a row of the output by up to BLOCK_COLUMNS of its channels.
-import { local, scratch, tile_rows } from "../shared/memory.as";
+import { local, scratch } from "../shared/memory.as";
 import { normalize_row } from "../shared/norm.as";
-import { add_up_tile, TILE_BYTES } from "../shared/tile.as";
+import { add_up_tile, TILE_BYTES, TILE_ROWS } from "../shared/tile.as";
 import { store_some } from "../shared/vector.as";
 import { panel_bytes, panel_in_f32, PANEL } from "../shared/weights.as";
 
@@ -151,8 +151,8 @@ function row_of_output(
   sums: usize,
 ): void {
   for (let i: u32 = 0; i < kernel; i++) {
-    for (let w: u32 = 0; w < width; w += tile_rows) {
-      const pixels = min(tile_rows, width - w);
+    for (let w: u32 = 0; w < width; w += TILE_ROWS) {
+      const pixels = min(TILE_ROWS, width - w);
       add_up_tile(map + w * stride, stride, pixels, panel, K);
       const to = sums + <usize>w * 32;
       if (i == 0) memory.copy(to, local, pixels * 32);

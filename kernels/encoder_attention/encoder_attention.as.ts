@@ -1,6 +1,7 @@
 // The first pass packs keys and values, a head a unit. Then a unit is QUERIES queries of a head.
+import { TILE_ROWS } from "../shared/tile.as";
 import { attend, keys_bytes, pack_key, pack_value, pad_keys, values_bytes } from "../shared/attention.as";
-import { scratch, tile_rows } from "../shared/memory.as";
+import { scratch } from "../shared/memory.as";
 
 const QUERIES: u32 = 24;
 
@@ -60,9 +61,9 @@ export function encoder_attention(
     const first = (unit % blocks) * QUERIES;
     const last = min(first + QUERIES, tokens);
     const column = <usize>(h * D) * 4;
-    for (let i = first; i < last; i += tile_rows) {
+    for (let i = first; i < last; i += TILE_ROWS) {
       const query = qkv + <usize>i * 3 * d + column;
-      attend(query, 3 * d, min(tile_rows, last - i), keys, values, tokens, D, out + <usize>i * d + column, d);
+      attend(query, 3 * d, min(TILE_ROWS, last - i), keys, values, tokens, D, out + <usize>i * d + column, d);
     }
   }
 }

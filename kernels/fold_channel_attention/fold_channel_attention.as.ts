@@ -1,8 +1,8 @@
 // The first pass takes a group a unit: it makes the attention of its channels, mixes the columns of the output
 // projection by it, and turns the rows of the value projection into panels. Then a unit is ROWS rows of the product of the two.
-import { local, scratch, tile_rows } from "../shared/memory.as";
+import { local, scratch } from "../shared/memory.as";
 import { softmax_row } from "../shared/softmax.as";
-import { add_up_tile } from "../shared/tile.as";
+import { add_up_tile, TILE_ROWS } from "../shared/tile.as";
 import { madd } from "../shared/vector.as";
 import { PANEL, weight_at } from "../shared/weights.as";
 
@@ -137,8 +137,8 @@ export function fold_channel_attention(
   }
   for (let k: u32 = 0; k < C; k += PANEL) {
     const panel = values + <usize>k * stride;
-    for (let o = first; o < last; o += tile_rows) {
-      const height = min(tile_rows, last - o);
+    for (let o = first; o < last; o += TILE_ROWS) {
+      const height = min(TILE_ROWS, last - o);
       add_up_tile(scratch + <usize>o * stride, stride, height, panel, C);
       for (let r: u32 = 0; r < height; r++) {
         const to = weight + <usize>(o + r) * stride + <usize>k * 4;

@@ -3,9 +3,9 @@
 //
 // A tile of a few rows by the 8 columns of a panel is added up in registers, along all of K. Up to FEW rows, as
 // decoding has them, read weights as they are stored; more rows share a panel that was widened to f32 in local memory.
-import { local, scratch, tile_rows } from "../shared/memory.as";
+import { local, scratch } from "../shared/memory.as";
 import { normalize_row } from "../shared/norm.as";
-import { add_up_tile, TILE_BYTES } from "../shared/tile.as";
+import { add_up_tile, TILE_BYTES, TILE_ROWS } from "../shared/tile.as";
 import { gelu } from "../shared/vector.as";
 import { PANEL, panel_bytes, panel_in_f32, ROWS } from "../shared/weights.as";
 import { add_up_few, FEW } from "../shared/few_rows.as";
@@ -199,8 +199,8 @@ function block(
       continue;
     }
     const panel = panel_in_f32(stored, K, format, min(PANEL, lastColumn - n), local + TILE_BYTES);
-    for (let m = row; m < lastRow; m += tile_rows) {
-      const height = min(tile_rows, lastRow - m);
+    for (let m = row; m < lastRow; m += TILE_ROWS) {
+      const height = min(TILE_ROWS, lastRow - m);
       add_up_tile(x + m * stride, stride, height, panel, K);
       for (let r: u32 = 0; r < height; r++) store_sums(m + r, n, local + r * 32);
     }

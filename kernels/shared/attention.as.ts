@@ -1,7 +1,7 @@
 // Attention of many queries: keys and values of a head in panels of 8 columns, as products of matrices read them.
-import { local, tile_rows } from "./memory.as";
+import { local } from "./memory.as";
 import { softmax_row } from "./softmax.as";
-import { add_up_tile, TILE_BYTES } from "./tile.as";
+import { add_up_tile, TILE_BYTES, TILE_ROWS } from "./tile.as";
 import { PANEL } from "./weights.as";
 
 /** Bytes of the panels of some keys or values, as a multiple of whole panels. */
@@ -44,7 +44,7 @@ export function pack_value(value: usize, m: u32, tokens: u32, D: u32, panels: us
 // @ts-ignore: decorator
 @inline
 export function after_scores(tokens: u32): usize {
-  return local + TILE_BYTES + 32 + <usize>tile_rows * score_stride(tokens);
+  return local + TILE_BYTES + 32 + <usize>TILE_ROWS * score_stride(tokens);
 }
 
 // @ts-ignore: decorator
@@ -54,7 +54,7 @@ function score_stride(tokens: u32): usize {
 }
 
 /**
- * softmax(QKᵀ / √D) V of `rows` queries, at most tile_rows.
+ * softmax(QKᵀ / √D) V of `rows` queries, at most TILE_ROWS.
  *
  * @param queries the first query of the head; the others follow `stride` bytes apart
  * @param out the same, `out_stride` bytes apart

@@ -4,5 +4,3 @@
 export let local: usize = 0;
 /** Of the call, the same for all its threads and for both its passes: as long as NAME_scratch asks for. */
 export let scratch: usize = 0;
-/** Rows of a tile of a matrix product, 4 or 6: whichever this engine's compiler makes the faster code of. */
-export let tile_rows: u32 = 4;

@@ -1,13 +1,15 @@
 // The inner loop of all products of matrices: some rows by the 8 columns of a panel in f32, along all of K.
-import { local, tile_rows } from "./memory.as";
+import { local } from "./memory.as";
 import { madd } from "./vector.as";
 
+/** Rows of a tile: with 6 x 8, all of 12 sums, two vectors of weights and a factor stay in registers. */
+export const TILE_ROWS: u32 = 6;
 /** The first bytes of local memory are for the sums of a tile, 8 for each of its rows: local + 32 * row. */
 export const TILE_BYTES: usize = 256;
 
-/** Sums of the products of `rows` rows, at most `tile_rows`, with a panel: into the first bytes of local memory. */
+/** Sums of the products of `rows` rows, at most `TILE_ROWS`, with a panel: into the first bytes of local memory. */
 export function add_up_tile(x: usize, stride: usize, rows: u32, panel: usize, K: u32): void {
-  if (rows == 6) return six_rows(x, stride, panel, K);
+  if (rows == TILE_ROWS) return six_rows(x, stride, panel, K);
   if (rows == 5) one_row(x + 4 * stride, panel, K, local + 128);
   if (rows >= 4) return four_rows(x, stride, panel, K);
   for (let row: u32 = 0; row < rows; row++) one_row(x + row * stride, panel, K, local + row * 32);

@@ -1,6 +1,6 @@
 // A unit is a head of a window: its keys and values go into local memory, then a few queries of a row at a time attend.
+import { TILE_ROWS } from "../shared/tile.as";
 import { after_scores, attend, keys_bytes, pack_key, pack_value, pad_keys } from "../shared/attention.as";
-import { tile_rows } from "../shared/memory.as";
 
 export function window_attention_units(height: u32, width: u32, heads: u32, D: u32, WINDOW: u32): u32 {
   return ((height + WINDOW - 1) / WINDOW) * ((width + WINDOW - 1) / WINDOW) * heads;
@@ -56,12 +56,12 @@ function head_of_window(
   pad_keys(tokens, D, keys);
   const right = min(left + WINDOW, width);
   for (let h = top; h < min(top + WINDOW, height); h++) {
-    for (let w = left; w < right; w += tile_rows) {
+    for (let w = left; w < right; w += TILE_ROWS) {
       const token = <usize>(h * width + w);
       attend(
         qkv + token * 3 * C + first,
         3 * C,
-        min(tile_rows, right - w),
+        min(TILE_ROWS, right - w),
         keys,
         values,
         tokens,

@@ -27,7 +27,7 @@ export interface LoadOptions
   extends Omit<DeviceOptions, "debug">,
     HubOptions,
     Pick<ModelOptions, "tokenizer" | "subfolder" | "adapter" | "imageSize"> {
-  /** Where to compute. Default `auto`: a GPU if there is one, else the CPU. */
+  /** Where to compute. Default `auto`: a GPU if there is one, else the CPU engine. */
   readonly device?: DeviceOption | undefined;
   /**
    * How matrices are held on the device; all arithmetic is f32. `auto` (default): f16 as the files store it, anything
@@ -55,11 +55,11 @@ export interface LoadedModel {
  *   configuration, and a device that is not available; nothing is left allocated then
  */
 export async function loadModel(source: Source, options: LoadOptions = {}): Promise<LoadedModel> {
-  const { dtype = "auto", device, onProgress, onWarning, signal } = options;
+  const { dtype = "auto", device, threads, onProgress, onWarning, signal } = options;
   checkDtype(dtype);
   const { checkpoint, ...model } = await openModel(source, options);
   try {
-    const runner = await openRunner(device, { onWarning });
+    const runner = await openRunner(device, { threads, onWarning });
     try {
       compileInBackground(runner, { checkpoint, ...model, dtype });
       const weights = await loadWeights(checkpoint, model.config, runner, {

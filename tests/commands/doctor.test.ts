@@ -35,12 +35,14 @@ async function copyOfTiny(): Promise<string> {
   return copy;
 }
 
-const problem = (what: RegExp, remedy: RegExp) =>
+const finding = (kind: Finding["kind"]) => (what: RegExp, remedy: RegExp) =>
   expect.objectContaining<Finding>({
-    kind: "problem",
+    kind,
     what: expect.stringMatching(what),
     remedy: expect.stringMatching(remedy),
   });
+const problem = finding("problem");
+const remark = finding("remark");
 
 /** Poses as a GPU; `kernel` computes one element wrong there. */
 function wrongGpu(kernel?: string): Runner {
@@ -84,11 +86,11 @@ describe("a model's numbers", () => {
   });
 
   it.each([
-    ["conv2d", /^The shader conv2d\/\w+ .* first in vision\.stage0: element \d+ of out /],
-    ["window_attention", /^The shader window_attention\/\w+ .* first in vision\.stage0: /],
-    ["encoder_attention", /^The shader encoder_attention\/\w+ .* first in encoder\S*: /],
-    ["cached_attention", /^The shader cached_attention\/\w+ .* first in decoder\S*: /],
-    ["search_step", /^The shader search_step\/\w+ .* first in a call outside the layers: /],
+    ["conv2d", /^The kernel conv2d\/\w+ .* first in vision\.stage0: element \d+ of out /],
+    ["window_attention", /^The kernel window_attention\/\w+ .* first in vision\.stage0: /],
+    ["encoder_attention", /^The kernel encoder_attention\/\w+ .* first in encoder\S*: /],
+    ["cached_attention", /^The kernel cached_attention\/\w+ .* first in decoder\S*: /],
+    ["search_step", /^The kernel search_step\/\w+ .* first in a call outside the layers: /],
   ])("are wrong by %s alone", async (kernel, what) => {
     const { findings } = await examineModel(tiny, wrongGpu(kernel));
     expect(findings).toEqual([problem(what, /driver.*"cpu"/)]);
@@ -209,19 +211,24 @@ describe("files", () => {
 const NO_ADAPTER = { gpu: { requestAdapter: async () => null } };
 
 describe("a device", () => {
-  it("that is not there is a problem, and the CPU serves", async () => {
+  it("that is not there is a remark: the CPU engine computes, and is checked", async () => {
     vi.stubGlobal("navigator", NO_ADAPTER);
     const { device, model, findings } = await examine(tiny);
-    expect(device).toBeUndefined();
+    expect(device.name).toMatch(/^CPU: WebAssembly with (relaxed )?SIMD, \d+ threads?$/);
     expect(model?.peakBytes).toBeGreaterThan(0);
-    expect(findings).toEqual([problem(/no adapter/, /Install a driver/)]);
+    expect(model?.kernels.map(({ name }) => name)).toContain("matmul");
+    for (const { name, compared, fault } of model!.kernels) {
+      expect(compared, name).toBeGreaterThan(0);
+      expect(fault, name).toBeUndefined();
+    }
+    expect(findings).toEqual([remark(/no adapter/, /install a driver/)]);
   });
 
-  it("that lacks a limit is a problem", async () => {
+  it("that lacks a limit is a remark", async () => {
     const limits = { maxStorageBuffersPerShaderStage: 4 };
-    vi.stubGlobal("navigator", { gpu: { requestAdapter: async () => ({ limits }) } });
+    vi.stubGlobal("navigator", { gpu: { requestAdapter: async () => ({ limits, info: {} }) } });
     const { findings } = await examine(tiny);
-    expect(findings).toEqual([problem(/maxStorageBuffersPerShaderStage is 4, at least 8/, /driver/)]);
+    expect(findings).toEqual([remark(/maxStorageBuffersPerShaderStage is 4, at least 8/, /driver/)]);
   });
 
   it("needs the package webgpu in Node", async () => {
@@ -232,7 +239,7 @@ describe("a device", () => {
     try {
       const { examine } = await import("../../commands/doctor/examine.ts");
       const { findings } = await examine(tiny);
-      expect(findings).toEqual([problem(/The package webgpu/, /npm install webgpu/)]);
+      expect(findings).toEqual([remark(/The package webgpu/, /npm install webgpu/)]);
     } finally {
       vi.doUnmock("webgpu");
     }

@@ -1,0 +1,194 @@
+/** The CPU engine as a runner: threads, memory, aborts and faults. What its kernels compute: tests/kernels. */
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { Worker } from "node:worker_threads";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { Arena } from "../../../core/cpu/arena.ts";
+import { compile, compileKernels } from "../../../core/cpu/compiled_kernels.ts";
+import { CpuRunner } from "../../../core/cpu/cpu_runner.ts";
+import { Engine } from "../../../core/cpu/engine.ts";
+import { packWeights } from "../../../core/dtypes/stored_weights.ts";
+import type { Florence2Error } from "../../../core/errors.ts";
+import { Recording } from "../../../core/recording.ts";
+import type { Tensor } from "../../../core/tensor.ts";
+import { matmul } from "../../../kernels/matmul/matmul.ts";
+import { allKernelCases, runCase } from "../../support/kernel_check.ts";
+import { randomArrays } from "../../support/random.ts";
+
+const code = (expected: Florence2Error["code"]) =>
+  expect.objectContaining({ name: "Florence2Error", code: expected });
+
+const runners: CpuRunner[] = [];
+async function open(threads: number): Promise<CpuRunner> {
+  const runner = await CpuRunner.open({ threads });
+  runners.push(runner);
+  return runner;
+}
+/** On the caller's own thread, as in a page that is not isolated. */
+async function openAlone(): Promise<CpuRunner> {
+  const arena = new Arena(false);
+  const runner = new CpuRunner(arena, await Engine.open(arena, false));
+  runners.push(runner);
+  return runner;
+}
+afterEach(() => {
+  for (const runner of runners.splice(0)) runner.dispose();
+  vi.restoreAllMocks();
+});
+
+/** `times` products of (M, K) and (K, K): about a millisecond each with M = 192 and K = 256. */
+async function products(runner: CpuRunner, times: number, M = 192, K = 256) {
+  const random = randomArrays(1);
+  const x = runner.upload("x", [M, K], random.normal(M, K).data);
+  const weight = runner.upload("weight", [K, K], random.normal(K, K).data);
+  const rec = new Recording({ profile: runner.profile });
+  let out: Tensor = x;
+  for (let i = 0; i < times; i++) out = rec.keep(matmul(rec, x, weight));
+  return { program: await runner.prepare(rec), out };
+}
+
+describe("threads", () => {
+  it("change no bit of any kernel's results", async () => {
+    const alone = await openAlone();
+    const others = [await open(1), await open(3)];
+    for (const suite of allKernelCases) {
+      for (const testCase of suite.cases.filter((one) => suite.work(one).operations < 2e7)) {
+        const expected = await runCase(alone, suite, testCase);
+        for (const runner of others) {
+          const found = await runCase(runner, suite, testCase);
+          for (const [name, { data }] of expected)
+            expect(bitsOf(found.get(name)!.data), `${suite.kernel.name}: ${testCase.name}`).toEqual(
+              bitsOf(data),
+            );
+        }
+      }
+    }
+  });
+
+  it("leave the event loop free, and do so where there is only this one", async () => {
+    for (const runner of [await open(2), await openAlone()]) {
+      const { program } = await products(runner, 100);
+      await program.run();
+      const delay = monitorEventLoopDelay({ resolution: 1 });
+      let turns = 0;
+      const timer = setInterval(() => turns++, 1);
+      delay.enable();
+      await program.run();
+      delay.disable();
+      clearInterval(timer);
+      expect(turns).toBeGreaterThan(3);
+    }
+  });
+
+  it("are as many as asked for, and 16 at most", async () => {
+    expect((await open(3)).name).toMatch(/3 threads$/);
+    expect((await open(1)).name).toMatch(/1 thread$/);
+    expect((await open(99)).engine!.threads).toBe(16);
+  });
+});
+
+describe("a run", () => {
+  it("ends between two calls when it is aborted, and the next one works", async () => {
+    for (const runner of [await open(2), await openAlone()]) {
+      const { program, out } = await products(runner, 300);
+      const expected = await products(runner, 1);
+      await expected.program.run();
+      const abort = new AbortController();
+      const running = program.run(abort.signal);
+      setTimeout(() => abort.abort(new Error("enough")), 2);
+      await expect(running).rejects.toThrow("enough");
+      await expect(program.run(AbortSignal.abort(new Error("before")))).rejects.toThrow("before");
+      expect(await runner.read(out)).not.toEqual(await runner.read(expected.out));
+      await program.run();
+      expect(await runner.read(out)).toEqual(await runner.read(expected.out));
+    }
+  });
+
+  it("fails when a thread dies, and so do later ones; the next runner works", async () => {
+    const runner = await open(2);
+    const { program } = await products(runner, 3000);
+    const post = vi.spyOn(Worker.prototype, "postMessage");
+    const running = program.run();
+    await vi.waitUntil(() => post.mock.contexts.length > 0);
+    (post.mock.contexts[0] as Worker).terminate();
+    await expect(running).rejects.toEqual(code("cpu_failed"));
+    await expect(program.run()).rejects.toEqual(code("cpu_failed"));
+    const { program: next } = await products(await open(2), 1);
+    await next.run();
+  });
+
+  it("fails when the runner is disposed meanwhile", async () => {
+    const runner = await open(2);
+    const { program } = await products(runner, 3000);
+    const running = program.run();
+    setTimeout(() => runner.dispose(), 10);
+    await expect(running).rejects.toEqual(code("disposed"));
+    expect(runner.memory.bytes).toBe(0);
+    expect(() => runner.zeros("x", [1])).toThrow(code("disposed"));
+  });
+});
+
+describe("memory", () => {
+  it("is used again, cleared", async () => {
+    const runner = await open(1);
+    const before = runner.memory.bytes;
+    const first = runner.upload("first", [1000], new Float32Array(1000).fill(1));
+    const second = runner.upload("second", [3000], new Float32Array(3000).fill(2));
+    expect(runner.memory.bytes).toBeGreaterThanOrEqual(before + 16_000);
+    runner.free(first);
+    runner.free(second);
+    expect(runner.memory.bytes).toBe(before);
+    expect(await runner.read(runner.zeros("third", [4000]))).toEqual(new Float32Array(4000));
+  });
+
+  it("that cannot grow is an error with the number, and smaller tensors still fit", async () => {
+    const runner = await open(1);
+    expect(() => runner.zeros("huge", [2 ** 30, 2])).toThrow(code("cpu_out_of_memory"));
+    expect(() => runner.zeros("huge", [2 ** 30, 2])).toThrow(/huge.*4096/);
+    expect(runner.zeros("small", [8]).shape).toEqual([8]);
+  });
+
+  it("gives weights back as they were written, in panels or not", async () => {
+    const runner = await open(2);
+    for (const dtype of ["f32", "f16", "q8", "q4"] as const) {
+      const values = randomArrays(2).normal(19, 64).data as Float32Array<ArrayBuffer>;
+      const stored = packWeights(values, dtype, "weight");
+      const weight = runner.zeros("weight", [19, 64], dtype);
+      runner.write(weight, stored);
+      const rec = new Recording({ profile: runner.profile });
+      const x = runner.upload("x", [2, 64], randomArrays(3).normal(2, 64).data);
+      const out = rec.keep(matmul(rec, x, weight));
+      const program = await runner.prepare(rec);
+      await program.run();
+      const first = await runner.read(out);
+      expect(bitsOf(await runner.read(weight)), dtype).toEqual(bitsOf(stored));
+      runner.write(weight, stored);
+      const again = await runner.prepare(rec);
+      await again.run();
+      expect(await runner.read(out)).toEqual(first);
+    }
+  });
+});
+
+describe("the module", () => {
+  it("has a form with relaxed SIMD and one without, for memory that is shared or not", async () => {
+    expect((await compileKernels(true))!.form).toBe("relaxed SIMD");
+    expect((await compileKernels(false))!.form).toBe("relaxed SIMD");
+    const validate = WebAssembly.validate;
+    let asked = 0;
+    vi.spyOn(WebAssembly, "validate").mockImplementation((bytes) => asked++ > 1 && validate(bytes));
+    expect((await compileKernels(true))!.form).toBe("SIMD");
+    vi.spyOn(WebAssembly, "validate").mockReturnValue(false);
+    expect(await compileKernels(true)).toBeUndefined();
+    const twins = await CpuRunner.open();
+    expect(twins.engine).toBeUndefined();
+    expect(twins.name).toMatch(/twins/);
+  });
+
+  it("that does not compile is a typed error", async () => {
+    await expect(compile(Uint8Array.of(0, 97, 115, 109))).rejects.toEqual(code("cpu_failed"));
+  });
+});
+
+function bitsOf({ buffer, byteOffset, length }: Float32Array | Uint32Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, length);
+}
