@@ -46,6 +46,12 @@ export function dispatchOf(
   return rec.dispatches.find(({ kernel, variant }) => kernel === suite.kernel && variant.label === label);
 }
 
+/** Numbers that a case is given. */
+export function countInputs(suite: AnyKernelCases, testCase: Case): number {
+  const inputs = Object.values(suite.inputs(testCase, SHAPES_ONLY));
+  return inputs.reduce((sum, { shape }) => sum + elementsOf(shape), 0);
+}
+
 /** In which formats a case can be run; in blocks only if rows of weights consist of them. */
 export function weightFormats(suite: AnyKernelCases, testCase: Case): readonly WeightFormat[] {
   const inputs = suite.inputs(testCase, SHAPES_ONLY);
