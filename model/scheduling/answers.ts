@@ -16,6 +16,8 @@ const BATCH_ROWS = 32;
 /** Batches that are decoded in turn, a submission of steps each. */
 const MAX_BATCHES = 4;
 
+const OUT_OF_MEMORY: ReadonlySet<string> = new Set(["gpu_out_of_memory", "cpu_out_of_memory"]);
+
 /** What decodes answers. */
 export interface AnswerModel {
   readonly runner: Runner;
@@ -89,6 +91,7 @@ export class AnswerQueue {
       return await DecodingSession.open(runner, weights.text, config.text, questions, settings);
     } catch (error) {
       if (!this.#shrink(error, batch.length)) throw error;
+      for (const question of batch) question.enter(() => question.leave());
       this.#waiting.unshift(...batch.splice(0));
       return undefined;
     }
@@ -152,7 +155,7 @@ export class AnswerQueue {
 
   /** After a failure to begin a batch: whether it may succeed with fewer batches or questions at a time. */
   #shrink(error: unknown, questions: number): boolean {
-    if (!(error instanceof Florence2Error && error.code === "gpu_out_of_memory")) return false;
+    if (!(error instanceof Florence2Error && OUT_OF_MEMORY.has(error.code))) return false;
     if (this.#batches > 1) this.#maxBatches = Math.min(this.#maxBatches, this.#batches) - 1;
     else if (questions > 1) this.#batchSize = Math.ceil(questions / 2);
     else return false;

@@ -1,7 +1,7 @@
 /** Many calls on one model: nothing that a caller does or leaves undone holds up the others. */
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { Florence2, type Florence2Error } from "../../../index.ts";
+import { Florence2, Florence2Error } from "../../../index.ts";
 import { DecodingSession } from "../../../model/decoding_session.ts";
 import { VisionSession } from "../../../model/vision_session.ts";
 import { sameAnswer } from "../../support/close.ts";
@@ -118,6 +118,43 @@ describe("calls on one model", () => {
     expect(together).toEqual(sameAnswer(alone));
     expect(begun.mock.calls.length).toBeLessThan(9);
     expect(Math.max(...begun.mock.calls.map(([, , , batch]) => batch.length))).toBeGreaterThan(1);
+  });
+
+  it("fail alone when the decoding of one question in a batch fails", async () => {
+    const advance = DecodingSession.prototype.advance;
+    let broken = 0;
+    vi.spyOn(DecodingSession.prototype, "advance").mockImplementation(async function (this: DecodingSession) {
+      const steps = await advance.call(this);
+      const [rows] = steps;
+      if (rows!.length < 2 || broken++ > 0) return steps;
+      return steps.map((step) => step.map((row, i) => (i === 1 ? { ...row, brokenToken: 7 } : row)));
+    });
+    const calls = Array.from({ length: 4 }, (_, i) => model.run(image(20 * i), "<OD>", SHORT));
+    const outcomes = await Promise.allSettled(calls);
+    expect(broken).toBeGreaterThan(0);
+    const failed = outcomes.filter(({ status }) => status === "rejected");
+    expect(failed).toEqual([{ status: "rejected", reason: code("non_finite") }]);
+  });
+
+  it("are answered in smaller batches where the device has no memory for large ones", async () => {
+    const open = vi.spyOn(DecodingSession, "open");
+    const none = new Florence2Error("gpu_out_of_memory", "no memory");
+    for (let i = 0; i < 5; i++) open.mockRejectedValueOnce(none);
+    const small = await Florence2.fromPretrained(tiny, { device: "cpu" });
+    const calls = Array.from({ length: 6 }, (_, i) => small.run(image(20 * i), "<OD>", SHORT));
+    for (const { tokens } of await Promise.all(calls)) expect(tokens.length).toBe(5);
+    expect(open.mock.calls.length).toBeGreaterThan(5);
+    small.dispose();
+  });
+
+  it("tell that the device has no memory for a single one", async () => {
+    const open = vi.spyOn(DecodingSession, "open");
+    open.mockRejectedValue(new Florence2Error("gpu_out_of_memory", "no memory"));
+    const small = await Florence2.fromPretrained(tiny, { device: "cpu" });
+    const calls = [1, 2, 3].map((value) => small.run(image(value), "<OD>", SHORT));
+    const outcomes = await Promise.allSettled(calls);
+    expect(outcomes).toEqual(calls.map(() => ({ status: "rejected", reason: code("gpu_out_of_memory") })));
+    small.dispose();
   });
 
   it("look at an image once when they ask about the same one", async () => {
