@@ -5,12 +5,13 @@ import { dataEvent } from "../http/event_stream.ts";
 import type { ImageReference } from "../images/load_image.ts";
 import { isInWords } from "./answer_schemas.ts";
 import { cutAtStop, ReadableStreamText, readableText } from "./answers.ts";
-import { type AskedImage, type Asker, type Asking, annotate, countTokens, sumOf } from "./ask.ts";
+import { type AskedImage, type Asker, type Asking, annotate } from "./ask.ts";
 import { type Render, type ResponseFormat, renderFor } from "./content.ts";
 import { type DecodingRules, generationOf } from "./generation.ts";
 import type { ModelNames } from "./model_names.ts";
 import { promptOf } from "./prompt.ts";
 import type { ChatRequest } from "./request_schemas.ts";
+import { usageOf } from "./usage.ts";
 
 export interface OpenAiRules extends DecodingRules {
   readonly defaultTask: string;
@@ -225,28 +226,5 @@ function logProbOf({ text, logProb }: Sequence["tokens"][number]) {
     logprob: Math.max(logProb, UNLIKELY),
     bytes: [...Buffer.from(text)],
     top_logprobs: [],
-  };
-}
-
-/** Tokens of all answers about one image. It is looked at once: what further questions have of it counts as cached. */
-export function usageOf(image: AskedImage, answers: readonly Answered[]) {
-  const [prompt, imageTokens] = [sumOf(answers, "promptTokens"), sumOf(answers, "imageTokens")];
-  const completion = answers.reduce((sum, { sequences }) => sum + countTokens(sequences), 0);
-  return {
-    prompt_tokens: prompt,
-    completion_tokens: completion,
-    total_tokens: prompt + completion,
-    prompt_tokens_details: {
-      cached_tokens: image.isCached ? imageTokens : imageTokens - image.tokens,
-      image_tokens: imageTokens,
-      text_tokens: prompt - imageTokens,
-      audio_tokens: 0,
-    },
-    completion_tokens_details: {
-      reasoning_tokens: 0,
-      audio_tokens: 0,
-      accepted_prediction_tokens: 0,
-      rejected_prediction_tokens: 0,
-    },
   };
 }

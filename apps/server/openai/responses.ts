@@ -6,12 +6,13 @@ import type { ImageReference } from "../images/load_image.ts";
 import { isInWords } from "./answer_schemas.ts";
 import { ReadableStreamText } from "./answers.ts";
 import type { AskedImage, Asker, Asking } from "./ask.ts";
-import { type OpenAiRules, typedAnswer, usageOf } from "./chat.ts";
+import { type OpenAiRules, typedAnswer } from "./chat.ts";
 import { type Render, type ResponseFormat, renderFor } from "./content.ts";
 import { generationOf } from "./generation.ts";
 import type { ModelNames } from "./model_names.ts";
 import { promptOf } from "./prompt.ts";
 import type { Message, ResponsesRequest } from "./request_schemas.ts";
+import { usageOf } from "./usage.ts";
 
 interface Pending {
   readonly request: ResponsesRequest;

@@ -273,6 +273,16 @@ function endless(size: number, count: number): ReadableStream {
 }
 
 describe("bombs", () => {
+  it("33 MB of base64 are refused before they are read, by the default limit", async () => {
+    const usual = await openService({}, { engine: fakeEngine() });
+    const response = await usual.post(
+      "/v1/chat/completions",
+      chatAbout("<OD>", {}, dataUrl(Buffer.alloc(25_000_000))),
+    );
+    expect([response.status, (await response.json()).error.code]).toEqual([413, "body_too_large"]);
+    await usual.stop();
+  });
+
   it("an image of 20,000 x 20,000 pixels in 50 kB is refused by its header, by the real model", async () => {
     const real = await openService();
     const before = process.memoryUsage().rss;

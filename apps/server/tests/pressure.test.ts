@@ -5,6 +5,10 @@ import { fakeEngine } from "./support/fake_engine.ts";
 import { chatAbout, openLoading, openService, type TestService } from "./support/service.ts";
 
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+/** Waits until something holds; a test that waits for ever fails by its time. */
+const until = async (holds: () => boolean) => {
+  while (!holds()) await sleep(2);
+};
 const gauge = async ({ service }: TestService, name: string) =>
   ((await service.metrics.registry.getSingleMetric(name)!.get()).values[0] as { value: number }).value;
 
@@ -23,14 +27,19 @@ const post = (service: TestService, init: RequestInit = {}, fields = {}) =>
 
 describe("a full queue", () => {
   it("refuses at once with an honest retry-after, and answers all that it accepted", async () => {
-    const engine = fakeEngine(100);
+    const engine = fakeEngine();
     const service = await started({ maxQueue: 4, maxRunning: 2 }, { engine });
     await post(service);
-    const accepted = Array.from({ length: 6 }, () => post(service));
-    await sleep(20);
-    const begin = performance.now();
+    const release = engine.hold();
+    let answered = 0;
+    const accepted = Array.from({ length: 6 }, async () => {
+      const response = await post(service);
+      answered++;
+      return response;
+    });
+    await until(() => service.service.admission.accepted === 6);
     const refused = await post(service);
-    expect(performance.now() - begin).toBeLessThan(50);
+    expect(answered).toBe(0);
     expect(refused.status).toBe(429);
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
     expect((await refused.json()).error).toMatchObject({
@@ -39,6 +48,7 @@ describe("a full queue", () => {
       param: null,
     });
     expect((await service.request("/readyz")).status).toBe(503);
+    release();
     for (const response of await Promise.all(accepted)) expect(response.status).toBe(200);
     expect((await post(service)).status).toBe(200);
     expect((await service.request("/readyz")).status).toBe(200);
@@ -86,49 +96,80 @@ describe("a full queue", () => {
 
 describe("a client that leaves", () => {
   it("is taken out of the queue", async () => {
-    const engine = fakeEngine(150);
+    const engine = fakeEngine();
     const service = await started({ maxRunning: 1 }, { engine });
+    const { admission } = service.service;
+    const release = engine.hold();
     const running = post(service);
-    await sleep(20);
+    await until(() => admission.running === 1);
     const gone = new AbortController();
     const queued = post(service, { signal: gone.signal });
-    await sleep(20);
+    await until(() => admission.waiting === 1);
     expect(await gauge(service, "florence2_requests_waiting")).toBe(1);
     gone.abort();
-    await sleep(20);
+    await until(() => admission.waiting === 0);
     expect(await gauge(service, "florence2_requests_waiting")).toBe(0);
     await queued.catch(() => {});
+    release();
     expect((await running).status).toBe(200);
     expect(engine.asked.length).toBe(1);
     expect(service.logged.some(({ status }) => status === 499)).toBe(true);
   });
 
   it("ends a stream's generation", async () => {
-    const engine = fakeEngine(50);
+    const engine = fakeEngine();
     const service = await started({}, { engine });
     const response = await post(service, {}, { stream: true });
+    const release = engine.hold();
     const reader = response.body!.getReader();
     await reader.read();
     await reader.cancel();
-    await sleep(100);
+    await until(() => service.service.admission.accepted === 0);
     expect(engine.aborted).toBe(1);
     expect(await gauge(service, "florence2_requests_running")).toBe(0);
-    expect(service.logged.at(-1)).toMatchObject({ status: 499, route: "/v1/chat/completions" });
+    await until(() => service.logged.some(({ status }) => status === 499));
+    release();
   });
 
   it("does not end the look at an image that another one waits for", async () => {
-    const engine = fakeEngine(60);
+    const engine = fakeEngine();
     const service = await started({}, { engine });
+    const { admission } = service.service;
+    const release = engine.hold();
     const gone = new AbortController();
     const first = post(service, { signal: gone.signal });
-    await sleep(10);
     const second = post(service);
-    await sleep(10);
+    await until(() => admission.running === 2);
     gone.abort();
     await first.catch(() => {});
+    await until(() => admission.accepted === 1);
+    release();
     expect((await second).status).toBe(200);
     expect(engine.encoded).toBe(1);
   });
+});
+
+it("an error within a stream is an event, without the inside of the server", async () => {
+  const engine = fakeEngine();
+  engine.breakStreams = true;
+  const service = await started({}, { engine });
+  const events = (await (await post(service, {}, { stream: true })).text()).trim().split("\n\n");
+  expect(JSON.parse(events.at(-1)!.replace("data: ", "")).error).toMatchObject({
+    code: "server_error",
+    type: "server_error",
+    param: null,
+  });
+  expect(events.join()).not.toMatch(/10\.0\.0\.1|secret/);
+  const content = [
+    { type: "input_text", text: "<OD>" },
+    { type: "input_image", image_url: "data:image/png;base64,iQ==" },
+  ];
+  const response = await service.post("/v1/responses", {
+    model: "florence2-nano",
+    stream: true,
+    input: [{ role: "user", content }],
+  });
+  expect(await response.text()).toMatch(/event: response\.failed\n.*"code":"server_error"/);
 });
 
 it("a request that takes too long gets 504, and its work is ended", async () => {
@@ -143,10 +184,11 @@ it("a request that takes too long gets 504, and its work is ended", async () => 
 
 describe("the end of a server", () => {
   it("answers what it accepted, takes nothing new, and frees the model", async () => {
-    const engine = fakeEngine(100);
+    const engine = fakeEngine();
     const service = await started({ maxRunning: 1 }, { engine });
+    const release = engine.hold();
     const accepted = [post(service), post(service), post(service, {}, { stream: true })];
-    await sleep(20);
+    await until(() => service.service.admission.accepted === 3);
     const stopped = service.stop();
     const late = await post(service);
     expect(late.status).toBe(503);
@@ -154,6 +196,7 @@ describe("the end of a server", () => {
     expect((await late.json()).error.code).toBe("shutting_down");
     expect(await (await service.request("/readyz")).json()).toEqual({ status: "draining" });
     expect((await service.request("/livez")).status).toBe(200);
+    release();
     const [one, two, streamed] = await Promise.all(accepted);
     expect([one!.status, two!.status]).toEqual([200, 200]);
     expect(await streamed!.text()).toMatch(/\[DONE\]/);
@@ -162,11 +205,14 @@ describe("the end of a server", () => {
   });
 
   it("ends with 503 what takes longer than it may", async () => {
-    const service = await started({ shutdownTimeout: 50 }, { engine: fakeEngine(10_000) });
+    const engine = fakeEngine();
+    const service = await started({ shutdownTimeout: 50 }, { engine });
+    const release = engine.hold();
     const accepted = post(service);
-    await sleep(20);
+    await until(() => service.service.admission.accepted === 1);
     await service.stop();
     expect((await accepted).status).toBe(503);
+    release();
   });
 });
 
@@ -214,8 +260,10 @@ describe("readiness", () => {
     expect(await (await service.request("/readyz")).json()).toEqual({ status: "lost" });
     expect((await (await post(service)).json()).error.code).toBe("model_loading");
     expect(first.isDisposed).toBe(true);
-    allow();
-    await sleep(10);
+    await until(() => {
+      allow();
+      return service.service.state === "ready";
+    });
     expect((await service.request("/readyz")).status).toBe(200);
     expect((await post(service)).status).toBe(200);
     expect(await gauge(service, "florence2_device_lost_total")).toBe(1);

@@ -12,10 +12,15 @@ export interface FakeEngine extends Engine {
   isDisposed: boolean;
   /** The next run fails as if the device were lost. */
   loseDevice: boolean;
+  /** Lets no answer end before the result is called. */
+  hold(): () => void;
+  /** Streams break after their first part. */
+  breakStreams: boolean;
 }
 
 /** An engine that answers without a model: it says the task, after a while. */
 export function fakeEngine(milliseconds = 5): FakeEngine {
+  let held: Promise<void> = Promise.resolve();
   const wait = (signal: AbortSignal) =>
     new Promise<void>((resolve, reject) => {
       const leave = () => {
@@ -23,7 +28,8 @@ export function fakeEngine(milliseconds = 5): FakeEngine {
         engine.aborted++;
         reject(signal.reason);
       };
-      const timer = setTimeout(() => {
+      const timer = setTimeout(async () => {
+        await held;
         signal.removeEventListener("abort", leave);
         resolve();
       }, engine.milliseconds);
@@ -55,6 +61,14 @@ export function fakeEngine(milliseconds = 5): FakeEngine {
     freed: 0,
     isDisposed: false,
     loseDevice: false,
+    breakStreams: false,
+    hold() {
+      let release = () => {};
+      held = new Promise((resolve) => {
+        release = resolve;
+      });
+      return release;
+    },
     async encode(file, signal): Promise<EncodedImage> {
       await wait(signal);
       if (file[0] !== 0x89)
@@ -80,6 +94,7 @@ export function fakeEngine(milliseconds = 5): FakeEngine {
       for (const text of ["The answer", " to ", question.task]) {
         await wait(signal);
         yield { text };
+        if (engine.breakStreams) throw new Error("at 10.0.0.1 in /secret/path");
       }
       yield { text: "", answered: answer(question) };
     },
