@@ -67,7 +67,7 @@ export interface Variant<P extends Fields = Fields, C extends Fields = Fields> {
   readonly constants?: Readonly<Record<string, number>>;
   /** Without these it cannot run. */
   readonly needs?: readonly Feature[];
-  /** What weights may be stored as. Default: whatever the kernel reads. */
+  /** What weights may be stored as. Default: every format of the binding. */
   readonly weights?: readonly PackedDtype[];
   /** Calls that it can serve. Default: all. */
   readonly supports?: (params: Values<P>, constants: Values<C>) => boolean;

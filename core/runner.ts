@@ -7,14 +7,14 @@ import type { Dtype, Tensor, TensorData } from "./tensor.ts";
  * A runner knows memory and kernels, no shapes of networks. A program's dispatches run in order, and programs in the
  * order in which they were started. Errors of a device may surface late: they reject the call in flight, or else the
  * next one. Owned tensors keep their content between runs and belong to the caller, who frees them; temporaries
- * belong to their program. `dispose` frees whatever is left.
+ * belong to their program. `dispose` frees the rest.
  */
 export interface Runner {
   readonly kind: "gpu" | "cpu";
   /** The adapter or the engine, for people. */
   readonly name: string;
   readonly profile: DeviceProfile;
-  /** Device memory now in use, and the most there ever was, in bytes. */
+  /** Device memory now in use, and its peak, in bytes. */
   readonly memory: { readonly bytes: number; readonly peakBytes: number };
 
   /** An owned tensor filled with zeros. */
@@ -40,7 +40,7 @@ export interface Runner {
 }
 
 export interface Program {
-  /** Runs all dispatches, in order, `times` times over. Rejects with whatever went wrong on the device. */
+  /** Runs all dispatches, in order, `times` times over. Rejects with the errors of the device. */
   run(signal?: AbortSignal, times?: number): Promise<void>;
   /** Gives the program's memory back. Kept tensors can't be read any more. */
   dispose(): void;

@@ -22,7 +22,7 @@ import { embedTokens } from "../kernels/embed_tokens/embed_tokens.ts";
 import { encoderAttention } from "../kernels/encoder_attention/encoder_attention.ts";
 import { layerNorm } from "../kernels/layer_norm/layer_norm.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
-import type { Affine, Normed } from "../kernels/shared/norm.ts";
+import type { Normed, NormWeights } from "../kernels/shared/norm.ts";
 import type { TextConfig } from "./config/config.ts";
 import { type FeedForward, feedForward, type Linear, linear } from "./layers.ts";
 
@@ -33,14 +33,14 @@ export interface EncoderLayerWeights extends FeedForward {
   /** q, k and v stacked: (3d, d). */
   readonly qkv: Linear;
   readonly out: Linear;
-  readonly selfAttentionNorm: Affine;
-  readonly finalNorm: Affine;
+  readonly selfAttentionNorm: NormWeights;
+  readonly finalNorm: NormWeights;
 }
 
 export interface DecoderLayerWeights extends EncoderLayerWeights {
   readonly crossQuery: Linear;
   readonly crossOut: Linear;
-  readonly crossAttentionNorm: Affine;
+  readonly crossAttentionNorm: NormWeights;
 }
 
 export interface TextWeights {
@@ -60,7 +60,7 @@ interface Coder<Layer> {
   readonly embeddings: Tensor;
   /** (positions + 2, d). */
   readonly positions: Tensor;
-  readonly embeddingNorm: Affine;
+  readonly embeddingNorm: NormWeights;
   readonly layers: readonly Layer[];
 }
 

@@ -11,7 +11,7 @@ import { depthwiseConv } from "../kernels/depthwise_conv/depthwise_conv.ts";
 import { foldChannelAttention } from "../kernels/fold_channel_attention/fold_channel_attention.ts";
 import { layerNorm } from "../kernels/layer_norm/layer_norm.ts";
 import { convolvedSide } from "../kernels/shared/convolved_side.ts";
-import type { Affine } from "../kernels/shared/norm.ts";
+import type { NormWeights } from "../kernels/shared/norm.ts";
 import { windowAttention } from "../kernels/window_attention/window_attention.ts";
 import type { VisionConfig } from "./config/config.ts";
 import { type FeedForward, feedForward, inBands, type Linear, linear } from "./layers.ts";
@@ -25,17 +25,17 @@ export interface FeatureMap {
 
 export interface ConvEmbedWeights {
   readonly conv: Linear;
-  readonly norm: Affine;
+  readonly norm: NormWeights;
 }
 
 /** A spatial and a channel block have the same parts; they differ in what attends to what. */
 export interface BlockWeights extends FeedForward {
   readonly conv1: Linear;
-  readonly norm1: Affine;
+  readonly norm1: NormWeights;
   readonly qkv: Linear;
   readonly proj: Linear;
   readonly conv2: Linear;
-  readonly norm2: Affine;
+  readonly norm2: NormWeights;
 }
 
 export interface StageWeights {

@@ -7,14 +7,14 @@ import { columnsOf, rowsOf, type Tensor } from "../core/tensor.ts";
 import { addImagePositions } from "../kernels/add_image_positions/add_image_positions.ts";
 import { layerNorm } from "../kernels/layer_norm/layer_norm.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
-import type { Affine } from "../kernels/shared/norm.ts";
+import type { NormWeights } from "../kernels/shared/norm.ts";
 import type { ImageFeatureSource } from "./config/config.ts";
 import type { FeatureMap } from "./davit.ts";
 
 export interface ProjectorWeights {
   /** (d, C): transposed from the checkpoint, to be used like any other linear layer. */
   readonly projection: Tensor;
-  readonly norm: Affine;
+  readonly norm: NormWeights;
   /** (50, C / 2) each. */
   readonly rowEmbeddings: Tensor;
   readonly columnEmbeddings: Tensor;

@@ -1,6 +1,6 @@
 /**
- * Weights in 8 or 4 bits, in blocks of 32 neighbours: w = least + span * q / 2^bits, with whole q below 2^bits. A block
- * is a word with least and span as float16, the span in its upper half, and then the q, the first in the lowest bits:
+ * Weights in 8 or 4 bits, in blocks of 32 neighbours: w = min + span * q / 2^bits, with whole q below 2^bits. A block
+ * is a word with min and span as float16, the span in its upper half, and then the q, the first in the lowest bits:
  * 36 or 20 bytes for 128 of float32. The span, and not the step between neighbouring q, is what is stored: steps may
  * be so small that devices take them for zero.
  */
@@ -28,7 +28,7 @@ export function wordsOfBlock(dtype: BlockDtype): number {
 }
 
 /**
- * The blocks of some weights, a multiple of 32. In 4 bits, least and span are nearly those of least squares.
+ * The blocks of some weights, a multiple of 32. In 4 bits, min and span are nearly those of least squares.
  *
  * @param name the tensor's, for the error
  * @throws {Florence2Error} `option_invalid` for weights that are no numbers, or beyond float16
@@ -39,11 +39,11 @@ export function quantize(values: Float32Array, dtype: BlockDtype, name: string):
   for (let first = 0, at = 0; first < values.length; first += BLOCK, at += wordsOfBlock(dtype)) {
     const block = values.subarray(first, first + BLOCK);
     const grid = bestGrid(block, bits, FITS[dtype]);
-    if (!Number.isFinite(grid.least) || !Number.isFinite(grid.step)) throw unquantizable(block, name);
+    if (!Number.isFinite(grid.min) || !Number.isFinite(grid.step)) throw unquantizable(block, name);
     words[at] = grid.header;
     const perUnit = reciprocal(grid.step);
     for (let i = 0; i < BLOCK; i++) {
-      const q = nearest((block[i]! - grid.least) * perUnit, bits);
+      const q = nearest((block[i]! - grid.min) * perUnit, bits);
       words[at + 1 + ((i * bits) >> 5)]! |= q << ((i * bits) & 31);
     }
   }
@@ -54,26 +54,26 @@ export function quantize(values: Float32Array, dtype: BlockDtype, name: string):
 export function dequantize(words: Uint32Array, dtype: BlockDtype, out: Float32Array): void {
   const bits = BITS[dtype];
   for (let first = 0, at = 0; first < out.length; first += BLOCK, at += wordsOfBlock(dtype)) {
-    const { least, step } = gridIn(words[at]!, bits);
+    const { min, step } = gridIn(words[at]!, bits);
     for (let i = 0; i < BLOCK; i++) {
       const q = (words[at + 1 + ((i * bits) >> 5)]! >>> ((i * bits) & 31)) & (2 ** bits - 1);
-      out[first + i] = least + step * q;
+      out[first + i] = min + step * q;
     }
   }
 }
 
 /* One block. */
 
-/** The values that a block can hold: least + step * q. */
+/** The values that a block can hold: min + step * q. */
 interface Grid {
-  /** Least and span as they are stored. */
+  /** Minimum and span as they are stored. */
   readonly header: number;
-  readonly least: number;
+  readonly min: number;
   /** Span / 2^bits. */
   readonly step: number;
 }
 
-/** Least and span, on their way through float16. */
+/** Minimum and span, on their way through float16. */
 const FLOATS = new Float32Array(2);
 const HALVES = new Uint16Array(2);
 
@@ -81,12 +81,12 @@ function gridIn(header: number, bits: number): Grid {
   HALVES[0] = header & 0xffff;
   HALVES[1] = header >>> 16;
   widenFloat16(HALVES, FLOATS);
-  return { header, least: FLOATS[0]!, step: FLOATS[1]! / 2 ** bits };
+  return { header, min: FLOATS[0]!, step: FLOATS[1]! / 2 ** bits };
 }
 
-/** The nearest one whose least and span are float16. */
-function gridOf(least: number, step: number, bits: number): Grid {
-  FLOATS[0] = least;
+/** The nearest one whose min and span are float16. */
+function gridOf(min: number, step: number, bits: number): Grid {
+  FLOATS[0] = min;
   FLOATS[1] = step * 2 ** bits;
   narrowToFloat16(FLOATS, HALVES);
   return gridIn(((HALVES[1]! << 16) | HALVES[0]!) >>> 0, bits);
@@ -97,7 +97,7 @@ function bestGrid(block: Float32Array, bits: number, fits: number): Grid {
   let low = block[0]!;
   let high = low;
   for (let i = 1; i < BLOCK; i++) {
-    // What is no number makes the ends none.
+    // NaN makes both ends NaN.
     low = Math.min(low, block[i]!);
     high = Math.max(high, block[i]!);
   }
@@ -115,11 +115,11 @@ function bestGrid(block: Float32Array, bits: number, fits: number): Grid {
 
 /** The sum of squared errors of a block on a grid, and the straight line of least squares through its weights over their q. */
 function refit(block: Float32Array, grid: Grid, bits: number): { error: number; fitted: Grid } {
-  const { least, step } = grid;
+  const { min, step } = grid;
   const perUnit = reciprocal(step);
   let [error, sumQ, sumQQ, sumV, sumQV] = [0, 0, 0, 0, 0];
   for (let i = 0; i < BLOCK; i++) {
-    const v = block[i]! - least;
+    const v = block[i]! - min;
     const q = nearest(v * perUnit, bits);
     error += (step * q - v) ** 2;
     sumQ += q;
@@ -130,10 +130,10 @@ function refit(block: Float32Array, grid: Grid, bits: number): { error: number; 
   const spread = BLOCK * sumQQ - sumQ * sumQ;
   if (spread === 0) return { error, fitted: grid };
   const slope = (BLOCK * sumQV - sumQ * sumV) / spread;
-  return { error, fitted: gridOf(least + (sumV - slope * sumQ) / BLOCK, slope, bits) };
+  return { error, fitted: gridOf(min + (sumV - slope * sumQ) / BLOCK, slope, bits) };
 }
 
-/** The q nearest to a place on the grid, in steps from its least. */
+/** The q nearest to a place on the grid, in steps from its min. */
 function nearest(place: number, bits: number): number {
   return Math.floor(Math.min(Math.max(place, 0), 2 ** bits - 1) + 0.5);
 }

@@ -1,6 +1,6 @@
 import { wgsl } from "../shaders.ts";
 
-/** What Dawn tells of matrix units, experimental still: products of M x K and K x N. */
+/** Dawn's description of matrix units (experimental): products of M x K and K x N. */
 interface MatrixUnits {
   readonly subgroupMatrixConfigs?: readonly {
     readonly componentType: string;

@@ -1,5 +1,5 @@
-// Whether a compiler takes the types and functions of matrix units as our kernels write them: they are experimental,
-// and their spelling has changed before. Nobody runs this.
+// A probe, compiled and never run: the types and functions of matrix units as our kernels write them. They are
+// experimental, and their spelling has changed before.
 
 enable f16;
 enable subgroups;

@@ -49,9 +49,11 @@ interface TokenPlaces {
 
 /**
  * out[outRow + hW + w] = x[hW + w] + [columnEmbeddings[w], rowEmbeddings[h]] + temporal for the feature
- * map x (HW, C): where in the picture a token lies, column first. `image_pos_embed` and
+ * map x (HW, C): where in the image a token lies, column first. `image_pos_embed` and
  * `visual_temporal_embed` of Microsoft's module; the mean is its `spatial_avg_pool`. Other rows of `out` stay
  * as they are.
+ *
+ * @throws {Florence2Error} `shape_mismatch`, `image_too_large`
  */
 export function addImagePositions(
   rec: Recording,

@@ -3,7 +3,7 @@ import { addRows, addRowsKernel } from "./add_rows.ts";
 
 export default kernelCases(addRowsKernel, {
   cases: [
-    { name: "picture tokens of base", n: 577, rows: 1026, d: 768, firstRow: 2 },
+    { name: "image tokens of base", n: 577, rows: 1026, d: 768, firstRow: 2 },
     { name: "ragged", n: 5, rows: 9, d: 7, firstRow: 4 },
   ],
   inputs: ({ n, rows, d }, random) => ({

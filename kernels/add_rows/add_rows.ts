@@ -28,7 +28,9 @@ export const addRowsKernel = defineKernel({
 
 /**
  * out[i] = x[i] + table[firstRow + i] for the rows of x (n, d); rows of out (at least n, d) behind them
- * are left alone. Adds learned positions to picture tokens.
+ * are left alone. Adds learned positions to image tokens.
+ *
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function addRows(rec: Recording, x: Tensor, table: Tensor, firstRow: number, out: Tensor): void {
   const [n, d] = [rowsOf(x), columnsOf(x)];

@@ -4,7 +4,7 @@ import { cachedAttention, cachedAttentionKernel } from "./cached_attention.ts";
 export default kernelCases(cachedAttentionKernel, {
   cases: [
     { name: "base, 3 beams", R: 3, T: 128, H: 12, D: 64 },
-    { name: "large, 5 beams of 2 pictures", R: 10, T: 64, H: 16, D: 64 },
+    { name: "large, 5 beams of 2 images", R: 10, T: 64, H: 16, D: 64 },
     { name: "first step", R: 2, T: 1, H: 2, D: 12 },
     { name: "ragged", R: 3, T: 70, H: 3, D: 20 },
     { name: "widest head", R: 2, T: 66, H: 1, D: 256 },

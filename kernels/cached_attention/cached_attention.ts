@@ -44,6 +44,7 @@ export const MAX_HEAD_WIDTH = 256;
  *   position
  * @param position u32 (1), below T
  * @returns (R, d)
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function cachedAttention(
   rec: Recording,

@@ -72,7 +72,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var scores: array<vec4f, 2>;
   for (var first = begin; first < min(begin + params.chunk, params.tokens); first += TILE) {
     find_statistics(first, params.tokens - 1u, vectors, LANES / ROWS, lane);
-    // Said aloud: not every driver clears a variable again in each turn of a loop.
+    // Explicit zero: some drivers do not re-initialise a variable declared in a loop.
     var sums = OwnSums();
     for (var start = 0u; start < vectors; start += SLAB) {
       for (var part = 0u; part < TILE; part += LANES / SLAB) {

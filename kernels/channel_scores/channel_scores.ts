@@ -51,7 +51,7 @@ export const channelScoresKernel = defineKernel({
   twin: channelScoresTwin,
 });
 
-/** Workgroups of tiles: enough for a large GPU, and few enough partial sums for whoever adds them up. */
+/** Workgroups of tiles: enough for a large GPU, and few enough partial sums for fold_channel_attention to add. */
 const WORKGROUPS = 256;
 
 /** Tokens whose products one workgroup sums. */
@@ -65,6 +65,8 @@ function chunkOf(tokens: number, channels: number): number {
  * summed over chunks of tokens only, (chunks, G, D, D). Queries and keys are projections of the tokens by the
  * first two thirds of qkv, (3C, C) and (3C), and are kept nowhere. The sum over all tokens is the longest of the
  * model; in two steps it keeps its accuracy. Microsoft's `channel_attn.fn`.
+ *
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function channelScores(
   rec: Recording,

@@ -57,6 +57,8 @@ export interface ConvGeometry {
  * A convolution of tokens x (HW, C) with square filters (O, k, k, C), bias (O), and zeros around the map; as in
  * PyTorch, filters are not flipped. Tokens may be read through their layer norm, before the zeros come. Gives tokens
  * (outH outW, O), with outH = floor((H + 2 padding - k) / stride) + 1: DaViT's patch embedding, `convs.*.proj`.
+ *
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function conv2d(
   rec: Recording,

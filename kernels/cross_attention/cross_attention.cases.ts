@@ -5,7 +5,7 @@ export default kernelCases(crossAttentionKernel, {
   cases: [
     { name: "base, greedy", R: 1, lengths: [587], S: 640, H: 12, D: 64 },
     { name: "base, 3 beams", R: 3, lengths: [587], S: 640, H: 12, D: 64 },
-    { name: "large, 2 pictures of 3 beams", R: 6, lengths: [587, 595], S: 640, H: 16, D: 64 },
+    { name: "large, 2 images of 3 beams", R: 6, lengths: [587, 595], S: 640, H: 16, D: 64 },
     { name: "more beams than a workgroup takes", R: 36, lengths: [9, 3], S: 12, H: 2, D: 64 },
     { name: "head of 128 channels", R: 2, lengths: [9], S: 12, H: 1, D: 128 },
     { name: "ragged", R: 4, lengths: [1, 65], S: 70, H: 3, D: 20 },

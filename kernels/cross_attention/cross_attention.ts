@@ -46,8 +46,8 @@ export const crossAttentionKernel = defineKernel({
 export const MAX_HEAD_WIDTH = 1024;
 
 /**
- * softmax(q·kᵀ / √D)·v of decoder rows over what the encoder made of their picture and prompt, from the
- * projection of the query on (BART decoder, transformers `BartAttention`). The R rows belong to P pictures,
+ * softmax(q·kᵀ / √D)·v of decoder rows over the encoder's output for their image and prompt, the
+ * query's projection included (BART decoder, transformers `BartAttention`). The R rows belong to P images,
  * R / P neighbours to each.
  *
  * @param x (R, d)
@@ -55,6 +55,7 @@ export const MAX_HEAD_WIDTH = 1024;
  * @param keysValues (P, S, 2d): keys and values side by side
  * @param lengths u32 (P): how many of the S source tokens are real
  * @returns (R, d)
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function crossAttention(
   rec: Recording,
@@ -81,7 +82,7 @@ export function crossAttention(
   if (R % P !== 0) {
     throw new Florence2Error(
       "shape_mismatch",
-      `cross_attention: ${R} rows do not belong to ${P} pictures alike`,
+      `cross_attention: ${R} rows for ${P} images, expected a multiple`,
     );
   }
   const out = rec.temp([R, d]);

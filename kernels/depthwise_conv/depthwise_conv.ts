@@ -31,6 +31,8 @@ export const depthwiseConvKernel = defineKernel({
 /**
  * x + conv(x), where each channel of the map x (HW, C) is convolved with its own 3 x 3 filter and the
  * map is padded with zeros: how DaViT tells its tokens where they are (`conv1.fn.dw`, `conv2.fn.dw`).
+ *
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function depthwiseConv(
   rec: Recording,

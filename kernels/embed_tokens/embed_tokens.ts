@@ -48,6 +48,8 @@ interface EmbedOptions {
  * out[outRow + i] = table[ids[i]] + positions[firstPosition + position[0] + i * advance]: words and where
  * they stand. ids u32 (n), table (V, d), positions (P, d), position u32 (1). The table may exceed the
  * largest binding: each of its bands serves the ids that lie in it.
+ *
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function embedTokens(
   rec: Recording,

@@ -33,6 +33,8 @@ export const encoderAttentionKernel = defineKernel({
 /**
  * softmax(q·kᵀ / √D)·v of a sequence with itself, both ways: qkv (S, 3d) with q, k and v side by side,
  * heads of D = d / heads columns (a multiple of four, at most 128); returns (S, d). BART encoder, transformers `BartAttention`.
+ *
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function encoderAttention(rec: Recording, qkv: Tensor, heads: number): Tensor {
   const [S, d] = [rowsOf(qkv), columnsOf(qkv) / 3];

@@ -20,10 +20,10 @@ fn find_attention(group: u32, lane: u32) {
     for (var i = 1u; i < QUADS; i++) {
       highest = max(highest, attention[row + i]);
     }
-    let most = max(max(highest.x, highest.y), max(highest.z, highest.w));
+    let largest = max(max(highest.x, highest.y), max(highest.z, highest.w));
     var total = vec4f(0.0);
     for (var i = 0u; i < QUADS; i++) {
-      attention[row + i] = exp(attention[row + i] - most);
+      attention[row + i] = exp(attention[row + i] - largest);
       total += attention[row + i];
     }
     for (var i = 0u; i < QUADS; i++) {

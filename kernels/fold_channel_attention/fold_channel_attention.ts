@@ -46,6 +46,8 @@ export const foldChannelAttentionKernel = defineKernel({
  * N tokens, so that value projection, attention and output projection are one product of matrices, weight (C, C)
  * and bias (C). Attention is softmax(N^-1/2 QᵀK) along rows per group; QᵀK comes from `channelScores` as sums over
  * chunks of the tokens, (chunks, G, D, D). The scale is that of the tokens, not of the channels.
+ *
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function foldChannelAttention(
   rec: Recording,

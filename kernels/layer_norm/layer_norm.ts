@@ -30,8 +30,10 @@ export const layerNormKernel = defineKernel({
 });
 
 /**
- * The normalised copy, for readers that do not normalise on the way: mean 0 and
- * variance 1 along the last axis.
+ * (x - mean(x)) / √(variance(x) + 1e-5) · weight + bias along the last axis of the rows (N, C), C a multiple of four;
+ * returns (N, C). A copy, for kernels that do not normalise as they read (`torch.nn.LayerNorm`).
+ *
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function layerNorm(rec: Recording, { rows, norm }: Normed): Tensor {
   expectNormed({ rows, norm }, "layer_norm");

@@ -5,7 +5,7 @@ import { logSumExp, logSumExpKernel } from "./log_sum_exp.ts";
 export default kernelCases(logSumExpKernel, {
   cases: [
     { name: "base, 3 beams", R: 3, V: 51289 },
-    { name: "large, 8 pictures of 5 beams", R: 40, V: 51289 },
+    { name: "large, 8 images of 5 beams", R: 40, V: 51289 },
     { name: "ragged", R: 2, V: 1025 },
     { name: "not finite", R: 2, V: 2100, broken: [Number.NaN, Number.POSITIVE_INFINITY] },
   ],

@@ -35,6 +35,7 @@ export const logSumExpKernel = defineKernel({
  *
  * @param sums (R, slices, 4), written: the largest score, the sum of exp(score - largest), the first column
  *   whose score is not finite or -1, and that score
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function logSumExp(rec: Recording, scores: Tensor, sums: Tensor): void {
   const [rows, columns] = [rowsOf(scores), columnsOf(scores)];

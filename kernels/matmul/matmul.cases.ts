@@ -10,7 +10,7 @@ export default kernelCases(matmulKernel, {
     { name: "projection, no bias", M: 130, K: 1024, N: 768, bias: false },
     { name: "decoder step of base, 3 beams", M: 3, K: 768, N: 3072, gelu: true, norm: "x" },
     { name: "decoder step of large, 1 row", M: 1, K: 4096, N: 1024, norm: "residual" },
-    { name: "decoder step of base, 8 pictures of 3 beams", M: 24, K: 768, N: 768, residual: true },
+    { name: "decoder step of base, 8 images of 3 beams", M: 24, K: 768, N: 768, residual: true },
     { name: "slice of the head", M: 3, K: 768, N: 5000, out: [3, 7000], outColumn: 1500 },
     { name: "slice, many rows", M: 17, K: 4, N: 65, out: [17, 91], outColumn: 13 },
     {

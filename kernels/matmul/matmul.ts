@@ -8,6 +8,14 @@ import { tilesOf, tileVariants } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
 import { matmulTwin, NORM } from "./matmul.twin.ts";
 
+/*
+ * Variants:
+ *   rows      up to 16 rows, as in decoding: a lane sums every 64th vector of 4 rows and 4 columns, so that each
+ *             weight is read once for 4 rows
+ *   matrices  tiles of 64 x 64 by matrix units: never run on a real one, so only when asked for
+ *   tile      any device and size: tiles of 32 x 32 through workgroup memory
+ */
+
 /** Up to this many rows of x, a tile would be mostly empty. */
 const FEW_ROWS = 16;
 
@@ -88,6 +96,8 @@ export interface MatmulOptions {
 /**
  * out = activation(x·Wᵀ + bias) + residual: a linear layer and what rides on it. x (..., K) has M rows,
  * weight is (N, K) as stored. Either x or a residual of N columns may be read through its layer norm.
+ *
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function matmul(
   rec: Recording,
@@ -127,7 +137,7 @@ export function matmul(
       `matmul: a residual is normalised only beside an x that is not, and of the result's own shape [${M},${N}], not [${out.shape}]`,
     );
   }
-  const affine = norm ?? residualNorm;
+  const normWeights = norm ?? residualNorm;
   rec.dispatch(
     matmulKernel,
     // What is absent is bound to something that is there, and not read.
@@ -137,8 +147,8 @@ export function matmul(
       bias: bias ?? rows,
       residual: residual ?? rows,
       normed: (residualNorm && residual) ?? rows,
-      norm_weight: affine?.weight ?? rows,
-      norm_bias: affine?.bias ?? rows,
+      norm_weight: normWeights?.weight ?? rows,
+      norm_bias: normWeights?.bias ?? rows,
       out,
     },
     { M, N, K, out_rows: outRows, out_columns: outColumns, out_row: outRow, out_column: outColumn },

@@ -66,7 +66,7 @@ interface TokenRules {
   readonly ngram: number;
   /** Divides positive and multiplies negative scores of tokens already in the answer. */
   readonly penalty: number;
-  /** New tokens before the end token may come, and the most there can be. */
+  /** The number of new tokens before the end token may come, and at which the answer ends. */
   readonly minimum: number;
   readonly maximum: number;
   readonly forcedFirst: number | null;
@@ -113,6 +113,7 @@ const NO_TOKEN = 0xffff_ffff;
  * @param scores (R, V), replaced by the scores after the rules; `LOWEST` for what is banned
  * @param sums (R, slices, 4) of `logSumExp`; read only to normalise
  * @returns u32 (R, slices, best, 3): of each slice the best candidates in descending order
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function rankTokens(
   rec: Recording,

@@ -42,7 +42,7 @@ export interface Sampling {
   readonly topK: number;
   /** Keeps the likeliest that together have this probability; 1 for all. */
   readonly topP: number;
-  /** How many stay whatever `topK` and `topP` say. */
+  /** The fewest that are kept, against `topK` and `topP`. */
   readonly minKept: number;
 }
 

@@ -15,7 +15,7 @@ export const samplingFilterTwin: Twin<typeof signature> = (
   }
 };
 
-/** Keeps the k highest scores, and whatever equals the lowest of them. */
+/** Keeps the k highest scores, and all that equal the lowest of them. */
 function keepTopK(scores: Float32Array, k: number): void {
   const threshold = scores.slice().sort().at(-k) ?? LOWEST;
   for (let v = 0; v < scores.length; v++) if (scores[v]! < threshold) scores[v] = LOWEST;

@@ -22,7 +22,7 @@ export default kernelCases(searchStepKernel, {
       options,
     },
     { name: "3 beams of base", S: 1, width: 3, slices: 51, step: 20, ends: 9, ended: 1, options },
-    { name: "8 pictures of 5 beams", S: 8, width: 5, slices: 51, step: 20, ends: 3, ended: 3, options },
+    { name: "8 images of 5 beams", S: 8, width: 5, slices: 51, step: 20, ends: 3, ended: 3, options },
     { name: "first step", S: 2, width: 3, slices: 2, step: 0, ends: 4, ended: 0, options },
     { name: "last step", S: 2, width: 3, slices: 2, step: 39, ends: 4, ended: 1, options },
     {

@@ -70,7 +70,7 @@ export interface SearchState {
 
 export interface SearchStepOptions {
   readonly endToken: number;
-  /** The most new tokens; an answer that reaches them ends. */
+  /** The number of new tokens at which an answer ends. */
   readonly maximum: number;
   /**
    * When a search with as many ended answers as beams is done: `true` at once; else when the best beam,
@@ -88,6 +88,7 @@ export interface SearchStepOptions {
  *   several, because as many as beams may end; 64 at most. Their scores are log-probabilities there, and
  *   scores that `sums` make log-probabilities where a search has one row
  * @param sums (R, slices, 4) of `logSumExp`
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function searchStep(
   rec: Recording,

@@ -68,7 +68,7 @@ function advance(
   const goesOn =
     broken.every(({ brokenToken }) => brokenToken < 0) &&
     canImprove(beams, ended, lengths, generated, params);
-  // Where there is no beam, the first row is repeated; nobody looks at what comes of it.
+  // Without a beam the first row is repeated; its result is not read.
   return before.map((_, i) => ({
     ...(beams[i] ?? { token: 0, parent: firstRow, logProb: 0, score: LOWEST }),
     ended: ended[i]!,

@@ -100,7 +100,7 @@ fn main(
     normalizer = log_normalizer(first_row, params.slices, lane);
   }
   if (is_row) {
-    // Where there is no beam, the first row is repeated; nobody looks at what comes of it.
+    // Without a beam the first row is repeated; its result is not read.
     beams[lane] = Beam(0u, first_row, 0.0, LOWEST);
     old_scores[lane] = before.ended.score;
   }

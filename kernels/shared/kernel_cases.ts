@@ -33,7 +33,7 @@ export interface KernelCases<Case extends { readonly name: string }> {
     tensors: Readonly<Record<string, Tensor>>,
     testCase: Case,
   ) => Record<string, Tensor>;
-  /** The least bytes a call must move, and its arithmetic operations (a multiply-add is two). */
+  /** Bytes that a call reads and writes at least, and its arithmetic operations (a multiply-add is two). */
   readonly work: (testCase: Case) => { readonly bytes: number; readonly operations: number };
   /** |gpu - twin| <= tolerance * (1 + |twin|), element by element, in f32. */
   readonly tolerance: number | ((testCase: Case, variant: Variant) => number);

@@ -2,7 +2,7 @@ import { Florence2Error } from "../../core/errors.ts";
 import { columnsOf, expectShape, type Tensor } from "../../core/tensor.ts";
 
 /** The learned scale and shift of a normalisation: both (C). */
-export interface Affine {
+export interface NormWeights {
   readonly weight: Tensor;
   readonly bias: Tensor;
 }
@@ -10,11 +10,11 @@ export interface Affine {
 /** Rows (N, C) and the layer norm that the kernels which read them apply on the way: there is no normalised copy. */
 export interface Normed {
   readonly rows: Tensor;
-  readonly norm: Affine;
+  readonly norm: NormWeights;
 }
 
 /** The rows themselves, and the norm that they are read through, if any. */
-export function unwrap(x: Tensor | Normed): { readonly rows: Tensor; readonly norm?: Affine } {
+export function unwrap(x: Tensor | Normed): { readonly rows: Tensor; readonly norm?: NormWeights } {
   return "rows" in x ? x : { rows: x };
 }
 

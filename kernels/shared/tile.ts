@@ -5,14 +5,14 @@ import { type Shader, wgsl } from "../../core/shaders.ts";
 export const tilesOf = (M: number, rows: number, N: number, columns: number) =>
   ceilDiv(M, rows) * ceilDiv(N, columns);
 
-/** The rest of a variant whose tiles are added up by what lanes multiply themselves. */
+/** The rest of a variant whose lanes multiply and add by themselves, in f32. */
 export const tileByLanes = (includes: readonly Shader[]) => ({
   includes: [...includes, wgsl("kernels/shared/reduce.wgsl"), wgsl("kernels/shared/tile.lanes.wgsl")],
 });
 
 /**
- * The rest of a variant whose tiles are added up by matrix units: for weights that are no more precise than f16. It
- * is taken only when asked for (`variants` of a recording): no report of a real GPU yet shows that it wins by 10 %.
+ * The rest of a variant by matrix units. Only f16, q8 and q4 weights: none is more precise than f16. Never run on a
+ * real unit: it is taken only when asked for (`variants` of a recording), until a report shows that it wins by 10 %.
  */
 export const tileByMatrices = (includes: readonly Shader[]) => ({
   label: "matrices",

@@ -41,6 +41,8 @@ export const MAX_HEAD_WIDTH = 64;
  * last ones reach over its edge, the model pads the input of its qkv projection with zeros, so that
  * qkv there is the bias: keys and values as real as others. `qkv` may be a band of whole windows.
  * DaViT's spatial window attention, `window_attn.fn` in Microsoft's module.
+ *
+ * @throws {Florence2Error} `shape_mismatch`
  */
 export function windowAttention(
   rec: Recording,

@@ -10,7 +10,7 @@ import {
   type Tensor,
   type TensorData,
 } from "../../core/tensor.ts";
-import type { Affine } from "../../kernels/shared/norm.ts";
+import type { NormWeights } from "../../kernels/shared/norm.ts";
 import type { Linear } from "../layers.ts";
 import { type FlorenceCheckpoint, type StoredTensor, tensorOf, transpose } from "./checkpoint.ts";
 import { deviceDtype } from "./dtypes.ts";
@@ -83,7 +83,7 @@ export class Loader {
   }
 
   /** `weight` and `bias`: of a linear layer, a norm, or filters of one channel. A layer without bias gets zeros. */
-  async linear(prefix: string): Promise<Linear & Affine> {
+  async linear(prefix: string): Promise<Linear & NormWeights> {
     const [, inputs = 1] = this.#tensor(`${prefix}.weight`).shape;
     const isMatrix = inputs > 1;
     return {
