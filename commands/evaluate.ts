@@ -19,11 +19,11 @@ folder. A run that was stopped goes on where it was.
 
   --model DIR         a checkpoint folder (default: the bundled one)
   --data FILE         plain JSONL, or COCO's captions_*.json, instances_*.json or Karpathy's dataset_coco.json
-                      (default: the held-out pictures of the bundled checkpoint)
-  --images DIR        where the pictures are (default: beside FILE)
+                      (default: the held-out images of the bundled checkpoint)
+  --images DIR        where the images are (default: beside FILE)
   --task TASK         only this task; of COCO's captions, the task to ask (default: <CAPTION>)
-  --limit N           only the first N pictures
-  --batch N           pictures seen at a time (default: 8)
+  --limit N           only the first N images
+  --batch N           images seen at a time (default: 8)
   --dtype NAME        how matrices are held: auto, f32, f16, q8 or q4 (default: auto, as stored)
   --device NAME       auto, gpu or cpu (default: auto)
   --num-beams N       hypotheses of beam search (default: the model's own)
@@ -81,7 +81,7 @@ export async function evaluate(args: string[]): Promise<number> {
     device: values.device as "auto",
   });
   try {
-    process.stderr.write(`${origin.model} on ${model.device.name}, ${dataSet.pictures.length} pictures\n`);
+    process.stderr.write(`${origin.model} on ${model.device.name}, ${dataSet.pictures.length} images\n`);
     const bar = new ProgressBar();
     await answerAll(model, dataSet, predictions, {
       batch,

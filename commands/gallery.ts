@@ -23,7 +23,7 @@ Asks every task about two images of a data set, and draws the answers.
 
 const SCENES = 2;
 const COLUMNS = 3 * SCENES;
-/** Widths in pixels: of a picture, and of its copy in the overview. */
+/** Widths in pixels: of an image, and of its copy in the overview. */
 const [WIDTH, OVERVIEW_WIDTH] = [384, 320];
 const GAP = 8;
 const JPEG = { quality: 85, chromaSubsampling: "4:4:4" } as const;
@@ -54,8 +54,8 @@ export async function gallery(args: string[]): Promise<number> {
 }
 
 /**
- * Asks every task about two pictures of a data set and draws the answers: `TASK_1.jpg`, `TASK_2.jpg` and all
- * of them in `overview.jpg`. Pictures are taken in the order of the data set, whatever their answers, each for
+ * Asks every task about two images of a data set and draws the answers: `TASK_1.jpg`, `TASK_2.jpg` and all
+ * of them in `overview.jpg`. Images are taken in the order of the data set, whatever their answers, each for
  * one task as long as there are enough. The folder is replaced, once all is drawn.
  *
  * @returns the names of the files
@@ -84,7 +84,7 @@ export async function drawGallery(
   return files.map(({ name }) => name);
 }
 
-/** Two pictures for each task that is asked, those first that no other task has. */
+/** Two images for each task that is asked, those first that no other task has. */
 function chooseScenes({ name, pictures }: DataSet): { picture: Picture; prompt: Prompt; scene: number }[] {
   const taken = new Set<Picture>();
   const scenes = tasks.flatMap(({ token }) => {
@@ -108,21 +108,21 @@ function regionOf({ task, text = "" }: Prompt, size: ImageSize): PixelBox | unde
   return box && { x1: box[0], y1: box[1], x2: box[2], y2: box[3] };
 }
 
-/** Pictures in rows, each row as high as the highest of them. As a PNG. */
-async function drawOverview(pictures: readonly Uint8Array[]): Promise<Uint8Array> {
+/** Images in rows, each row as high as the highest of them. As a PNG. */
+async function drawOverview(images: readonly Uint8Array[]): Promise<Uint8Array> {
   const sharp = await loadSharp();
   const tiles: { input: Buffer; left: number; top: number }[] = [];
   let bottom = GAP;
-  for (let from = 0; from < pictures.length; from += COLUMNS) {
+  for (let from = 0; from < images.length; from += COLUMNS) {
     const top = bottom;
-    for (const [column, picture] of pictures.slice(from, from + COLUMNS).entries()) {
-      const resized = sharp(picture).resize(OVERVIEW_WIDTH).png();
+    for (const [column, image] of images.slice(from, from + COLUMNS).entries()) {
+      const resized = sharp(image).resize(OVERVIEW_WIDTH).png();
       const { data: input, info } = await resized.toBuffer({ resolveWithObject: true });
       tiles.push({ input, left: GAP + column * (OVERVIEW_WIDTH + GAP), top });
       bottom = Math.max(bottom, top + info.height + GAP);
     }
   }
-  const width = GAP + Math.min(COLUMNS, pictures.length) * (OVERVIEW_WIDTH + GAP);
+  const width = GAP + Math.min(COLUMNS, images.length) * (OVERVIEW_WIDTH + GAP);
   return sharp({ create: { width, height: bottom, channels: 3, background: "#e9ebf0" } })
     .composite(tiles)
     .png()

@@ -89,7 +89,7 @@ export async function examine(source: string, options: OpenModelOptions = {}): P
   }
 }
 
-/** Loads a model, has it look at a made-up picture, and compares what the device computes with the kernels' twins. */
+/** Loads a model, has it look at a made-up image, and compares what the device computes with the kernels' twins. */
 export async function examineModel(
   source: string,
   runner: Runner,
@@ -101,7 +101,7 @@ export async function examineModel(
     try {
       const weights = await loadWeights(checkpoint, config, checked);
       const findings = checked.damaged.map(damagedWeights);
-      // Twins take their time: a picture that is one window of tokens in the last stage.
+      // Twins take their time: an image that is one window of tokens in the last stage.
       const side = config.vision.patchStride.reduce(
         (pixels, stride) => pixels * stride,
         config.vision.windowSize,
@@ -112,7 +112,7 @@ export async function examineModel(
       const user = isTwin ? runner : checked;
       const model = new Florence2(config, { ...imageConfig, width, height }, tokenizer, user, weights);
       if (findings.length === 0)
-        await model.run(madeUpPicture(width, height), "<CAPTION>", { maxNewTokens: 4 });
+        await model.run(madeUpImage(width, height), "<CAPTION>", { maxNewTokens: 4 });
       const { kernels } = checked;
       for (const { name, fault } of kernels)
         if (fault !== undefined) findings.push(wrongNumbers(name, fault));
@@ -171,7 +171,7 @@ function runtime(): string {
 }
 
 /** Noise, the same every time: edges and colours of every kind. */
-function madeUpPicture(width: number, height: number): RawImage {
+function madeUpImage(width: number, height: number): RawImage {
   const value = (i: number) => (Math.imul(i, 0x9e3779b1) >>> 8) % 256;
   return {
     data: Uint8Array.from({ length: 3 * width * height }, (_, i) => value(i)),

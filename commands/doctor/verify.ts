@@ -13,11 +13,11 @@ import { RECORDED_ANSWERS, type RecordedAnswer } from "./recorded_answers.ts";
 const HELP = `florence2 verify [model] [options]
 
 Asks the released weights what others have published their answers to, and says which of those hold: token for
-token where tokens were recorded. Downloads what is missing: weights of 0.5 to 1.6 GB, and the pictures.
+token where tokens were recorded. Downloads what is missing: weights of 0.5 to 1.6 GB, and the images.
 
   model             a repository, or a folder of the same name, such as Florence-2-base (default: all recorded)
   --revision NAME   branch, tag or commit of the repository (default: main)
-  --pictures FOLDER where the pictures lie, by their names (default: they are fetched from the hub)
+  --images FOLDER   where the images lie, by their names (default: they are fetched from the hub)
   --device NAME     auto, gpu or cpu (default: auto)
   --help
 `;
@@ -37,7 +37,7 @@ export async function verifyReal(args: string[], recorded = RECORDED_ANSWERS): P
 async function verify(args: string[], recorded: readonly RecordedAnswer[]): Promise<number> {
   const { values, positionals } = readArguments(args, {
     revision: { type: "string" },
-    pictures: { type: "string" },
+    images: { type: "string" },
     device: { type: "string" },
     help: { type: "boolean", short: "h", default: false },
   });
@@ -52,7 +52,7 @@ async function verify(args: string[], recorded: readonly RecordedAnswer[]): Prom
 
   const hub = repositoryOf("", await hubEnvironment()).endpoint;
   const placeOf = (picture: string) =>
-    values.pictures === undefined ? new URL(picture, hub) : join(values.pictures, basename(picture));
+    values.images === undefined ? new URL(picture, hub) : join(values.images, basename(picture));
   let [held, asked] = [0, 0];
   for (const source of sources) {
     const model = await Florence2.fromPretrained(source, {

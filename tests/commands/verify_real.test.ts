@@ -115,11 +115,11 @@ describe("florence2 verify without what it needs", () => {
   it("a hub: a folder with the weights and one with the pictures will do", async () => {
     const copy = join(folder, "tiny");
     await cp(model, copy, { recursive: true });
-    const args = [copy, "--pictures", join(fixtures, "pictures"), ...cpu];
+    const args = [copy, "--images", join(fixtures, "pictures"), ...cpu];
     const { code, output } = await printed(args, recorded, { HF_ENDPOINT: "http://127.0.0.1:1" });
     expect(output).toContain(`${recorded.length} of ${recorded.length} recorded answers hold.`);
     expect(code).toBe(0);
-    const none = await printed([copy, "--pictures", folder, ...cpu], recorded);
+    const none = await printed([copy, "--images", folder, ...cpu], recorded);
     expect(none.errors).toContain(join(folder, "coffee.png"));
     expect(none.code).toBe(1);
   });
