@@ -5,11 +5,9 @@ import { florenceError } from "../support/errors.ts";
 
 const fake: { webgpu: () => Promise<unknown> } = { webgpu: async () => undefined };
 vi.mock("../../core/platform.ts", async (original) => ({
-  ...(await original<typeof import("../../core/platform.ts")>()),
+  ...(await original<object>()),
   webgpu: () => fake.webgpu(),
 }));
-
-const failing = (error: Error) => () => Promise.reject(error);
 
 describe("opening a device", () => {
   it("refuses an unknown choice", async () => {
@@ -24,7 +22,7 @@ describe("opening a device", () => {
   it.each([
     ["no WebGPU", async () => undefined],
     ["no adapter", async () => ({ requestAdapter: async () => null })],
-    ["no package webgpu", failing(absent)],
+    ["no package webgpu", vi.fn().mockRejectedValue(absent)],
   ] as const)("auto with %s: the CPU serves", async (_, webgpu) => {
     fake.webgpu = webgpu;
     const runner = await openRunner("auto", { onWarning: () => {} });
@@ -34,9 +32,11 @@ describe("opening a device", () => {
   });
 
   it("auto with a fault that is none of these: it is reported, not taken for a missing GPU", async () => {
-    fake.webgpu = failing(Object.assign(new Error("ENOENT: no such file"), { code: "ENOENT" }));
+    fake.webgpu = vi
+      .fn()
+      .mockRejectedValue(Object.assign(new Error("ENOENT: no such file"), { code: "ENOENT" }));
     await expect(openRunner("auto")).rejects.toThrow("ENOENT");
-    fake.webgpu = failing(new Florence2Error("gpu_invalid", "does not compile"));
+    fake.webgpu = vi.fn().mockRejectedValue(new Florence2Error("gpu_invalid", "does not compile"));
     await expect(openRunner("auto")).rejects.toEqual(florenceError("gpu_invalid"));
   });
 });
