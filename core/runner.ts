@@ -35,8 +35,12 @@ export interface Runner {
   compile(recording: Recording): Promise<void>;
   /** Compiles, plans and allocates once; the program then runs as often as wanted. */
   prepare(recording: Recording): Promise<Program>;
-  /** Ends everything that this runner made. A second call does nothing. */
-  dispose(): void;
+  /**
+   * Ends everything that this runner made, at once. A second call does nothing.
+   *
+   * @returns a promise where the device still answers calls that were made before: it resolves when it has
+   */
+  dispose(): void | Promise<void>;
 }
 
 export interface Program {

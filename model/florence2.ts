@@ -191,10 +191,16 @@ export class Florence2 {
     return { logits, shape: [rows.length, T, V], taps };
   }
 
-  /** Gives all device memory back. Calls in flight end at once, with `disposed`; a second call does nothing. */
-  dispose(): void {
+  /**
+   * Gives all device memory back. Calls in flight end at once, with `disposed`; a second call does nothing.
+   *
+   * @returns resolves when the device has answered all that was asked of it. Wait for it before you terminate a
+   *   worker: Dawn, the WebGPU of Node, ends the process otherwise.
+   */
+  async dispose(): Promise<void> {
     this.#scheduler.close();
-    this.#runner.dispose();
+    const disposed = this.#runner.dispose();
+    await Promise.all([disposed, this.#scheduler.device.idle()]);
   }
 }
 

@@ -53,8 +53,9 @@ export class DeviceErrors {
     throw failure;
   }
 
-  /** Nothing of this stays with the device. */
-  dispose(): void {
+  /** Nothing of this stays with the device. Resolves when it has answered the last guarded call. */
+  async dispose(): Promise<void> {
     this.#endWatch();
+    await Promise.all(this.#pending);
   }
 }

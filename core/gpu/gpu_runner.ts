@@ -211,15 +211,16 @@ export class GpuRunner implements Runner {
     return program;
   }
 
-  dispose(): void {
+  async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#errors.dispose();
+    const done = [this.#errors.dispose(), this.device.queue.onSubmittedWorkDone()];
     for (const program of this.#programs) program.dispose();
     for (const buffer of this.#buffers.values()) this.#destroy(buffer);
     this.#buffers.clear();
     if (this.#staging) this.#destroy(this.#staging);
     if (this.#owned) this.device.destroy();
+    await Promise.allSettled(done);
   }
 
   #pipelinesOf({ dispatches }: Recording): Promise<CompiledKernel[]> {

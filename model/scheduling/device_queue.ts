@@ -14,6 +14,7 @@ interface Waiting {
 export class DeviceQueue {
   readonly #waiting: Waiting[] = [];
   #busy = false;
+  #last: Promise<unknown> = Promise.resolve();
   #closed: Florence2Error | undefined;
 
   /**
@@ -24,7 +25,9 @@ export class DeviceQueue {
   async turn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     await this.#wait(signal);
     try {
-      return await work();
+      const working = work();
+      this.#last = working.catch(() => {});
+      return await working;
     } finally {
       this.#busy = false;
       this.#waiting.shift()?.start();
@@ -35,6 +38,11 @@ export class DeviceQueue {
   close(reason: Florence2Error): void {
     this.#closed = reason;
     for (const { reject } of this.#waiting.splice(0)) reject(reason);
+  }
+
+  /** Resolves when the work that has begun is done. */
+  async idle(): Promise<void> {
+    await this.#last;
   }
 
   #wait(signal: AbortSignal | undefined): Promise<void> {

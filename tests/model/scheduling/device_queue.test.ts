@@ -34,6 +34,24 @@ describe("the device's queue", () => {
     expect(await third).toBe("third");
   });
 
+  it("is idle when the work that has begun is done, closed or not", async () => {
+    const queue = new DeviceQueue();
+    await queue.idle();
+    const working = deferred<void>();
+    let ended = false;
+    const turn = queue.turn(() => working.promise);
+    await Promise.resolve();
+    queue.close(new Florence2Error("disposed", "gone"));
+    const idle = queue.idle().then(() => {
+      ended = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(ended).toBe(false);
+    working.reject(new Error("failed"));
+    await expect(turn).rejects.toThrow("failed");
+    await idle;
+  });
+
   it("tells all waiters when it closes, and those that come later", async () => {
     const queue = new DeviceQueue();
     const working = deferred<string>();
