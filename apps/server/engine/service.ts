@@ -1,11 +1,11 @@
 import { setMaxListeners } from "node:events";
 import { ApiError, ClientGone } from "../http/errors.ts";
-import { taskLabel } from "../openai/task_names.ts";
 import type { Metrics } from "../operations/metrics.ts";
 import { Admission, type Priority } from "./admission.ts";
+import { Call, type CallHost } from "./call.ts";
 import type { Answered, EncodedImage, Engine, Part, Question } from "./engine.ts";
 import { type Borrowed, ImageCache } from "./image_cache.ts";
-import { type Lifetime, openLifetime, raced } from "./signals.ts";
+import { openLifetime } from "./signals.ts";
 
 export type ServiceState = "loading" | "ready" | "lost" | "draining" | "stopped";
 
@@ -23,17 +23,10 @@ export interface ServiceOptions {
   readonly onEvent?: (event: string, details: Record<string, unknown>) => void;
 }
 
-/** What the answers to one request's questions are, and the image that they are about. */
-export interface Answers {
-  readonly image: Pick<EncodedImage, "width" | "height" | "tokens">;
-  readonly isCached: boolean;
-  readonly answers: readonly Answered[];
-}
-
 const RELOAD_MILLISECONDS = { first: 500, most: 30_000 };
 
 /** A model that may be loading, lost or about to stop, and the requests that it is asked. */
-export class Service {
+export class Service implements CallHost {
   readonly #options: ServiceOptions;
   readonly #admission: Admission;
   readonly #cache: ImageCache;
@@ -154,7 +147,6 @@ export class Service {
     this.#engine = undefined;
   }
 
-  /** For `Call` alone. */
   borrow(file: Uint8Array, signal: AbortSignal): Promise<Borrowed> {
     const engine = this.engine();
     return this.#cache.borrow(
@@ -169,13 +161,11 @@ export class Service {
     );
   }
 
-  /** For `Call` alone. */
   run(image: EncodedImage, question: Question, signal: AbortSignal): Promise<Answered> {
     const engine = this.engine();
     return this.#watch(engine, engine.run(image, question, signal));
   }
 
-  /** For `Call` alone. */
   async *stream(image: EncodedImage, question: Question, signal: AbortSignal): AsyncIterable<Part> {
     const engine = this.engine();
     try {
@@ -248,112 +238,4 @@ function stopping(): ApiError {
   return new ApiError(503, "shutting_down", "The server is shutting down.", {
     headers: { "retry-after": "5", connection: "close" },
   });
-}
-
-/** One request's stay at the model. */
-export class Call {
-  readonly #service: Service;
-  readonly #priority: Priority;
-  readonly #lifetime: Lifetime;
-  readonly #leave: () => void;
-  readonly #arrival = performance.now();
-  /** Waiting for a turn, and at the model, in milliseconds. */
-  queueMs = 0;
-  inferenceMs = 0;
-
-  constructor(service: Service, priority: Priority, lifetime: Lifetime, leave: () => void) {
-    this.#service = service;
-    this.#priority = priority;
-    this.#lifetime = lifetime;
-    this.#leave = leave;
-  }
-
-  /** Aborts when the caller is gone, time is over, or the server stops. */
-  get signal(): AbortSignal {
-    return this.#lifetime.signal;
-  }
-
-  /** The answers to questions about one image, which is looked at once. */
-  async ask(file: Uint8Array, questions: readonly Question[]): Promise<Answers> {
-    for (const question of questions) this.#service.engine().check(question);
-    const end = await this.#start();
-    const begin = performance.now();
-    let borrowed: Borrowed | undefined;
-    let runs: Promise<Answered>[] = [];
-    try {
-      borrowed = await this.#service.borrow(file, this.signal);
-      const { image, isHit } = borrowed;
-      runs = questions.map((question) => this.#service.run(image, question, this.signal));
-      const answers = await raced(Promise.all(runs), this.signal);
-      this.#count(isHit, questions, answers, begin);
-      return { image, isCached: isHit, answers };
-    } finally {
-      this.inferenceMs = performance.now() - begin;
-      // The model may go on for a moment after the signal: the turn is over when it is done.
-      void Promise.allSettled(runs).then(() => {
-        borrowed?.release();
-        end();
-      });
-    }
-  }
-
-  /** The parts of an answer; the image's size is known with the first. */
-  async *stream(
-    file: Uint8Array,
-    question: Question,
-  ): AsyncGenerator<Part & Pick<Answers, "image" | "isCached">> {
-    this.#service.engine().check(question);
-    const end = await this.#start();
-    const begin = performance.now();
-    let borrowed: Borrowed | undefined;
-    try {
-      borrowed = await this.#service.borrow(file, this.signal);
-      const { image, isHit } = borrowed;
-      let isFirst = true;
-      for await (const part of this.#service.stream(image, question, this.signal)) {
-        if (isFirst)
-          this.#service.metrics.firstTokenSeconds.observe((performance.now() - this.#arrival) / 1000);
-        isFirst = false;
-        if (part.answered) this.#count(isHit, [question], [part.answered], begin);
-        yield { ...part, image, isCached: isHit };
-      }
-    } finally {
-      this.inferenceMs = performance.now() - begin;
-      borrowed?.release();
-      end();
-    }
-  }
-
-  close(): void {
-    this.#lifetime.close();
-    this.#leave();
-  }
-
-  /** Ends the call, as when its caller is gone. */
-  abort(): void {
-    this.#lifetime.end(new ClientGone());
-  }
-
-  async #start(): Promise<() => void> {
-    const begin = performance.now();
-    const { admission, metrics } = this.#service;
-    const end = await admission.start(this.#priority, this.signal);
-    this.queueMs = performance.now() - begin;
-    metrics.queueSeconds.observe(this.queueMs / 1000);
-    metrics.concurrency.observe(admission.running);
-    return end;
-  }
-
-  #count(isHit: boolean, questions: readonly Question[], answers: readonly Answered[], begin: number): void {
-    const { metrics } = this.#service;
-    if (isHit) metrics.cacheHits.inc();
-    for (const [i, { promptTokens, sequences }] of answers.entries()) {
-      metrics.promptTokens.inc(promptTokens);
-      metrics.generationTokens.inc(sequences.reduce((sum, { tokenCount }) => sum + tokenCount, 0));
-      metrics.inferenceSeconds.observe(
-        { task: taskLabel(questions[i]!.task) },
-        (performance.now() - begin) / 1000,
-      );
-    }
-  }
 }

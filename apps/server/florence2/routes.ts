@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Question } from "../engine/engine.ts";
 import type { Service } from "../engine/service.ts";
+import { taskOf } from "../engine/task_names.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { badRequest } from "../http/errors.ts";
 import { answerSchema, taskList } from "../openai/answer_schemas.ts";
@@ -9,7 +10,6 @@ import { typedAnswer } from "../openai/chat.ts";
 import { type DecodingRules, generationOf } from "../openai/generation.ts";
 import type { ModelNames } from "../openai/model_names.ts";
 import { type App, askerOf, rateLimited } from "../openai/routes.ts";
-import { taskOf } from "../openai/task_names.ts";
 import { usageOf } from "../openai/usage.ts";
 import { describeRoute } from "../operations/openapi.ts";
 import { type ReadRequest, readRequest } from "./read_request.ts";

@@ -1,7 +1,9 @@
 import { drawAnswer, drawOnImage } from "florence2-webgpu/draw";
 import type { Priority } from "../engine/admission.ts";
+import type { Answers } from "../engine/call.ts";
 import type { Answered, Part, Question } from "../engine/engine.ts";
-import type { Answers, Service } from "../engine/service.ts";
+import { readAhead } from "../engine/read_ahead.ts";
+import type { Service } from "../engine/service.ts";
 import { badRequest, ClientGone } from "../http/errors.ts";
 import type { ImageLoader, ImageReference } from "../images/load_image.ts";
 import { Attempt } from "./attempt.ts";
@@ -76,7 +78,7 @@ export class Asking {
     const { call } = attempt;
     try {
       const file = await this.#loader.load(reference, call.signal);
-      for await (const { image, isCached, ...part } of call.stream(file, question)) {
+      for await (const { image, isCached, ...part } of readAhead(call.stream(file, question))) {
         if (part.answered) attempt.note({ image, isCached, answers: [part.answered] }, file);
         yield { ...part, image: { ...sizeOf(image), isCached, file } };
       }

@@ -1,9 +1,10 @@
 import { context, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import type { Answers, Call } from "../engine/call.ts";
 import type { Question } from "../engine/engine.ts";
-import type { Answers, Call, Service } from "../engine/service.ts";
+import type { Service } from "../engine/service.ts";
+import { taskLabel } from "../engine/task_names.ts";
 import { toApiError } from "../http/errors.ts";
 import type { Asker } from "./ask.ts";
-import { taskLabel } from "./task_names.ts";
 import { countTokens, sumOf } from "./usage.ts";
 
 const tracer = trace.getTracer("florence2-server");
@@ -24,6 +25,8 @@ export class Attempt {
     this.#service = service;
     this.#questions = questions;
     this.#asker = asker;
+    // Also when no one comes back for the answer, as a reader that stopped reading.
+    this.call.signal.addEventListener("abort", () => this.end(this.call.signal.reason), { once: true });
     // Names of OpenTelemetry's conventions for generative models.
     this.#span = tracer.startSpan("chat florence2", {
       kind: SpanKind.INTERNAL,

@@ -1,9 +1,9 @@
 import { tasks } from "florence2-webgpu";
+import { taskOf } from "../engine/task_names.ts";
 import { badRequest } from "../http/errors.ts";
 import { decodeBase64 } from "../images/data_url.ts";
 import type { ImageReference } from "../images/load_image.ts";
 import type { ContentPart, Message } from "./request_schemas.ts";
-import { taskOf } from "./task_names.ts";
 
 /** What a conversation asks: about which image, and what. */
 export interface Prompt {

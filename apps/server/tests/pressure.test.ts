@@ -131,6 +131,18 @@ describe("a client that leaves", () => {
     release();
   });
 
+  it("or does not read its stream keeps neither the model nor, after its time, a place in the queue", async () => {
+    const engine = fakeEngine();
+    const service = await started({ maxRunning: 1, requestTimeout: 300 }, { engine });
+    const { admission } = service.service;
+    const response = await post(service, {}, { stream: true });
+    await until(() => admission.running === 0);
+    expect((await post(service)).status).toBe(200);
+    await until(() => admission.accepted === 0);
+    expect(engine.asked.length).toBe(2);
+    expect(await response.text()).toMatch(/The answer/);
+  });
+
   it("does not end the look at an image that another one waits for", async () => {
     const engine = fakeEngine();
     const service = await started({}, { engine });
