@@ -1,11 +1,14 @@
 """LoRA adapters for the tiny model, as peft saves them: python tests/reference/adapter.py
 
-Writes tests/fixtures/adapter/{linear,rslora,microsoft}/: the adapter's two files, and merged.safetensors,
+Writes tests/fixtures/adapter/{linear,rslora,dora,biases,table,microsoft}/: the adapter's two files, and merged.safetensors,
 every tensor that the adapter changes as it is then (transformers' names, float32; microsoft's are linear's).
 
     linear      ranks and alphas by pattern, fan_in_fan_out (which peft unsets for linear layers)
     rslora      float16; a convolution, the projector, the output head apart from the token table, biases,
                 a module that was trained whole
+    dora        lengths of rows, of linear layers, a convolution and the projector; ranks by regular expressions
+    biases      additions to biases; alphas by regular expressions
+    table       the token table, for input alone
     microsoft   the linear one under the names of Microsoft's layout
 """
 
@@ -42,6 +45,21 @@ RSLORA = dict(
     target_modules=["window_attn.qkv", "v_proj", "convs.1.conv", "image_projection", "lm_head"],
     modules_to_save=["image_proj_norm"],
 )
+DORA = dict(
+    r=3,
+    lora_alpha=4,
+    use_dora=True,
+    target_modules=["q_proj", "fc2", "convs.1.conv", "image_projection"],
+    rank_pattern={r"language_model\..*\.fc2": 2},
+)
+BIASES = dict(
+    r=2,
+    lora_alpha=3,
+    lora_bias=True,
+    target_modules=["v_proj", "channel_attn.qkv"],
+    alpha_pattern={r"layers\.\d+\.(self|encoder)_attn\.v_proj": 7},
+)
+TABLE = dict(r=2, lora_alpha=3, target_modules=["shared"])
 
 
 def trained(config: dict):
@@ -61,8 +79,9 @@ def merged(model) -> dict[str, torch.Tensor]:
     for name, module in model.base_model.model.named_modules():
         if isinstance(module, LoraLayer):
             base = module.get_base_layer()
-            found[f"{name}.weight"] = base.weight + module.get_delta_weight("default")
-            if base.bias is not None:
+            module.merge()
+            found[f"{name}.weight"] = base.weight.clone()
+            if getattr(base, "bias", None) is not None:
                 found[f"{name}.bias"] = base.bias
         elif isinstance(module, ModulesToSaveWrapper):
             for part, value in module.modules_to_save["default"].state_dict().items():
@@ -108,6 +127,9 @@ def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     write("linear", LINEAR, torch.float32)
     write("rslora", RSLORA, torch.float16)
+    write("dora", DORA, torch.float32)
+    write("biases", BIASES, torch.float32)
+    write("table", TABLE, torch.float32)
     write_microsoft()
     for path in sorted(FOLDER.rglob("*")):
         print(f"{path.relative_to(FOLDER)}: {path.stat().st_size} bytes")
