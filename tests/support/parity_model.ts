@@ -50,6 +50,25 @@ export async function openParityModel(
   { dtype = "f32", checkpointOf = parityCheckpoint }: ParityOptions = {},
 ): Promise<ParityModel> {
   const config = parseConfig(modelFixture<JsonValue>(`${name}.config.json`));
+  return openConfigured(config, side, runner, { dtype, checkpointOf });
+}
+
+/** A model of any configuration. */
+export async function openConfiguredModel(
+  config: Florence2Config,
+  side: number,
+  runner: Runner,
+  checkpointOf: (config: Florence2Config) => FlorenceCheckpoint,
+): Promise<Florence2> {
+  return (await openConfigured(config, side, runner, { dtype: "f32", checkpointOf })).model;
+}
+
+async function openConfigured(
+  config: Florence2Config,
+  side: number,
+  runner: Runner,
+  { dtype, checkpointOf }: Required<ParityOptions>,
+): Promise<ParityModel> {
   const imageConfig: ImageConfig = {
     width: side,
     height: side,

@@ -84,6 +84,28 @@ export function withValues(
   };
 }
 
+/** The same checkpoint with one more tensor: of the shape of another, and with the values that belong to a name. */
+export function withTensor(
+  checkpoint: FlorenceCheckpoint,
+  added: string,
+  like: string,
+  name: string,
+): FlorenceCheckpoint {
+  const tensor = checkpoint.tensors.get(like)!;
+  const row = product(tensor.shape.slice(1));
+  const readRows: FlorenceCheckpoint["readRows"] = async (asked, from, to) =>
+    asked === added
+      ? parityTensor(name, tensor.shape, from * row, to * row)
+      : checkpoint.readRows(asked, from, to);
+  return {
+    ...checkpoint,
+    tensors: new Map([...checkpoint.tensors, [added, tensor]]),
+    read: async (asked) => (asked === added ? parityTensor(name, tensor.shape) : checkpoint.read(asked)),
+    readRows,
+    readPacked: async (asked, from, to, dtype) => packWeights(await readRows(asked, from, to), dtype, asked),
+  };
+}
+
 /** Elements from to to - 1 of a tensor. Pictures are the tensors "pixel_values" and "pixel_values.{k}", [3][H][W]. */
 export function parityTensor(
   name: string,
