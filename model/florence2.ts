@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 import { Florence2Error } from "../core/errors.ts";
 import type { Runner } from "../core/runner.ts";
 import type { Source } from "../files/files.ts";
