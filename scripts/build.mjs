@@ -66,7 +66,10 @@ function linked(path, conditional) {
 
 /** Declarations that TypeScript 5.4 and `exactOptionalPropertyTypes` take, too. */
 function forEveryCompiler(declarations) {
-  return declarations
+  const lib = /\[Symbol\.(async)?[dD]ispose\]/.test(declarations)
+    ? '/// <reference lib="esnext.disposable" />\n'
+    : "";
+  return `${lib}${declarations}`
     .replace(/((?:from|import)\s*\(?\s*"\.[^"]+)\.ts"/g, '$1.js"')
     .replace(/\b(\w+Array)<ArrayBuffer(?:Like)?>/g, "$1")
     .replace(/^(\s*(?:readonly )?\w+\?: )(.+);$/gm, "$1($2) | undefined;");
