@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
+import { withAbsentThings } from "../datasets/truth/absent.ts";
 import { openDataSet } from "../datasets/truth/data_set.ts";
 import { compare, comparisonTable } from "../eval/comparison.ts";
 import { type Origin, PredictionFile } from "../eval/predictions.ts";
@@ -22,6 +23,8 @@ folder. A run that was stopped goes on where it was.
                       (default: the held-out images of the bundled checkpoint)
   --images DIR        where the images are (default: beside FILE)
   --task TASK         only this task; of COCO's captions, the task to ask (default: <CAPTION>)
+  --absent N          instead of its questions, asks for each thing of each image's <OD> truth by itself, and for N
+                      things that are not there: whether confidences tell them apart
   --limit N           only the first N images
   --batch N           images seen at a time (default: 8)
   --dtype NAME        how matrices are held: auto, f32, f16, q8 or q4 (default: auto, as stored)
@@ -41,6 +44,7 @@ export async function evaluate(args: string[]): Promise<number> {
     data: { type: "string", default: BUNDLED_DATA },
     images: { type: "string" },
     task: { type: "string" },
+    absent: { type: "string" },
     limit: { type: "string" },
     batch: { type: "string", default: "8" },
     dtype: { type: "string", default: "auto" },
@@ -63,7 +67,10 @@ export async function evaluate(args: string[]): Promise<number> {
   const numBeams = wholeNumber("num-beams", values["num-beams"], 1);
   const maxNewTokens = wholeNumber("max-new-tokens", values["max-new-tokens"], 1);
   const limit = wholeNumber("limit", values.limit, 1);
-  const dataSet = await openDataSet(values.data, { images: values.images, task: values.task, limit });
+  const absent = wholeNumber("absent", values.absent, 1);
+  const task = absent ? "<OD>" : values.task;
+  const asWritten = await openDataSet(values.data, { images: values.images, task, limit });
+  const dataSet = absent ? withAbsentThings(asWritten, absent) : asWritten;
   const folder = values.output ?? join("out", "eval", basename(resolve(values.model)), dataSet.name);
   const origin: Origin = {
     model: basename(resolve(values.model)),

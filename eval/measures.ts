@@ -9,8 +9,9 @@ import { ciderD } from "./metrics/cider.ts";
 import { type CocoBox, type CocoFigures, type CocoTruth, cocoFigures } from "./metrics/coco_map.ts";
 import { matchPairs, type PairCounts, precisionRecall } from "./metrics/matching.ts";
 import { mean } from "./metrics/mean.ts";
+import { presence } from "./metrics/presence.ts";
 import { captionTokens } from "./metrics/ptb_tokens.ts";
-import { type Bin, reliability } from "./metrics/reliability.ts";
+import { type Bin, type Judged, reliability } from "./metrics/reliability.ts";
 import { characterErrorRate, wordErrorRate } from "./metrics/texts.ts";
 import { vqaAccuracy } from "./metrics/vqa.ts";
 
@@ -134,6 +135,7 @@ const denseCaptions: Measure<TrueBoxes, BoxAnswer> = {
   judge(cases) {
     const overlaps: number[] = [];
     const equalLabels: number[] = [];
+    const judged = cases.flatMap(({ truth, answer }) => judge(answer.scores, rightBoxes(answer, truth)));
     const counts = cases.map(({ truth, answer }): PairCounts => {
       const found = foundBoxes(answer);
       const pairs = matchBoxes(found, truth, { labels: false });
@@ -148,7 +150,9 @@ const denseCaptions: Measure<TrueBoxes, BoxAnswer> = {
         "F1@0.5": precisionRecall(counts).f1,
         "mean IoU of pairs": mean(overlaps),
         "exact label of pairs": mean(equalLabels),
+        ...calibration(judged).figures,
       },
+      reliability: calibration(judged).bins,
       distribution: { name: "IoU of pairs", values: overlaps },
     };
   },
@@ -171,6 +175,7 @@ const proposals: Measure<TrueBoxes, BoxAnswer> = {
 /** Phrases and their boxes; an answer in masks finds none. */
 const phrases: Measure<TrueBoxes, BoxAnswer | AnswerOf<"<OPEN_VOCABULARY_DETECTION>">> = {
   judge(cases) {
+    const judged = cases.flatMap(({ truth, answer }) => judge(answer.scores, rightBoxes(answer, truth)));
     const matched = cases.map(({ truth, answer }) => {
       const found = foundBoxes(answer);
       const wanted = { boxes: truth.boxes, labels: truth.labels.map(named) };
@@ -184,7 +189,10 @@ const phrases: Measure<TrueBoxes, BoxAnswer | AnswerOf<"<OPEN_VOCABULARY_DETECTI
       figures: {
         "accuracy@0.5": mean(matched.flatMap((own) => own.phrases)),
         "F1@0.5": precisionRecall(matched.map(({ counts }) => counts)).f1,
+        ...calibration(judged).figures,
+        ...presenceFigures(cases),
       },
+      reliability: calibration(judged).bins,
     };
   },
 };
@@ -214,10 +222,17 @@ const reading: Measure<string, string> = {
 const readingWithRegions: Measure<TrueQuads, AnswerOf<"<OCR_WITH_REGION>">> = {
   judge(cases) {
     const texts: { truth: string; found: string }[] = [];
+    const judged: Judged[] = [];
     const counts = cases.map(({ truth, answer }): PairCounts => {
       const { quad_boxes: quads, labels } = answer;
       const fits = (i: number, j: number) => quadOverlap(quads[i]!, truth.quads[j]!) >= THRESHOLD;
       const pairs = matchPairs(quads.length, truth.quads.length, fits);
+      judged.push(
+        ...judge(
+          answer.scores,
+          pairs.map(([i]) => i),
+        ),
+      );
       for (const [i, j] of pairs) texts.push({ truth: truth.labels[j]!, found: plainText(labels[i]!) });
       return { pairs: pairs.length, found: quads.length, wanted: truth.quads.length };
     });
@@ -228,7 +243,9 @@ const readingWithRegions: Measure<TrueQuads, AnswerOf<"<OCR_WITH_REGION>">> = {
         "F1@0.5": f1,
         "character error rate of pairs": characterErrorRate(texts),
         "exact text of pairs": mean(texts.map(({ truth, found }) => (truth === found ? 1 : 0))),
+        ...calibration(judged).figures,
       },
+      reliability: calibration(judged).bins,
     };
   },
 };
@@ -293,6 +310,36 @@ function exactMatch(cases: readonly { readonly truth: string; readonly answer: s
 function foundBoxes(answer: BoxAnswer | AnswerOf<"<OPEN_VOCABULARY_DETECTION>">): LabelledBoxes {
   const labels = "labels" in answer ? answer.labels : answer.bboxes_labels;
   return { boxes: answer.bboxes, labels: labels.map(named) };
+}
+
+/** Which boxes have a true one of their label at their place. */
+function rightBoxes(answer: BoxAnswer | AnswerOf<"<OPEN_VOCABULARY_DETECTION>">, truth: TrueBoxes): number[] {
+  const wanted = { boxes: truth.boxes, labels: truth.labels.map(named) };
+  return matchBoxes(foundBoxes(answer), wanted, { labels: true }).map(([i]) => i);
+}
+
+/** The scores of an answer's places beside whether they are right. */
+function judge(scores: readonly number[] = [], right: readonly number[]): Judged[] {
+  const isRight = new Set(right);
+  return scores.map((confidence, i) => ({ confidence, isRight: isRight.has(i) }));
+}
+
+/** How well the best confidence tells phrases that are there from those that are not, where some are not. */
+function presenceFigures(
+  cases: readonly Case<TrueBoxes, BoxAnswer | AnswerOf<"<OPEN_VOCABULARY_DETECTION>">>[],
+): Record<string, number> {
+  const questions = cases.map(({ truth, answer }) => ({
+    confidence: Math.max(0, ...(answer.scores ?? [])),
+    isPresent: truth.boxes.length > 0,
+  }));
+  const { auroc, threshold, accuracy } = presence(questions);
+  if (Number.isNaN(auroc)) return {};
+  return { "AUROC of presence": auroc, "best threshold": threshold, "balanced accuracy": accuracy };
+}
+
+function calibration(judged: readonly Judged[]): { figures: Record<string, number>; bins: Bin[] } {
+  const { bins, expectedCalibrationError } = reliability(judged);
+  return { figures: { "expected calibration error": expectedCalibrationError }, bins };
 }
 
 function cocoBox([left, top, right, bottom]: readonly number[]): CocoBox {

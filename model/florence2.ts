@@ -11,7 +11,7 @@ import type { ImageConfig } from "./config/image.ts";
 import { makeDisposable } from "./disposable.ts";
 import type { EncodedImage } from "./encoded_image.ts";
 import { type ForwardInput, type ForwardOutput, forwardRow, rowsOfInput } from "./forward.ts";
-import { settingsFor } from "./generation/options.ts";
+import { type GenerationOptions, type GenerationSettings, settingsFor } from "./generation/options.ts";
 import type { ImageInput } from "./image/load.ts";
 import type { EncodeOptions } from "./image/preprocess.ts";
 import { type LoadOptions, loadModel } from "./loading/load.ts";
@@ -95,7 +95,7 @@ export class Florence2 {
     ...[options = {}]: RunArguments<T>
   ): Promise<Result<AnswerOf<T>>> {
     expectOptions("run", options);
-    const settings = settingsFor(this.config, options);
+    const settings = this.#settings(options);
     const { text, region } = options;
     const item = { image, task, text, region } as BatchItem;
     return this.#scheduler.calls.make(options.signal, async (signal) => {
@@ -116,7 +116,7 @@ export class Florence2 {
     ...[options = {}]: RunArguments<T>
   ): AsyncGenerator<StreamPart<AnswerOf<T>>, void, undefined> {
     expectOptions("stream", options);
-    const settings = settingsFor(this.config, options);
+    const settings = this.#settings(options);
     const { text, region } = options;
     if (Array.isArray(text) && text.length !== 1)
       throw new Florence2Error("task_invalid", "stream takes one text; run answers a list", { text });
@@ -165,7 +165,7 @@ export class Florence2 {
     options: BatchOptions = {},
   ): Promise<(Result<AnswerOf<T>> | Florence2Error)[]> {
     expectOptions("runBatch", options);
-    const settings = settingsFor(this.config, options);
+    const settings = this.#settings(options);
     const batch = new Batch<T>(this.#scheduler, this.tokenizer, items, settings, options);
     return this.#scheduler.calls.make(options.signal, (signal) => batch.run(signal));
   }
@@ -203,6 +203,10 @@ export class Florence2 {
     this.#scheduler.close();
     const disposed = this.#runner.dispose();
     await Promise.all([disposed, this.#scheduler.device.idle()]);
+  }
+
+  #settings(options: GenerationOptions): GenerationSettings {
+    return settingsFor(this.config, options, this.tokenizer.locationToken(0));
   }
 }
 

@@ -78,8 +78,8 @@ function resultOfOne<T extends AskedTask>(
   options: ParseOptions,
 ): Result<AnswerOf<T>> {
   const size = { width, height };
-  const sequences = generated.map((sequence) => {
-    const decoded = decodeGenerated(tokenizer, sequence.tokens, sequence.logProbs);
+  const sequences = generated.map(({ masses, ...sequence }) => {
+    const decoded = decodeGenerated(tokenizer, sequence.tokens, sequence.logProbs, masses);
     const read = readAnswer(task as Task<string, AnswerOf<T>>, decoded, size, options);
     return { ...read, rawText: decoded.text, ...sequence };
   });

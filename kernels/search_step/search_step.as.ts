@@ -1,6 +1,6 @@
 // A unit is a search: what its candidates become, one after the other, as in search_step.twin.ts.
 import { local } from "../shared/memory.as";
-import { CANDIDATE_BYTES, DONE, largest_score, log_sum, SCORE, TRACE_BYTES } from "../shared/search.as";
+import { CANDIDATE_BYTES, DONE, largest_score, log_sum, MASSES, RADII, SCORE, TRACE_BYTES } from "../shared/search.as";
 import { LOWEST } from "../shared/vocabulary.as";
 
 /* Local memory: lists, best first, each as long as it has to be for MOST_BEAMS beams and twice as many candidates. */
@@ -96,6 +96,7 @@ export function search_step(
       memory.copy(row, beam, BEAM_BYTES);
       memory.copy(row + ENDED_IN_TRACE, local + ENDED + <usize>i * ENDED_BYTES, ENDED_BYTES);
       store<u32>(row, goes_on ? 0 : 1, DONE);
+      memory.fill(row + MASSES, 0, RADII * 4);
       store<u32>(tokens + <usize>(first + i) * 4, load<u32>(row));
     }
     if (goes_on) move_histories(ancestry, after, first, width, capacity, step + 1);

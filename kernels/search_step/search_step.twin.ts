@@ -74,6 +74,7 @@ function advance(
     ended: ended[i]!,
     done: goesOn ? 0 : 1,
     ...broken[i]!,
+    masses: EMPTY_ROW.masses,
   }));
 }
 

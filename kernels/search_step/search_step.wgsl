@@ -8,7 +8,7 @@
 // uses best_of_lanes: LANES, best_of_lanes
 // uses grid: linear_workgroup
 // uses log_normalizer: log_normalizer
-// uses search_trace: Candidate, Ended, TraceRow
+// uses search_trace: Candidate, Ended, RADII, TraceRow
 // uses search_step.candidates: best_of_lists, can_improve, look_at_candidate, place_of_beam, place_of_new_ended, place_of_old_ended
 // uses vocabulary: Best, LOWEST
 
@@ -70,7 +70,7 @@ fn main(
   let is_row = lane < params.width;
   let row = first_row + lane;
   let step = positions[search];
-  var before = TraceRow(0u, 0u, 0.0, LOWEST, Ended(0u, 0u, 0u, 0.0, LOWEST), 0u, -1.0, 0.0);
+  var before = TraceRow(0u, 0u, 0.0, LOWEST, Ended(0u, 0u, 0u, 0.0, LOWEST), 0u, -1.0, 0.0, array<f32, RADII>());
   if (is_row && step > 0u) {
     before = trace[(step - 1u) * params.rows + row];
   }
@@ -151,6 +151,7 @@ fn main(
     let done = select(1u, 0u, goes_on);
     trace[step * params.rows + row] = TraceRow(
       beam.token, beam.parent, beam.log_prob, beam.score, ended[lane], done, broken_logit.x, broken_logit.y,
+      array<f32, RADII>(),
     );
     tokens[row] = beam.token;
   }

@@ -2,9 +2,12 @@
 import { LOWEST } from "./vocabulary.as";
 
 /** Bytes of a row of the trace, and of its parts. */
-export const TRACE_BYTES: usize = 48;
+export const TRACE_BYTES: usize = 96;
 export const SCORE: usize = 12;
 export const DONE: usize = 36;
+export const MASSES: usize = 48;
+/** Distances within which the probabilities of locations are added up, as in locations.ts. */
+export const RADII: u32 = 12;
 /** Bytes of a candidate: key, token, score. */
 export const CANDIDATE_BYTES: usize = 12;
 

@@ -1,10 +1,12 @@
+import { RADII } from "./locations.ts";
 import { LOWEST } from "./vocabulary.ts";
 
 /** Words of a candidate: what it is ranked by (f32), its token (u32), the score of the token alone (f32). */
 export const CANDIDATE = 3;
 
-/** Words of a row of the trace. */
-export const TRACE_ROW = 12;
+/** Words of a row of the trace, and the first of its masses. */
+export const TRACE_ROW = 12 + RADII;
+export const MASSES = 12;
 
 /** An answer that ended. */
 export interface Ended {
@@ -38,6 +40,11 @@ export interface TraceRow {
   /** The first logit that was not finite and its token, -1 if all were. */
   readonly brokenToken: number;
   readonly brokenLogit: number;
+  /**
+   * Of a token that is a location: probability of the locations within each radius around it (locations.ts). All 0 of
+   * other tokens, and where nobody asked.
+   */
+  readonly masses: readonly number[];
 }
 
 /** Before the first step. */
@@ -50,6 +57,7 @@ export const EMPTY_ROW: TraceRow = {
   done: 0,
   brokenToken: -1,
   brokenLogit: 0,
+  masses: Array<number>(RADII).fill(0),
 };
 
 /** Row `index` of a trace: u32 words, floats by their bits. */
@@ -71,6 +79,7 @@ export function readTraceRow(trace: Uint32Array, index: number): TraceRow {
     done: words[9]!,
     brokenToken: floats[10]!,
     brokenLogit: floats[11]!,
+    masses: Array.from(floats.subarray(MASSES, TRACE_ROW)),
   };
 }
 
@@ -83,5 +92,5 @@ export function writeTraceRow(trace: Uint32Array, index: number, row: TraceRow):
   words.set([ended.step, ended.parent, ended.token], 4);
   floats.set([ended.logProb, ended.score], 7);
   words[9] = row.done;
-  floats.set([row.brokenToken, row.brokenLogit], 10);
+  floats.set([row.brokenToken, row.brokenLogit, ...row.masses], 10);
 }

@@ -16,6 +16,9 @@ struct Ended {
   score: f32,
 }
 
+// Distances in bins within which the probabilities of locations are added up; see locations.ts.
+const RADII = 12u;
+
 struct TraceRow {
   token: u32,
   parent: u32,
@@ -25,4 +28,5 @@ struct TraceRow {
   done: u32,
   broken_token: f32,
   broken_logit: f32,
+  masses: array<f32, RADII>,
 }

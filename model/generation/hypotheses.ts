@@ -57,6 +57,7 @@ export class Hypotheses {
           tokens: [model.decoderStartTokenId, ...path.map(({ token }) => token)],
           score: ended.score,
           logProbs: path.map(({ logProb }) => logProb),
+          masses: path.map(({ masses }) => (masses && masses[0]! > 0 ? masses : undefined)),
           finishReason: this.#finishReason(ended),
         };
       });
@@ -72,7 +73,9 @@ export class Hypotheses {
     return step + 1 === maxNewTokens && !chosenEnd ? "length" : "stop";
   }
 
-  #pathOf(ended: Ended): readonly Pick<TraceRow, "token" | "logProb">[] {
+  #pathOf(
+    ended: Ended,
+  ): readonly (Pick<TraceRow, "token" | "logProb"> & Partial<Pick<TraceRow, "masses">>)[] {
     return [...this.#path(ended.step - 1, ended.parent), ended];
   }
 

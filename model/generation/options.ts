@@ -54,6 +54,8 @@ export interface DecodedModel {
   maxPositions: number;
   decoderStartTokenId: number;
   eosTokenId: number;
+  /** Token of <loc_0>, which the other locations follow; answers have confidences then. */
+  firstLocationId?: number;
   /** The checkpoint's own generation settings. */
   defaults?: GenerationOptions;
 }
@@ -90,6 +92,7 @@ const FLORENCE2_DEFAULTS = {
 export function settingsFor(
   { text, tokens, generation }: Florence2Config,
   options: GenerationOptions,
+  firstLocationId?: number,
 ): GenerationSettings {
   // A call's own limit goes before what the checkpoint says of lengths, and no limit exceeds the positions.
   const maxNewTokens =
@@ -101,6 +104,7 @@ export function settingsFor(
     maxPositions: text.maxPositionEmbeddings,
     decoderStartTokenId: tokens.decoderStart,
     eosTokenId: tokens.eos,
+    firstLocationId,
     defaults: {
       ...generation,
       maxNewTokens,

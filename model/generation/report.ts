@@ -12,6 +12,11 @@ export interface GeneratedSequence {
    * (normalize_logits=True), for beam search log-softmax first and then the rules (normalize_logits=False).
    */
   logProbs: readonly number[];
+  /**
+   * Per new token that is a location, the probability of all locations within 0, 1, 2, 4, ... bins of it
+   * (kernels/shared/locations.ts); undefined for other tokens.
+   */
+  masses: readonly (readonly number[] | undefined)[];
   /** "stop" if the model ended the answer, "length" if `maxNewTokens` did, with or without a forced end token. */
   finishReason: "stop" | "length";
 }

@@ -2,6 +2,7 @@ import { ceilDiv } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import type { Runner } from "../../core/runner.ts";
 import { type Allocate, elementsOf, expectShape, reshape, rows, type Tensor } from "../../core/tensor.ts";
+import { locationMass } from "../../kernels/location_mass/location_mass.ts";
 import { logSumExp } from "../../kernels/log_sum_exp/log_sum_exp.ts";
 import { NO_RULES, rankTokens } from "../../kernels/rank_tokens/rank_tokens.ts";
 import { samplingFilter } from "../../kernels/sampling_filter/sampling_filter.ts";
@@ -168,4 +169,9 @@ export function recordSearchStep(
     maximum: maxNewTokens,
     stop: earlyStopping === true || (bounded ? "at most" : "at length so far"),
   });
+  const firstLocation = model.firstLocationId;
+  if (firstLocation === undefined) return;
+  // Scores of beams are log-probabilities, unless a draw has divided and filtered them.
+  if (beams && doSample) logSumExp(rec, logits, sums);
+  locationMass(rec, logits, sums, state, { firstLocation, normalize: !beams || doSample });
 }

@@ -26,7 +26,8 @@ export interface ModelToCompile {
 
 /** Compiles what the first answer runs. It needs the shapes of the weights only, so it can go on while they load. */
 export async function compileAhead(runner: Runner, model: ModelToCompile): Promise<void> {
-  const settings = settingsFor(model.config, {});
+  // No pipeline depends on where the locations begin.
+  const settings = settingsFor(model.config, {}, 0);
   const recordings = await firstRecordings(model, runner.profile, settings);
   await Promise.all(recordings.map((recording) => runner.compile(recording)));
 }

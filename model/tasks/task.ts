@@ -2,7 +2,7 @@ import { Florence2Error, quote } from "../../core/errors.ts";
 import type { DetectedObject } from "./objects.ts";
 import type { GeneratedText } from "./parsing/generated_text.ts";
 import { parseGeneratedText } from "./parsing/pure_text.ts";
-import type { Coordinates, ImageSize, Labels } from "./parsing/rules.ts";
+import type { Coordinates, ImageSize, Labels, Scores } from "./parsing/rules.ts";
 
 /** Facts that a parser needs besides the text. */
 export type ParseContext = {
@@ -10,6 +10,7 @@ export type ParseContext = {
   readonly size: ImageSize;
   readonly coordinates: Coordinates;
   readonly labels: Labels;
+  readonly scores: Scores;
 };
 
 /** What a task is asked about besides the image. */

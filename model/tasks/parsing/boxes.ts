@@ -1,8 +1,9 @@
 import type { ParseContext } from "../task.ts";
-import { confidence, type GeneratedText, removeTags } from "./generated_text.ts";
+import { scoreOf } from "./confidence.ts";
+import { type GeneratedText, removeTags } from "./generated_text.ts";
 import { cleanLabel, keepAscii, labelOf } from "./labels.ts";
 import { dequantizePoints } from "./rules.ts";
-import { bareRuns, LOCATION_TAGS, type Phrase, phrases } from "./runs.ts";
+import { bareRuns, LOCATION_TAGS, type Phrase, phrases, spanBefore } from "./runs.ts";
 
 /** Boxes in pixels: left, upper, right, lower edge. */
 export type BoxAnswer = {
@@ -36,7 +37,7 @@ export function parseGroundedPhrases(
 
 function parseBoxes(
   generated: GeneratedText,
-  { size, coordinates, labels }: ParseContext,
+  { size, coordinates, labels, scores }: ParseContext,
   find: (text: string) => Phrase[],
 ): BoxAnswer {
   const clean = removeTags(generated, ["<s>", "</s>", "<pad>"]);
@@ -51,7 +52,7 @@ function parseBoxes(
       const bins = corners.map((tag) => tag.bin!);
       answer.bboxes.push(dequantizePoints(bins, size, coordinates) as BoxAnswer["bboxes"][number]);
       answer.labels.push(labels === "clean" ? cleanLabel(between) : keepAscii(label));
-      answer.scores?.push(confidence(clean, corners)!);
+      answer.scores?.push(scoreOf(clean, { tags: corners, label: spanBefore(tags[0]!, text) }, scores)!);
     }
   }
   return answer;

@@ -9,6 +9,8 @@ export type ScoredTokens = {
   readonly offsets: readonly number[];
   /** Natural logarithm of each token's probability. */
   readonly logProbs: readonly number[];
+  /** Of each token that is a location, the probability around it (kernels/shared/locations.ts), if it is known. */
+  readonly masses?: readonly (readonly number[] | undefined)[];
 };
 
 /**
@@ -16,19 +18,29 @@ export type ScoredTokens = {
  *
  * @param tokens the whole sequence, the decoder's start token first
  * @param logProbs of each token but the first
+ * @param masses of each token but the first, if the search has added them up
  * @throws `token_invalid`
  */
 export function decodeGenerated(
   tokenizer: Pick<Tokenizer, "decodeWithOffsets">,
   tokens: ArrayLike<number>,
   logProbs: ArrayLike<number>,
+  masses?: readonly (readonly number[] | undefined)[],
 ): GeneratedText {
   if (logProbs.length !== tokens.length - 1) {
     const message = `${logProbs.length} log-probabilities for ${tokens.length} tokens, expected one less`;
     throw new Florence2Error("token_invalid", message, { tokens: tokens.length, logProbs: logProbs.length });
   }
   const { text, offsets } = tokenizer.decodeWithOffsets(Array.from(tokens));
-  return { text, tokens: { offsets, logProbs: [0, ...Array.from(logProbs)] } };
+  const isKnown = masses?.some((own) => own !== undefined);
+  return {
+    text,
+    tokens: {
+      offsets,
+      logProbs: [0, ...Array.from(logProbs)],
+      ...(isKnown && { masses: [undefined, ...masses!] }),
+    },
+  };
 }
 
 /** Generated text after some tags were removed. */
@@ -62,17 +74,3 @@ export function removeTags({ text, tokens }: GeneratedText, tags: readonly strin
 
 /** A stretch of clean text, in UTF-16 units. */
 export type Span = { readonly start: number; readonly end: number };
-
-/**
- * Confidence in some spans of the text: exp(mean log-probability) of their tokens, each counted once. Undefined
- * where the tokens' probabilities are not known.
- */
-export function confidence({ origins, tokens }: CleanText, spans: readonly Span[]): number | undefined {
-  if (tokens === undefined) return undefined;
-  const { offsets, logProbs } = tokens;
-  const places = spans.map(({ start, end }) => ({ start: origins[start]!, end: origins[end - 1]! + 1 }));
-  const own = logProbs.filter((_, i) =>
-    places.some((place) => offsets[i]! < place.end && offsets[i + 1]! > place.start),
-  );
-  return Math.exp(own.reduce((sum, value) => sum + value, 0) / own.length);
-}

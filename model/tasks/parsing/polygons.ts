@@ -1,8 +1,9 @@
 import type { ParseContext } from "../task.ts";
-import { confidence, type GeneratedText, removeTags } from "./generated_text.ts";
+import { scoreOf } from "./confidence.ts";
+import { type GeneratedText, removeTags } from "./generated_text.ts";
 import { cleanLabel, labelOf } from "./labels.ts";
 import { dequantizePoints, type Labels } from "./rules.ts";
-import { bareRuns, type Phrase, POLYGON_TAGS, phrases, type Tag } from "./runs.ts";
+import { bareRuns, type Phrase, POLYGON_TAGS, phrases, spanBefore, type Tag } from "./runs.ts";
 
 /** Masks: each a list of outlines, each of which is x, y, x, y, ... in pixels. */
 export type PolygonAnswer = {
@@ -25,7 +26,7 @@ export function parseLabelledPolygons(generated: GeneratedText, context: ParseCo
 
 function parseMasks(
   generated: GeneratedText,
-  { size, coordinates, labels }: ParseContext,
+  { size, coordinates, labels, scores }: ParseContext,
   find: (text: string) => Phrase[],
 ): PolygonAnswer {
   const clean = removeTags(generated, ["<s>", "</s>", "<pad>"]);
@@ -45,7 +46,12 @@ function parseMasks(
         }),
       );
       answer.labels.push(labels === "clean" ? cleanLabel(phrase.between) : label);
-      answer.scores?.push(confidence(clean, outlines.flat())!);
+      const scored = {
+        tags: outlines.flat(),
+        label: spanBefore(phrase.tags[0]!, phrase.text),
+        isOutline: true,
+      };
+      answer.scores?.push(scoreOf(clean, scored, scores)!);
     }
   }
   return answer;

@@ -1,8 +1,9 @@
 import type { ParseContext } from "../task.ts";
-import { confidence, type GeneratedText, removeTags } from "./generated_text.ts";
+import { scoreOf } from "./confidence.ts";
+import { type GeneratedText, removeTags } from "./generated_text.ts";
 import { plainText } from "./labels.ts";
 import { dequantizePoints, type Labels } from "./rules.ts";
-import { LOCATION_TAGS, type Tag, tagRuns } from "./runs.ts";
+import { LOCATION_TAGS, spanBefore, type Tag, tagRuns } from "./runs.ts";
 import { strip } from "./white_space.ts";
 
 /** Lines of text with four corners in pixels: x and y of the upper left one first, clockwise. */
@@ -24,7 +25,7 @@ const rewrite: Readonly<Record<Labels, (label: string) => string>> = {
 /** Lines of text: anything on one line, then eight locations. */
 export function parseQuads(
   generated: GeneratedText,
-  { size, coordinates, labels }: ParseContext,
+  { size, coordinates, labels, scores }: ParseContext,
 ): QuadAnswer {
   // Microsoft's processor leaves </s> in: the decoder's start token is part of the first label.
   const clean = removeTags(generated, labels === "transformers" ? ["<s>", "</s>", "<pad>"] : ["<s>"]);
@@ -34,7 +35,7 @@ export function parseQuads(
     const bins = corners.map((tag) => tag.bin!);
     answer.quad_boxes.push(dequantizePoints(bins, size, coordinates));
     answer.labels.push(rewrite[labels](label));
-    answer.scores?.push(confidence(clean, corners)!);
+    answer.scores?.push(scoreOf(clean, { tags: corners, label: spanBefore(corners[0]!, label) }, scores)!);
   }
   return answer;
 }

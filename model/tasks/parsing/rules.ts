@@ -16,11 +16,20 @@ export type Coordinates = "float" | "integer";
  */
 export type Labels = "clean" | "microsoft" | "transformers";
 
+/**
+ * "confidence": how likely a place is right. "microsoft": exp(mean log-probability) of its location tokens, as
+ * Microsoft's code gives it; low even where the place is right, since a location's probability is spread over its
+ * neighbours.
+ */
+export type Scores = "confidence" | "microsoft";
+
 export type ParseOptions = {
   /** Numbers of an answer's coordinates. Default "float". */
   readonly coordinates?: Coordinates | undefined;
   /** Which rules labels and texts follow. Default "clean"; places are the same with all. */
   readonly labels?: Labels | undefined;
+  /** What the scores of places are. Default "confidence"; "microsoft" where only the tokens' probabilities are known. */
+  readonly scores?: Scores | undefined;
 };
 
 /**
@@ -64,16 +73,19 @@ export function expectImageSize(size: ImageSize): void {
 }
 
 const COORDINATES: readonly Coordinates[] = ["float", "integer"];
+const SCORES: readonly Scores[] = ["confidence", "microsoft"];
 const LABELS: readonly Labels[] = ["clean", "microsoft", "transformers"];
 
 /** The rules with their defaults. Throws `option_invalid` for other values, which JavaScript callers may give. */
-export function rulesOf({ coordinates = "float", labels = "clean" }: ParseOptions): {
-  coordinates: Coordinates;
-  labels: Labels;
-} {
+export function rulesOf({
+  coordinates = "float",
+  labels = "clean",
+  scores = "confidence",
+}: ParseOptions): Required<{ [Option in keyof ParseOptions]: NonNullable<ParseOptions[Option]> }> {
   expectOneOf("coordinates", coordinates, COORDINATES);
   expectOneOf("labels", labels, LABELS);
-  return { coordinates, labels };
+  expectOneOf("scores", scores, SCORES);
+  return { coordinates, labels, scores };
 }
 
 function expectOneOf(option: string, found: string, allowed: readonly string[]): void {

@@ -53,6 +53,11 @@ export function numberOf(digits: string): number {
   return Number(values.join(""));
 }
 
+/** Where the text right before a tag stands. */
+export function spanBefore({ start }: Tag, text: string): Span {
+  return { start: start - text.length, end: start };
+}
+
 /** Text and the tags behind it. */
 export type Phrase = {
   /** As the processors' patterns find it. */

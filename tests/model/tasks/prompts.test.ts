@@ -126,7 +126,12 @@ describe("prompts", () => {
     const resolved = resolveTask(prompt, text, undefined, (message) => warnings.push(message));
     expect(resolved.prompt).toBe(prompt + (text ?? ""));
     expect(warnings).toEqual([]);
-    const context = { size: { width: 1, height: 1 }, coordinates: "float", labels: "clean" } as const;
+    const context = {
+      size: { width: 1, height: 1 },
+      coordinates: "float",
+      labels: "clean",
+      scores: "confidence",
+    } as const;
     expect(resolved.task.parse({ text: "</s><s>yes</s>" }, context)).toBe("yes");
   });
 

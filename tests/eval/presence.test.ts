@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import { withAbsentThings } from "../../datasets/truth/absent.ts";
+import { presence } from "../../eval/metrics/presence.ts";
+
+const questions = (text: string) =>
+  text.split(" ").map((one) => ({ confidence: Number(one.slice(1)), isPresent: one[0] === "+" }));
+
+describe("presence", () => {
+  it("has the area under the ROC curve, ties counted half, and the best threshold", () => {
+    expect(presence(questions("+0.9 +0.8 -0.3 -0.1"))).toEqual({ auroc: 1, threshold: 0.8, accuracy: 1 });
+    expect(presence(questions("+0.9 -0.8 +0.7 -0.1")).auroc).toBe(0.75);
+    expect(presence(questions("+0.5 -0.5")).auroc).toBe(0.5);
+    expect(presence(questions("-0.9 +0.1"))).toEqual({ auroc: 0, threshold: Infinity, accuracy: 0.5 });
+    expect(presence(questions("+0.9 +0.8")).auroc).toBeNaN();
+  });
+});
+
+describe("a data set with absent things", () => {
+  it("asks for each thing that is there, and for as many that are not", () => {
+    const truth = (labels: string[]) => ({ boxes: labels.map((_, i) => [i, i, i + 1, i + 1]), labels });
+    const picture = (file: string, labels: string[]) => ({
+      file,
+      prompts: [{ task: "<OD>", truth: truth(labels) }],
+    });
+    const dataSet = {
+      name: "set",
+      images: ".",
+      pictures: [picture("a", ["cat", "dog", "cat"]), picture("b", ["cow"]), { file: "c", prompts: [] }],
+    };
+    const { pictures } = withAbsentThings(dataSet, 1);
+    expect(pictures.map(({ file }) => file)).toEqual(["a", "b"]);
+    expect(pictures[0]!.prompts.map(({ text }) => text)).toEqual(["cat", "dog", "cow"]);
+    expect(pictures[0]!.prompts[0]!.truth).toEqual({
+      boxes: [
+        [0, 0, 1, 1],
+        [2, 2, 3, 3],
+      ],
+      labels: ["cat", "cat"],
+    });
+    expect(pictures[0]!.prompts[2]!.truth).toEqual({ boxes: [], labels: [] });
+  });
+});
