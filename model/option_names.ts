@@ -20,7 +20,15 @@ const shared: Names<SharedOptions> = {
   ...{ noRepeatNgramSize: true, repetitionPenalty: true, forcedBosTokenId: true, forcedEosTokenId: true },
   ...{ earlyStopping: true, lengthPenalty: true, maxNewTokens: true, minNewTokens: true },
   ...{ numReturnSequences: true, signal: true, onStep: true },
-  ...{ coordinates: true, labels: true, scores: true, maxPixels: true, maxBytes: true, imageSize: true, background: true },
+  ...{
+    coordinates: true,
+    labels: true,
+    scores: true,
+    maxPixels: true,
+    maxBytes: true,
+    imageSize: true,
+    background: true,
+  },
 };
 
 const batch: Names<BatchOptions> = { ...shared, onError: true };
