@@ -6,23 +6,23 @@ import { fail } from "../commands/terminal.ts";
 import { openRunner } from "../core/device.ts";
 import { Florence2Error } from "../core/errors.ts";
 import type { GpuRunner } from "../core/gpu/gpu_runner.ts";
+import { benchKernels, type KernelRow } from "../measure/kernels.ts";
+import { benchModel, type PhaseRow } from "../measure/model.ts";
+import { originOf } from "../measure/origin.ts";
+import { type ProfileRow, profileModel } from "../measure/profile.ts";
+import { folderSubject, generatedSubject } from "../measure/subjects.ts";
+import { tableHead, tableRow } from "../measure/table.ts";
+import { Watch } from "../measure/watch.ts";
 import { checkDtype } from "../model/weights/loader.ts";
-import { benchKernels, type KernelRow } from "./kernels.ts";
-import { benchModel, type PhaseRow } from "./model.ts";
-import { type ProfileRow, profileModel } from "./profile.ts";
 import {
   KERNEL_COLUMNS,
   type KernelReport,
   type ModelReport,
-  originOf,
   PHASE_COLUMNS,
   PROFILE_COLUMNS,
   withReports,
   writeReport,
 } from "./report.ts";
-import { folderSubject, generatedSubject } from "./subjects.ts";
-import { tableHead, tableRow } from "./table.ts";
-import { Watch } from "./watch.ts";
 
 const HELP = `npm run bench -- [model] [kernels] [profile] [readme] [options]
 

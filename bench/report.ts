@@ -1,14 +1,10 @@
-import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { cpus, loadavg } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
-import type { KernelFindings, KernelRow, Limits } from "./kernels.ts";
-import type { Measured } from "./measure.ts";
-import type { ModelFindings, PhaseRow } from "./model.ts";
-import { type PeersReport, peersSection } from "./peers/report.ts";
-import { phasePlot } from "./plot.ts";
-import type { ProfileRow } from "./profile.ts";
+import type { KernelFindings, KernelRow, Limits } from "../measure/kernels.ts";
+import type { ModelFindings, PhaseRow } from "../measure/model.ts";
+import type { Origin } from "../measure/origin.ts";
+import type { ProfileRow } from "../measure/profile.ts";
 import {
   type Column,
   figure,
@@ -19,21 +15,10 @@ import {
   tableRow,
   text,
   threeDigits,
-} from "./table.ts";
-import { HOST_CLOCK } from "./watch.ts";
-
-/** Where and when something was measured. */
-export interface Origin {
-  readonly adapter: string;
-  readonly processor: string;
-  readonly processors: number;
-  /** Processes that wanted a processor before the bench began, as the mean of a minute. */
-  readonly load: number;
-  readonly runtime: string;
-  readonly hostClock: string;
-  readonly commit: string;
-  readonly date: string;
-}
+} from "../measure/table.ts";
+import type { Measured } from "../measure/timing.ts";
+import { type PeersReport, peersSection } from "./peers/report.ts";
+import { phasePlot } from "./plot.ts";
 
 export interface KernelReport extends KernelFindings {
   readonly part: "kernels";
@@ -83,32 +68,6 @@ export const PROFILE_COLUMNS: readonly Column<ProfileRow>[] = [
   figure("GPU ms", ({ gpuMs }) => milliseconds(gpuMs)),
   figure("share", ({ share }) => percent(share)),
 ];
-
-export function originOf(adapter: string): Origin {
-  const processors = cpus();
-  return {
-    adapter,
-    processor: processors[0]?.model ?? "unknown",
-    processors: processors.length,
-    load: loadavg()[0]!,
-    runtime: `Node ${process.version}, ${process.platform} ${process.arch}`,
-    hostClock: HOST_CLOCK,
-    commit: currentCommit(),
-    date: new Date().toISOString(),
-  };
-}
-
-/** The commit that was measured, marked when files differ from it; empty outside of a checkout. */
-function currentCommit(): string {
-  try {
-    return execFileSync("git", ["describe", "--always", "--dirty"], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    }).trim();
-  } catch {
-    return "";
-  }
-}
 
 export type Report = KernelReport | ModelReport | PeersReport;
 

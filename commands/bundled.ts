@@ -1,19 +1,15 @@
 /** What ships beside the commands: the bundled checkpoint, its held-out images, the scene of the demonstration. */
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { packageFile } from "../files/package_files.ts";
 
-/** The package's own folder: above this file in a checkout, one level further up from the compiled one. */
-const home = new URL(import.meta.url.includes("/dist/") ? "../../" : "../", import.meta.url);
-const pathTo = (name: string) => fileURLToPath(new URL(name, home));
-
-export const BUNDLED_MODEL = pathTo("checkpoints/nano");
+export const BUNDLED_MODEL = packageFile("checkpoints/nano");
 /** Questions and answers about its held-out images; in a checkout only. */
-export const BUNDLED_DATA = pathTo("checkpoints/nano/heldout/truth.jsonl");
-export const BUNDLED_IMAGE = pathTo("examples/scene.png");
+export const BUNDLED_DATA = packageFile("checkpoints/nano/heldout/truth.jsonl");
+export const BUNDLED_IMAGE = packageFile("examples/scene.png");
 
 /** The version of this library. */
 export function version(): string {
-  return JSON.parse(readFileSync(pathTo("package.json"), "utf8")).version;
+  return JSON.parse(readFileSync(packageFile("package.json"), "utf8")).version;
 }
 
 /** Released models by short names, and what a first use downloads. */

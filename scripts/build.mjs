@@ -15,10 +15,7 @@ const project = isBench ? "tsconfig.bench.json" : "tsconfig.build.json";
 run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", project]);
 await ensureCompiledKernels();
 cpSync(join(root, "core/cpu/compiled.js"), join(target, "core/cpu/compiled.js"));
-writeFileSync(
-  join(target, "core/shaders.js"),
-  shaderModule(isBench ? ["core", "kernels", "bench"] : ["core", "kernels"]),
-);
+writeFileSync(join(target, "core/shaders.js"), shaderModule(["core", "kernels", "measure"]));
 if (!isBench) {
   const { imports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const conditional = new Map(

@@ -37,8 +37,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   draw: ["draw", "model", "core"],
   datasets: ["datasets", "model", "files", "core"],
   eval: ["eval", "datasets", "draw", "model", "files", "core"],
-  commands: ["commands", "eval", "datasets", "draw", "model", "tokenizer", "files", "core"],
-  bench: ["bench", "tests", "commands", "model", "kernels", "tokenizer", "files", "core"],
+  measure: ["measure", "model", "kernels", "tokenizer", "files", "core"],
+  commands: ["commands", "measure", "eval", "datasets", "draw", "model", "tokenizer", "files", "core"],
+  bench: ["bench", "measure", "commands", "model", "files", "core"],
   ".": [".", "commands", "draw", "model", "tokenizer", "files", "core"],
 };
 /** Each package enters at one place; the bench is not shipped and takes what it measures with. */

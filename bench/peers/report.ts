@@ -1,7 +1,5 @@
 import { Florence2Error } from "../../core/errors.ts";
-import type { WeightsDtype } from "../../model/weights/loader.ts";
-import { median } from "../measure.ts";
-import type { Origin } from "../report.ts";
+import type { Origin } from "../../measure/origin.ts";
 import {
   type Column,
   figure,
@@ -11,7 +9,9 @@ import {
   tableRow,
   text,
   threeDigits,
-} from "../table.ts";
+} from "../../measure/table.ts";
+import { median } from "../../measure/timing.ts";
+import type { WeightsDtype } from "../../model/weights/loader.ts";
 import { CAPTION_PHASES } from "./contestant.ts";
 
 /** What is timed once, before the rounds: from files to memory, and a caption while shaders are compiled. */

@@ -4,9 +4,9 @@ import { drawOnImage } from "../../draw/image.ts";
 import { placeLabels } from "../../draw/labels.ts";
 import { textPath, textWidth, wrapText } from "../../draw/stroke_font.ts";
 import { COLOURS, type DrawOptions, drawAnswer } from "../../draw/svg.ts";
+import { randomArrays } from "../../measure/generated/random.ts";
 import { type Answer, type BoxAnswer, objectsOf } from "../../model/tasks/index.ts";
 import { florenceError } from "../support/errors.ts";
-import { randomArrays } from "../support/random.ts";
 
 const size = { width: 400, height: 300 };
 /** Numbers are written to a hundredth; a right edge is the sum of two. */

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileKernels } from "../../core/cpu/compiled_kernels.ts";
 import { CpuRunner } from "../../core/cpu/cpu_runner.ts";
 import type { Kernel } from "../../core/kernel.ts";
-import { allKernelCases, checkCase, weightFormats } from "../support/kernel_check.ts";
+import { weightFormats } from "../../measure/case_runs.ts";
+import { allKernelCases, checkCase } from "../support/kernel_check.ts";
 
 const compiled = await compileKernels(true);
 const exported = new Set(WebAssembly.Module.exports(compiled!.module).map(({ name }) => name));

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GpuRunner } from "../../core/gpu/gpu_runner.ts";
 import type { Variant } from "../../core/kernel.ts";
+import { dispatchOf, weightFormats } from "../../measure/case_runs.ts";
 import { gpuMissing, openTestGpu, profile } from "../support/gpu.ts";
-import { allKernelCases, checkCase, dispatchOf, weightFormats } from "../support/kernel_check.ts";
+import { allKernelCases, checkCase } from "../support/kernel_check.ts";
 
 const textOf = ({ source, includes = [] }: Variant) => [...includes, source].map(({ file }) => file).join();
 

@@ -12,8 +12,9 @@ import { type Dispatch, PORTABLE_PROFILE, Recording } from "../../core/recording
 import type { Shader } from "../../core/shaders.ts";
 import { newTensor } from "../../core/tensor.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
+import type { AnyKernelCases } from "../../measure/case_runs.ts";
 import { gpuMissing, openTestGpu, profile } from "../support/gpu.ts";
-import { type AnyKernelCases, allKernelCases, checkCase } from "../support/kernel_check.ts";
+import { allKernelCases, checkCase } from "../support/kernel_check.ts";
 
 const withMatrices = { ...PORTABLE_PROFILE, features: new Set<Feature>(["f16", "subgroups", "matrices"]) };
 const isOfMatrices = ({ needs }: Variant) => needs?.includes("matrices") ?? false;

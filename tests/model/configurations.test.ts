@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { CpuRunner } from "../../core/cpu/cpu_runner.ts";
 import type { JsonObject } from "../../files/json.ts";
+import { parityCheckpoint, withTensor } from "../../measure/generated/parity_weights.ts";
 import { parseConfig } from "../../model/config/config.ts";
 import { DECODER_EMBEDDING, SHARED_EMBEDDING } from "../../model/weights/expected_tensors.ts";
 import { modelFixture, openConfiguredModel, parityPixels } from "../support/parity_model.ts";
-import { parityCheckpoint, withTensor } from "../support/parity_weights.ts";
 
 interface Configured {
   readonly config: JsonObject & { readonly tie_word_embeddings: boolean };

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { narrowToFloat16, widenFloat16 } from "../../core/dtypes/float16.ts";
 import type { Runner } from "../../core/runner.ts";
 import type { TensorData } from "../../core/tensor.ts";
+import { parityCheckpoint, withValues } from "../../measure/generated/parity_weights.ts";
 import type { Florence2Config } from "../../model/config/config.ts";
 import { DecodingSession } from "../../model/decoding_session.ts";
 import type { ForwardOutput } from "../../model/forward.ts";
@@ -15,7 +16,6 @@ import { preprocessImage } from "../../model/image/preprocess.ts";
 import { relativeL2 } from "../support/close.ts";
 import { gpuMissing, openTestGpu } from "../support/gpu.ts";
 import { modelFixture, openParityModel, type ParityModel, tensorFixture } from "../support/parity_model.ts";
-import { parityCheckpoint, withValues } from "../support/parity_weights.ts";
 
 interface FullSizeFixture {
   readonly picture: string;

@@ -3,7 +3,7 @@ import type { Recording } from "../../core/recording.ts";
 import { wgsl } from "../../core/shaders.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { kernelCases } from "../../kernels/shared/kernel_cases.ts";
-import type { AnyKernelCases } from "./kernel_check.ts";
+import type { AnyKernelCases } from "../../measure/case_runs.ts";
 
 /** `double` writes out[i] = 2 x[i]: the smallest kernel, and ways of getting it wrong. */
 export interface DoubleFaults {

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../../core/errors.ts";
+import { mix } from "../../measure/generated/random.ts";
 import { chunked, cut, type Fault, hang, status, type Target, withBody, withHeaders } from "./hub_server.ts";
-import { mix } from "./random.ts";
 
 /** A repository that faults are tried on. */
 export const files = {

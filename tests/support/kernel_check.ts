@@ -1,94 +1,12 @@
 import { CpuRunner } from "../../core/cpu/cpu_runner.ts";
-import { BLOCK, isBlockDtype } from "../../core/dtypes/quantization.ts";
-import { type DeviceProfile, type Dispatch, Recording } from "../../core/recording.ts";
 import type { Runner } from "../../core/runner.ts";
-import { columnsOf, elementsOf, newTensor, type TensorData } from "../../core/tensor.ts";
-import { type KernelCases, type RandomArrays, uploadInputs } from "../../kernels/shared/kernel_cases.ts";
-import { weights } from "../../kernels/shared/weights.ts";
+import { type AnyKernelCases, type Case, runCase, type WeightFormat } from "../../measure/case_runs.ts";
 import { compare } from "./close.ts";
-import { randomArrays } from "./random.ts";
-
-type Case = { readonly name: string };
-export type AnyKernelCases = KernelCases<Case>;
 
 const suites = import.meta.glob<{ default: AnyKernelCases }>("../../kernels/*/*.cases.ts", { eager: true });
 
-/** What weights may be stored as. */
-export type WeightFormat = keyof (typeof weights)["formats"];
-/** Blocks are tried where there is less to compute: reading them is all that differs. */
-const MOST_OPERATIONS_IN_BLOCKS = 1e8;
-
 /** The cases of every kernel, found by file name. */
 export const allKernelCases: readonly AnyKernelCases[] = Object.values(suites).map((suite) => suite.default);
-
-const SHAPES_ONLY: RandomArrays = {
-  normal: (...shape) => ({ shape, data: new Float32Array() }),
-  integers: (_limit, ...shape) => ({ shape, data: new Uint32Array() }),
-};
-
-/** The kernel's call in a case by this variant, without any data; `undefined` where the variant cannot serve it. */
-export function dispatchOf(
-  suite: AnyKernelCases,
-  testCase: Case,
-  label: string,
-  profile?: DeviceProfile,
-  format: WeightFormat = "f32",
-): Dispatch | undefined {
-  const tensors = suite.inputs(testCase, SHAPES_ONLY);
-  const dtypeOf = (name: string, data: TensorData) =>
-    suite.weights?.includes(name) ? format : data instanceof Uint32Array ? "u32" : "f32";
-  const rec = new Recording({ profile, variants: { [suite.kernel.name]: label } });
-  const inputs = Object.entries(tensors).map(([name, { shape, data }]) => [
-    name,
-    newTensor(name, shape, dtypeOf(name, data), "owned"),
-  ]);
-  suite.record(rec, Object.fromEntries(inputs), testCase);
-  return rec.dispatches.find(({ kernel, variant }) => kernel === suite.kernel && variant.label === label);
-}
-
-/** Numbers that a case is given. */
-export function countInputs(suite: AnyKernelCases, testCase: Case): number {
-  const inputs = Object.values(suite.inputs(testCase, SHAPES_ONLY));
-  return inputs.reduce((sum, { shape }) => sum + elementsOf(shape), 0);
-}
-
-/** In which formats a case can be run; in blocks only if rows of weights consist of them. */
-export function weightFormats(suite: AnyKernelCases, testCase: Case): readonly WeightFormat[] {
-  const inputs = suite.inputs(testCase, SHAPES_ONLY);
-  const hasBlocks = suite.weights?.every((name) => elementsOf(inputs[name]!.shape.slice(1)) % BLOCK === 0);
-  const isSmall = suite.work(testCase).operations <= MOST_OPERATIONS_IN_BLOCKS;
-  const formats = Object.keys(weights.formats) as WeightFormat[];
-  return formats.filter((format) => !isBlockDtype(format) || (hasBlocks && isSmall));
-}
-
-/** What one case writes on one runner, by tensor name. */
-export async function runCase(
-  runner: Runner,
-  suite: AnyKernelCases,
-  testCase: Case,
-  variant?: string,
-  format: WeightFormat = "f32",
-): Promise<Map<string, { data: TensorData; columns: number }>> {
-  const tensors = uploadInputs(runner, suite.inputs(testCase, randomArrays(1)), suite.weights, format);
-  const rec = new Recording({
-    profile: runner.profile,
-    variants: variant === undefined ? {} : { [suite.kernel.name]: variant },
-  });
-  const outputs = Object.entries(suite.record(rec, tensors, testCase));
-  for (const [, tensor] of outputs) rec.keep(tensor);
-  const program = await runner.prepare(rec);
-  try {
-    await program.run();
-    const results = new Map<string, { data: TensorData; columns: number }>();
-    for (const [name, tensor] of outputs) {
-      results.set(name, { data: await runner.read(tensor), columns: columnsOf(tensor) });
-    }
-    return results;
-  } finally {
-    program.dispose();
-    for (const tensor of Object.values(tensors)) runner.free(tensor);
-  }
-}
 
 /**
  * Runs a case on a device and on the CPU twins, both on the same weights in one format, and says where they

@@ -1,4 +1,4 @@
-import { mix } from "./random.ts";
+import { mix } from "../../measure/generated/random.ts";
 
 /**
  * One step of a decoder for all rows: row r continues row `parents[r]` of the step before.

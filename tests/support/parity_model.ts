@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { Runner } from "../../core/runner.ts";
 import type { JsonValue } from "../../files/json.ts";
 import { openSafetensors } from "../../files/tensors/safetensors.ts";
+import { parityCheckpoint, parityTensor } from "../../measure/generated/parity_weights.ts";
 import { type Florence2Config, parseConfig } from "../../model/config/config.ts";
 import type { ImageConfig } from "../../model/config/image.ts";
 import { Florence2 } from "../../model/florence2.ts";
@@ -10,7 +11,6 @@ import type { FlorenceCheckpoint } from "../../model/weights/checkpoint.ts";
 import { loadWeights, type Weights } from "../../model/weights/load_weights.ts";
 import type { WeightsDtype } from "../../model/weights/loader.ts";
 import { Tokenizer } from "../../tokenizer/index.ts";
-import { parityCheckpoint, parityTensor } from "./parity_weights.ts";
 
 const fixtures = new URL("../fixtures/", import.meta.url);
 

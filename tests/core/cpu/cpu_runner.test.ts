@@ -11,8 +11,9 @@ import type { Florence2Error } from "../../../core/errors.ts";
 import { Recording } from "../../../core/recording.ts";
 import type { Tensor } from "../../../core/tensor.ts";
 import { matmul } from "../../../kernels/matmul/matmul.ts";
-import { allKernelCases, countInputs, runCase } from "../../support/kernel_check.ts";
-import { randomArrays } from "../../support/random.ts";
+import { countInputs, runCase } from "../../../measure/case_runs.ts";
+import { randomArrays } from "../../../measure/generated/random.ts";
+import { allKernelCases } from "../../support/kernel_check.ts";
 
 const code = (expected: Florence2Error["code"]) =>
   expect.objectContaining({ name: "Florence2Error", code: expected });

@@ -9,12 +9,12 @@ import { CpuRunner } from "../../../core/cpu/cpu_runner.ts";
 import { BITS, BLOCK, type BlockDtype, dequantize, quantize } from "../../../core/dtypes/quantization.ts";
 import { packWeights, StoredWeights } from "../../../core/dtypes/stored_weights.ts";
 import { Florence2, openSafetensors } from "../../../index.ts";
+import { randomArrays } from "../../../measure/generated/random.ts";
 import type { WeightsDtype } from "../../../model/weights/loader.ts";
 import { relativeL2 } from "../../support/close.ts";
 import { florenceError } from "../../support/errors.ts";
 import { gpuMissing, openTestGpu } from "../../support/gpu.ts";
 import { tinyStages } from "../../support/parity_model.ts";
-import { randomArrays } from "../../support/random.ts";
 
 const NANO = fileURLToPath(new URL("../../../checkpoints/nano/", import.meta.url));
 const DTYPES = Object.keys(BITS) as BlockDtype[];

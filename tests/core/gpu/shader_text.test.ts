@@ -9,7 +9,8 @@ import type { Shader } from "../../../core/shaders.ts";
 import { newTensor } from "../../../core/tensor.ts";
 import { layerNorm } from "../../../kernels/layer_norm/layer_norm.ts";
 import { matmul } from "../../../kernels/matmul/matmul.ts";
-import { allKernelCases, dispatchOf, weightFormats } from "../../support/kernel_check.ts";
+import { dispatchOf, weightFormats } from "../../../measure/case_runs.ts";
+import { allKernelCases } from "../../support/kernel_check.ts";
 
 const tensor = (...shape: number[]) => newTensor("tensor", shape, "f32", "owned");
 

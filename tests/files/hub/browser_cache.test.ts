@@ -3,6 +3,7 @@ import { BrowserCache } from "../../../files/hub/browser_cache.ts";
 import { type DownloadEvent, Progress } from "../../../files/hub/progress.ts";
 import { repositoryOf } from "../../../files/hub/repository.ts";
 import { openModelFiles } from "../../../files/open_model_files.ts";
+import { mix } from "../../../measure/generated/random.ts";
 import { cacheStorage } from "../../support/cache_storage.ts";
 import { florenceError } from "../../support/errors.ts";
 import { contentOf, HURRY } from "../../support/hub_cache.ts";
@@ -16,7 +17,6 @@ import {
   startHub,
   status,
 } from "../../support/hub_server.ts";
-import { mix } from "../../support/random.ts";
 
 // As in a browser, where redirects are followed unseen.
 vi.mock("../../../core/platform.ts", async (original) => ({

@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { hubEnvironment } from "../../../files/hub/environment.ts";
 import { isRepositoryId } from "../../../files/hub/repository.ts";
 import { type DownloadEvent, openModelFiles } from "../../../files/open_model_files.ts";
+import { mix } from "../../../measure/generated/random.ts";
 import { florenceError } from "../../support/errors.ts";
 import {
   cacheIn,
@@ -27,7 +28,6 @@ import {
   startHub,
   status,
 } from "../../support/hub_server.ts";
-import { mix } from "../../support/random.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const deno = `${root}node_modules/.bin/deno`;

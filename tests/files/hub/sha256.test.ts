@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { Sha256 } from "../../../files/hub/sha256.ts";
-import { mix } from "../../support/random.ts";
+import { mix } from "../../../measure/generated/random.ts";
 
 describe("SHA-256", () => {
   const bytes = Uint8Array.from({ length: 1000 }, (_, i) => mix(i));

@@ -7,6 +7,7 @@ import { readPickle } from "../../../files/tensors/pickle.ts";
 import { openSafetensors } from "../../../files/tensors/safetensors.ts";
 import { openWeightFile } from "../../../files/tensors/shards.ts";
 import type { TensorFile } from "../../../files/tensors/tensor_file.ts";
+import { mix } from "../../../measure/generated/random.ts";
 import { florenceError } from "../../support/errors.ts";
 import {
   type PickledTensor,
@@ -18,7 +19,6 @@ import {
   type ZipOptions,
   zipBytes,
 } from "../../support/pytorch_bytes.ts";
-import { mix } from "../../support/random.ts";
 
 const fixtures = new URL("../../fixtures/pytorch/", import.meta.url);
 const bytesOf = (name: string) => new Uint8Array(readFileSync(new URL(name, fixtures)));

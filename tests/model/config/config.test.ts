@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { openFiles } from "../../../files/files.ts";
 import type { JsonObject, JsonValue } from "../../../files/json.ts";
+import { converted, released, type Sections } from "../../../measure/generated/configurations.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { countImageTokens, parseImageConfig } from "../../../model/config/image.ts";
-import { converted, released, type Sections } from "../../support/configurations.ts";
 import { florenceError } from "../../support/errors.ts";
 
 const RELEASED = new URL("../../../../shared/data/config/", import.meta.url);

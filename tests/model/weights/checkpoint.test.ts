@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { narrowToFloat16, widenFloat16 } from "../../../core/dtypes/float16.ts";
 import { openFiles } from "../../../files/files.ts";
+import { converted, released } from "../../../measure/generated/configurations.ts";
+import { parityCheckpoint, parityTensor } from "../../../measure/generated/parity_weights.ts";
 import { type Florence2Config, parseConfig } from "../../../model/config/config.ts";
 import { type FlorenceCheckpoint, tensorOf } from "../../../model/weights/checkpoint.ts";
 import {
@@ -13,9 +15,7 @@ import {
 } from "../../../model/weights/expected_tensors.ts";
 import { type Layout, storedName } from "../../../model/weights/layouts.ts";
 import { openCheckpoint } from "../../../model/weights/open_checkpoint.ts";
-import { converted, released } from "../../support/configurations.ts";
 import { florenceError } from "../../support/errors.ts";
-import { parityCheckpoint, parityTensor } from "../../support/parity_weights.ts";
 import { safetensorsBytes, type TensorBytes } from "../../support/safetensors_bytes.ts";
 import { type StoredTensor, sparseFiles, sparseHead } from "../../support/sparse_checkpoint.ts";
 

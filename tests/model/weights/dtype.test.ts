@@ -5,6 +5,7 @@ import { packWeights, StoredWeights } from "../../../core/dtypes/stored_weights.
 import type { Runner } from "../../../core/runner.ts";
 import type { JsonValue } from "../../../files/json.ts";
 import { Florence2 } from "../../../index.ts";
+import { parityCheckpoint, withValues } from "../../../measure/generated/parity_weights.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { DecodingSession } from "../../../model/decoding_session.ts";
 import { generationSettings } from "../../../model/generation/options.ts";
@@ -17,7 +18,6 @@ import { emptyCheckpoint } from "../../support/empty_checkpoint.ts";
 import { florenceError } from "../../support/errors.ts";
 import { gpuMissing, openTestGpu } from "../../support/gpu.ts";
 import { modelFixture, type ParityOptions, tinyStages } from "../../support/parity_model.ts";
-import { parityCheckpoint, withValues } from "../../support/parity_weights.ts";
 import { PlanningRunner } from "../../support/planning_runner.ts";
 
 const nano = new URL("../../../checkpoints/nano/", import.meta.url);

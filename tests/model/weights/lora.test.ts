@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type FileContent, openFiles } from "../../../files/files.ts";
 import { openSafetensors } from "../../../files/tensors/safetensors.ts";
+import { parityCheckpoint } from "../../../measure/generated/parity_weights.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import type { FlorenceCheckpoint } from "../../../model/weights/checkpoint.ts";
 import {
@@ -14,7 +15,6 @@ import { storedName } from "../../../model/weights/layouts.ts";
 import { withAdapter } from "../../../model/weights/lora.ts";
 import { florenceError } from "../../support/errors.ts";
 import { modelFixture, tensorFixture } from "../../support/parity_model.ts";
-import { parityCheckpoint } from "../../support/parity_weights.ts";
 import { safetensorsBytes, type TensorBytes } from "../../support/safetensors_bytes.ts";
 
 const TINY = parseConfig(modelFixture("tiny.config.json"));

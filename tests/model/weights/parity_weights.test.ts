@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { released } from "../../../measure/generated/configurations.ts";
+import { COEFFICIENTS, parityCheckpoint, parityTensor } from "../../../measure/generated/parity_weights.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { expectedTensors } from "../../../model/weights/expected_tensors.ts";
-import { released } from "../../support/configurations.ts";
-import { COEFFICIENTS, parityCheckpoint, parityTensor } from "../../support/parity_weights.ts";
 
 const fixture = (name: string) =>
   readFileSync(new URL(`../../fixtures/model/${name}`, import.meta.url), "utf8");

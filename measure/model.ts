@@ -1,9 +1,11 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { GpuRunner } from "../core/gpu/gpu_runner.ts";
+import { GpuRunner } from "../core/gpu/gpu_runner.ts";
+import type { Runner } from "../core/runner.ts";
 import { BYTES_PER_ELEMENT, type Dtype, type Tensor } from "../core/tensor.ts";
 import { openFile } from "../files/files.ts";
+import { packageFile } from "../files/package_files.ts";
 import type { Florence2Config } from "../model/config/config.ts";
 import { DecodingSession, FIRST_STEPS, type Question, STEPS_PER_SUBMIT } from "../model/decoding_session.ts";
 import { Florence2 } from "../model/florence2.ts";
@@ -18,9 +20,9 @@ import { resolveTask } from "../model/tasks/index.ts";
 import { VisionSession } from "../model/vision_session.ts";
 import { loadWeights, type Weights } from "../model/weights/load_weights.ts";
 import type { WeightsDtype } from "../model/weights/loader.ts";
-import { type Effort, type Measured, measure, type Work } from "./measure.ts";
 import type { Subject } from "./subjects.ts";
-import type { Watch } from "./watch.ts";
+import { type Effort, type Measured, measure, type Work } from "./timing.ts";
+import type { Observer } from "./watch.ts";
 
 /** One phase of the answers to a batch of questions. */
 export interface PhaseRow extends Measured {
@@ -47,7 +49,7 @@ export interface Phase extends Work {
   readonly close?: () => void;
 }
 
-const PICTURE = "examples/scene.png";
+const IMAGE = packageFile("examples/scene.png");
 const TASKS = ["<CAPTION>", "<OD>", "<OCR>"] as const;
 const SEARCHES = { greedy: 1, "3 beams": 3 } as const;
 /** Length of a timed decoding: whole submissions, no more than the first caches hold, so that none is enlarged. */
@@ -64,14 +66,14 @@ export interface ModelFindings {
 /** Times the phases of a model's answers one by one, and answers as a whole. */
 export async function benchModel(
   subject: Subject,
-  runner: GpuRunner,
-  watch: Watch,
+  runner: Runner,
+  observer: Observer,
   { dtype, effort, batches, filter, onRow }: ModelBenchOptions,
 ): Promise<ModelFindings> {
   const timed: PhaseRow[] = [];
   const time = async ({ phase, batch = 1, tokens, close, ...work }: Phase) => {
     if (!phase.includes(filter)) return;
-    const measured = await measure(watch, work, effort);
+    const measured = await measure(observer, work, effort);
     const row = { phase, batch, tokens: tokens?.() ?? 0, ...measured };
     close?.();
     timed.push(row);
@@ -90,7 +92,7 @@ export async function benchModel(
 /** Loads a model: the phases of its answers, and what its weights are held in. */
 export async function openPhases(
   subject: Subject,
-  runner: GpuRunner,
+  runner: Runner,
   dtype: WeightsDtype,
   batches: readonly number[],
 ): Promise<{ readonly dtype: Dtype; readonly phases: AsyncIterable<Phase> }> {
@@ -107,12 +109,12 @@ export async function openPhases(
 async function* phasesOf(
   model: Florence2,
   weights: Weights,
-  runner: GpuRunner,
+  runner: Runner,
   limits: GenerationOptions,
   batches: readonly number[],
 ): AsyncGenerator<Phase> {
   const { config, imageConfig, tokenizer } = model;
-  const picture = new Uint8Array(await readFile(PICTURE));
+  const picture = new Uint8Array(await readFile(IMAGE));
   const load = async () => pixelsOf(await loadImage(picture), imageConfig);
   const { pixels: content, ...size } = await load();
   yield { phase: "picture", run: load };
@@ -160,7 +162,7 @@ async function* phasesOf(
 }
 
 /** The least that loading can be: the bytes of the weights, once from the file and once to the device, where they stay. */
-function reading(weights: string, runner: GpuRunner): Phase {
+function reading(weights: string, runner: Runner): Phase {
   const pieces: Tensor[] = [];
   return {
     phase: "reading weights and writing them",
@@ -181,19 +183,22 @@ function reading(weights: string, runner: GpuRunner): Phase {
 }
 
 /** From the files, which the system has cached by then. */
-function loading(folder: string, dtype: WeightsDtype, runner: GpuRunner): Phase {
+function loading(folder: string, dtype: WeightsDtype, runner: Runner): Phase {
   let model: Florence2 | undefined;
   return {
     phase: "loading",
     run: async () => {
-      model = await Florence2.fromPretrained(folder, { dtype, device: runner.device });
+      model = await Florence2.fromPretrained(folder, {
+        dtype,
+        device: runner instanceof GpuRunner ? runner.device : "cpu",
+      });
       await runner.settle();
     },
     after: () => model?.dispose(),
   };
 }
 
-function seeing(vision: VisionSession, pixels: Float32Array, runner: GpuRunner): Phase {
+function seeing(vision: VisionSession, pixels: Float32Array, runner: Runner): Phase {
   let features: Tensor | undefined;
   return {
     phase: "vision",
@@ -208,7 +213,7 @@ function seeing(vision: VisionSession, pixels: Float32Array, runner: GpuRunner):
 /** Encoders, and the keys and values that decoders read of them. */
 function encoding(
   open: (numBeams: number) => Promise<DecodingSession>,
-  runner: GpuRunner,
+  runner: Runner,
   batch: number,
 ): Phase {
   let session: DecodingSession | undefined;
@@ -226,7 +231,7 @@ function encoding(
 /** With those tokens that are submitted and read back together with the first. */
 function firstToken(
   open: () => Promise<DecodingSession>,
-  runner: GpuRunner,
+  runner: Runner,
   search: string,
   batch: number,
 ): Phase {

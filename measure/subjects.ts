@@ -1,12 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
+import { packageFile } from "../files/package_files.ts";
 import { parseConfig } from "../model/config/config.ts";
 import { RELEASED_IMAGE_CONFIG } from "../model/config/image.ts";
 import type { GenerationOptions } from "../model/generation/options.ts";
 import { type OpenedModel, openModel } from "../model/loading/open_model.ts";
-import { released } from "../tests/support/configurations.ts";
-import { parityCheckpoint } from "../tests/support/parity_weights.ts";
 import { Tokenizer } from "../tokenizer/index.ts";
+import { released } from "./generated/configurations.ts";
+import { parityCheckpoint } from "./generated/parity_weights.ts";
 
 /** A model to be timed. */
 export interface Subject {
@@ -18,7 +19,7 @@ export interface Subject {
   readonly open: () => Promise<OpenedModel>;
 }
 
-const BUNDLED = join("checkpoints", "nano");
+const BUNDLED = packageFile("checkpoints/nano");
 
 export function folderSubject(folder = BUNDLED): Subject {
   return { name: basename(resolve(folder)), folder, limits: {}, open: () => openModel(folder) };

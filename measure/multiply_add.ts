@@ -14,7 +14,7 @@ const multiplyAddKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: wgsl("bench/multiply_add.wgsl"),
+      source: wgsl("measure/multiply_add.wgsl"),
       includes: [wgsl("kernels/shared/grid.wgsl")],
       groups: ({ quads }) => linearGroups(ceilDiv(quads, LANES)),
     },

@@ -14,6 +14,13 @@ export interface Activity {
   readonly peakBytes: number;
 }
 
+/** Tells what happens between `begin` and `end`. */
+export interface Observer {
+  begin(): void;
+  /** What was given to the device has to be done. */
+  end(): Promise<Activity>;
+}
+
 /** The time of one call, or of a pass of many. */
 export interface PassTime {
   /** The pipeline's label in a watch of each call, else empty. */
@@ -53,7 +60,7 @@ function hostClock(): number {
  * Counts what is done with a device, by standing in for its methods: the library itself has no counters.
  * Every compute pass is given timestamps; to watch each call, every call is made a pass.
  */
-export class Watch {
+export class Watch implements Observer {
   readonly #device: GPUDevice;
   readonly #queries:
     | { readonly set: GPUQuerySet; readonly resolved: GPUBuffer; readonly staging: GPUBuffer }

@@ -2,19 +2,20 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { copyCases } from "../../bench/copy.ts";
-import { measure } from "../../bench/measure.ts";
-import type { PhaseRow } from "../../bench/model.ts";
-import { multiplyAddCases } from "../../bench/multiply_add.ts";
-import { type ProfileRow, profileModel, profileOf } from "../../bench/profile.ts";
 import { type ModelReport, withReports, writeReport } from "../../bench/report.ts";
-import { folderSubject } from "../../bench/subjects.ts";
-import { Watch } from "../../bench/watch.ts";
 import type { GpuRunner } from "../../core/gpu/gpu_runner.ts";
 import { Recording } from "../../core/recording.ts";
+import type { AnyKernelCases } from "../../measure/case_runs.ts";
+import { copyCases } from "../../measure/copy.ts";
+import type { PhaseRow } from "../../measure/model.ts";
+import { multiplyAddCases } from "../../measure/multiply_add.ts";
+import { type ProfileRow, profileModel, profileOf } from "../../measure/profile.ts";
+import { folderSubject } from "../../measure/subjects.ts";
+import { measure } from "../../measure/timing.ts";
+import { Watch } from "../../measure/watch.ts";
 import { double, doubleKernel } from "../support/double_kernel.ts";
 import { gpuMissing, openTestGpu } from "../support/gpu.ts";
-import { type AnyKernelCases, checkCase } from "../support/kernel_check.ts";
+import { checkCase } from "../support/kernel_check.ts";
 
 describe.skipIf(gpuMissing)("the bench on a GPU", () => {
   let gpu: GpuRunner;

@@ -1,16 +1,14 @@
-import { readdirSync } from "node:fs";
 import type { Variant } from "../core/kernel.ts";
 import { Recording } from "../core/recording.ts";
 import type { Runner } from "../core/runner.ts";
 import { BYTES_PER_ELEMENT, bytesOf, elementsOf } from "../core/tensor.ts";
 import { type KernelCases, uploadInputs } from "../kernels/shared/kernel_cases.ts";
-import { randomArrays } from "../tests/support/random.ts";
+import { type Case, loadKernelCases } from "./case_runs.ts";
 import { copyCases } from "./copy.ts";
-import { type Effort, type Measured, measure } from "./measure.ts";
+import { randomArrays } from "./generated/random.ts";
 import { multiplyAddCases } from "./multiply_add.ts";
+import { type Effort, type Measured, measure } from "./timing.ts";
 import type { Watch } from "./watch.ts";
-
-type Case = { readonly name: string };
 
 /** What a device gives to kernels that do nothing but move memory, and nothing but multiply and add. */
 export interface Limits {
@@ -83,7 +81,7 @@ export async function benchKernels(
     onRow(row);
   };
   for (const timed of limitCases) add(timed);
-  for (const suite of await allKernelCases()) {
+  for (const suite of await loadKernelCases()) {
     for (const variant of suite.kernel.variants) {
       for (const testCase of suite.cases) {
         if (!`${suite.kernel.name} ${variant.label} ${testCase.name}`.includes(filter)) continue;
@@ -95,19 +93,6 @@ export async function benchKernels(
     }
   }
   return { limits, limitsAfter: (await timeLimits()).rates, rows };
-}
-
-/** The cases of all kernels: `kernels/<name>/<name>.cases.ts`, or what the build made of them. */
-async function allKernelCases(): Promise<KernelCases<Case>[]> {
-  const kernels = new URL("../kernels/", import.meta.url);
-  const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const names = readdirSync(kernels, { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(`.cases.${ending}`))
-    .sort();
-  const modules = await Promise.all(
-    names.map((name) => import(new URL(name, kernels).href) as Promise<{ default: KernelCases<Case> }>),
-  );
-  return modules.map((module) => module.default);
 }
 
 type TimedCase = Omit<KernelRow, "shareOfCopy" | "shareOfMultiplyAdd">;

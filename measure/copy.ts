@@ -12,7 +12,7 @@ const copyKernel = defineKernel({
   variants: [
     {
       label: "portable",
-      source: wgsl("bench/copy.wgsl"),
+      source: wgsl("measure/copy.wgsl"),
       includes: [wgsl("kernels/shared/grid.wgsl")],
       groups: ({ quads }) => linearGroups(ceilDiv(quads, LANES)),
     },

@@ -1,5 +1,4 @@
-import { Bench } from "tinybench";
-import type { Activity, Watch } from "./watch.ts";
+import type { Activity, Observer } from "./watch.ts";
 
 /** Something to be timed again and again; what comes before and after each run is not timed. */
 export interface Work {
@@ -27,36 +26,36 @@ export interface Measured extends Activity {
 }
 
 /** Runs the work once untimed, because that may compile, and then as often as the effort says. */
-export async function measure(watch: Watch, work: Work, { seconds, samples }: Effort): Promise<Measured> {
+export async function measure(
+  observer: Observer,
+  work: Work,
+  { seconds, samples }: Effort,
+): Promise<Measured> {
+  const times: number[] = [];
   const seen: Activity[] = [];
-  const warmup = { warmupIterations: 1, warmupTime: 0 };
-  const bench = new Bench({ time: 1000 * seconds, iterations: samples, ...warmup, throws: true });
-  bench.add("work", work.run, {
-    async: true,
-    beforeAll: () => {
-      seen.length = 0;
-    },
-    beforeEach: async () => {
-      await work.before?.();
-      watch.begin();
-    },
-    afterEach: async () => {
-      seen.push(await watch.end());
-      work.after?.();
-    },
-  });
-  const [task] = await bench.run();
-  if (task?.result.state !== "completed") throw new Error(`The measurement is ${task?.result.state}`);
+  const runOnce = async () => {
+    await work.before?.();
+    observer.begin();
+    const start = performance.now();
+    await work.run();
+    times.push(performance.now() - start);
+    seen.push(await observer.end());
+    work.after?.();
+  };
+  await runOnce();
+  times.length = 0;
+  seen.length = 0;
+  const end = performance.now() + 1000 * seconds;
+  while (times.length < samples || performance.now() < end) await runOnce();
 
   const pieces = work.pieces?.() ?? 1;
-  const { min, p50, p75, samplesCount } = task.result.latency;
   const { dispatches, submits, readbacks, objects, peakBytes } = seen.at(-1)!;
   const gpuMs = median(seen.map((activity) => activity.gpuMs ?? Number.NaN));
   return {
-    ms: p50 / pieces,
-    fastest: min / pieces,
-    p75: p75 / pieces,
-    samples: samplesCount,
+    ms: median(times) / pieces,
+    fastest: Math.min(...times) / pieces,
+    p75: quantile(times, 0.75) / pieces,
+    samples: times.length,
     gpuMs: Number.isNaN(gpuMs) ? null : gpuMs / pieces,
     hostMs: median(seen.map(({ hostMs }) => hostMs)) / pieces,
     dispatches: dispatches / pieces,
@@ -67,8 +66,12 @@ export async function measure(watch: Watch, work: Work, { seconds, samples }: Ef
   };
 }
 
-export function median(values: readonly number[]): number {
+export const median = (values: readonly number[]) => quantile(values, 0.5);
+
+/** The value below which this share of the values lies, interpolated: `quantile([1, 2, 4], 0.75)` is 3. */
+function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  const middle = (sorted.length - 1) / 2;
-  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
+  const place = share * (sorted.length - 1);
+  const [below, above] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
+  return below + (place - Math.floor(place)) * (above - below);
 }
