@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 import { runInNewContext } from "node:vm";
+import { crc32, deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ImageInput, loadImage } from "../../../model/image/load.ts";
@@ -78,6 +79,44 @@ describe("an image", () => {
         florenceError("image_invalid", "An image is a path"),
       );
     }
+  });
+});
+
+describe("16-bit grey with a transparent level", () => {
+  it("is clipped, as Pillow does with and without one", async () => {
+    const levels = [0, 77, 255, 256, 300, 65535];
+    const row = Buffer.concat([Buffer.of(0), ...levels.map((level) => Buffer.of(level >> 8, level & 255))]);
+    const header = Buffer.of(0, 0, 0, levels.length, 0, 0, 0, 1, 16, 0, 0, 0, 0);
+    const chunks = [
+      ["IHDR", header],
+      ["tRNS", Buffer.of(0, 77)],
+      ["IDAT", deflateSync(row)],
+      ["IEND", Buffer.of()],
+    ] as const;
+    const png = Buffer.concat([PNG.subarray(0, 8), ...chunks.map(([name, data]) => pngChunk(name, data))]);
+    const expected = levels.flatMap((level) => Array<number>(3).fill(Math.min(level, 255)));
+    expect((await loadImage(png)).data).toEqual(Uint8Array.from(expected));
+  });
+
+  function pngChunk(name: string, data: Uint8Array): Uint8Array {
+    const chunk = Buffer.alloc(data.length + 12);
+    chunk.writeUInt32BE(data.length);
+    chunk.write(name, 4, "latin1");
+    chunk.set(data, 8);
+    chunk.writeUInt32BE(crc32(chunk.subarray(4, -4)), data.length + 8);
+    return chunk;
+  }
+});
+
+describe("a TIFF that this build of sharp cannot expand", () => {
+  // 11 x 9 pixels, by Pillow with compression="zstd".
+  const ZSTD =
+    "SUkqADoBAAAotS/9AGBJCQDREa7ByN4wjcxbMHoUONqq29bfT3idReoB1aRAt2nV/kd3NrCj18359eQmCnpX5MtrkpbjBnyrc+ry0nbhEqhEPq3D4jXe01APxNJ1KSVfwVAIsL0tjmV/AaFCjWubG1yhw2EGuICmKG3h3VChFc5EV/aK3zLB/hM+JUFPEuRB6sIrscUgIV8Ra3qpkXQ4lXTWsrmRXUdykV0lGwszZ0gtULZP6pMj9+DFKMmywbWYV+r6r1t/jxMWfI82QyHpgUbI9EvlxMqG6CYW9nxmukui18wf97uyL+tk8DsX1pRj+PgCn82wmYSITiRkse/1Mwf7q8HPW9yjpGFXYbaABQQxfZj3xkiDvuFwtjV15mEEyU1v/mJCO9g2mjzNt6BsXPLCYwYgcXVe+nkKAAABAwABAAAACwAAAAEBAwABAAAACQAAAAIBAwADAAAAuAEAAAMBAwABAAAAUMMAAAYBAwABAAAAAgAAABEBBAABAAAACAAAABUBAwABAAAAAwAAABYBAwABAAAACQAAABcBBAABAAAAMgEAABwBAwABAAAAAQAAAAAAAAAIAAgACAA=";
+
+  it("is unsupported, not corrupt", async () => {
+    await expect(loadImage(Buffer.from(ZSTD, "base64"))).rejects.toEqual(
+      florenceError("image_unsupported", "ZSTD"),
+    );
   });
 });
 
