@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { Florence2Error } from "../core/errors.ts";
+import { expectOptions } from "../model/option_names.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const cli = join(root, "dist/cli.js");
@@ -16,7 +18,12 @@ const documents = execFileSync("git", ["ls-files", "--cached", "--others", "--ex
   .filter((file) => file && existsSync(join(root, file)));
 
 const textOf = (document: string) => readFileSync(join(root, document), "utf8");
-const { scripts } = JSON.parse(textOf("package.json")) as { scripts: Record<string, string> };
+
+/** Scripts of the package in a folder. */
+function scriptsOf(folder: string): string[] {
+  const { scripts } = JSON.parse(textOf(join(folder, "package.json"))) as { scripts: Record<string, string> };
+  return Object.keys(scripts);
+}
 
 /** Targets of links and images that are files here, with the heading that they point to. */
 function localLinks(document: string): string[] {
@@ -63,7 +70,8 @@ describe.each(documents)("%s", (document) => {
   it("names commands that exist", () => {
     for (const line of commandLines(document)) {
       const script = /^npm (?:run )?(?!install|ci|publish|pack|i )([\w:]+)/.exec(line)?.[1];
-      if (script) expect(Object.keys(scripts), `${line} in ${document}`).toContain(script);
+      const [, workspace = "."] = /--workspace (\S+)/.exec(line) ?? [];
+      if (script) expect(scriptsOf(workspace), `${line} in ${document}`).toContain(script);
       if (!/\bvitest run\b/.test(line)) continue;
       const files = line.split(/\s+/).filter((word) => word.startsWith("tests/") || word.startsWith("apps/"));
       for (const file of files) expect(existsSync(join(root, file)), `${line} in ${document}`).toBe(true);
@@ -115,4 +123,58 @@ describe("the README", () => {
       if (!target.startsWith("apps/")) expect(paths, link).toContain(target);
     }
   });
+});
+
+describe("docs/usage.md", () => {
+  /** Names in the first column of the table under a heading. */
+  function documented(heading: string): string[] {
+    const section = textOf("docs/usage.md").split(`${heading}\n`)[1]!.split(/^##/m)[0]!;
+    const cells = [...section.matchAll(/^\| ([^|]*`[^|]*) \|/gm)].map(([, cell]) => cell!);
+    return cells.flatMap((cell) => [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name!));
+  }
+
+  /** The options of a call, as its error lists them. */
+  function optionsOf(call: Parameters<typeof expectOptions>[0]): readonly string[] {
+    try {
+      expectOptions(call, { "no such option": true });
+    } catch (error) {
+      if (error instanceof Florence2Error) return error.details.allowed as readonly string[];
+    }
+    throw new Error(`${call} takes any option`);
+  }
+
+  it("lists the options of fromPretrained, and no others", () => {
+    expect(documented("## Load").sort()).toEqual([...optionsOf("fromPretrained")].sort());
+  });
+
+  it("lists the options of run, stream and runBatch, and no others", () => {
+    const names = documented("### Options of `run`, `stream` and `runBatch`").filter(
+      (name) => name !== "runBatch",
+    );
+    expect(names.sort()).toEqual([...new Set([...optionsOf("run"), ...optionsOf("runBatch")])].sort());
+  });
+});
+
+describe("docs/errors.md", () => {
+  it("lists every code of Florence2Error once, and no others", () => {
+    const codes = [...textOf("core/errors.ts").matchAll(/^ {2}\| "(\w+)"/gm)].map(([, code]) => code!);
+    const rows = textOf("docs/errors.md")
+      .split("## Troubles")[0]!
+      .matchAll(/^\| (`[^|]*) \|/gm);
+    const listed = [...rows].flatMap(([, cell]) => [...cell!.matchAll(/`(\w+)`/g)].map(([, code]) => code!));
+    expect(codes.length).toBeGreaterThan(20);
+    expect(listed.sort()).toEqual(codes.sort());
+  });
+});
+
+describe("paths in documents", () => {
+  it.each(["README.md", "CONTRIBUTING.md", ...documents.filter((file) => file.startsWith("docs/"))])(
+    "%s names files and folders that exist",
+    (document) => {
+      const rooms =
+        /`((?:core|kernels|files|tokenizer|model|draw|datasets|eval|commands|apps|tests|bench|scripts|examples|checkpoints)\/[\w./-]*)`/g;
+      for (const [, path] of textOf(document).matchAll(rooms))
+        expect(existsSync(join(root, path!.replace(/\/NAME\b.*/, ""))), `${path} in ${document}`).toBe(true);
+    },
+  );
 });
