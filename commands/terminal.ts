@@ -24,13 +24,6 @@ export function note(text: string): void {
   if (!isQuiet) process.stderr.write(`${process.stderr.isTTY ? ANEW : ""}${text}\n`);
 }
 
-/** A warning of the library: `onWarning` of `fromPretrained`. */
-export function warn(message: string): void {
-  note(message);
-  if (message.startsWith("No GPU"))
-    note('Lines above that begin with "Warning:" are by Dawn, which looked for one.');
-}
-
 /** In a terminal, a line that gives way to the next one. */
 export function showProgress(text: string): void {
   if (process.stderr.isTTY && !isQuiet) process.stderr.write(`${ANEW}${text}`);

@@ -1,5 +1,6 @@
 import { buffer } from "node:stream/consumers";
 import { Florence2Error } from "../../core/errors.ts";
+import { isNode } from "../../core/platform.ts";
 import { Florence2 } from "../../model/florence2.ts";
 import { loadImage } from "../../model/image/load.ts";
 import type { RgbImage } from "../../model/image/pixels.ts";
@@ -26,7 +27,6 @@ import {
   seconds,
   showLoading,
   showProgress,
-  warn,
   working,
 } from "../terminal.ts";
 import { imagesNamed, looksLikeImage, type NamedImage } from "./images.ts";
@@ -104,7 +104,7 @@ export async function describe(args: string[]): Promise<number> {
     threads,
     revision: values.revision,
     onProgress: showLoading,
-    onWarning: warn,
+    onWarning: note,
   };
   const model = await Florence2.fromPretrained(source, options);
   const print = values.json
@@ -113,6 +113,8 @@ export async function describe(args: string[]): Promise<number> {
     : printAnswer;
   let failures = 0;
   try {
+    if (isNode && device === "auto" && model.device.kind === "cpu")
+      note('No GPU found. (Lines above that begin with "Warning:" are by Dawn, which looked for one.)');
     note(`model on ${model.device.name}: ${seconds(started)}`);
     const session = { model, questions, decoding, targets, isFirst: true };
     for (const [i, image] of images.entries()) {
