@@ -41,7 +41,8 @@ const SCORE_TOLERANCE = 1e-4;
 const LOG_PROB_TOLERANCE = 3e-4;
 
 const runners: [string, string | undefined, () => Promise<Runner>, readonly DecodingCase[]][] = [
-  ["CPU", undefined, async () => new CpuRunner(), cases],
+  ["CPU's twins", undefined, async () => new CpuRunner(), cases],
+  ["CPU engine", undefined, () => CpuRunner.open(), cases],
   ["GPU", gpuMissing, () => openTestGpu(), cases],
 ];
 

@@ -25,7 +25,9 @@ const TOLERANCE = 1e-5;
 
 const tiny = modelFixture<TinyFixture>("tiny.json");
 const runners: [string, string | undefined, () => Promise<Runner>][] = [
-  ["CPU", undefined, async () => new CpuRunner()],
+  ["CPU's twins", undefined, async () => new CpuRunner()],
+  ["CPU engine", undefined, () => CpuRunner.open()],
+  ["CPU engine with fresh memory poisoned", undefined, () => CpuRunner.open({ debug: true })],
   ["GPU", gpuMissing, () => openTestGpu()],
   ["GPU with fresh memory poisoned", gpuMissing, () => openTestGpu({ debug: true })],
   ["GPU in bands of 16 KiB", gpuMissing, inBands],

@@ -45,7 +45,8 @@ const near = (actual: number, expected: number) =>
 
 /** The GPU takes the first hundred: it is asked once for each step here, and has shaders to compile. */
 const runners: [string, string | undefined, () => Promise<Runner>, number][] = [
-  ["CPU", undefined, async () => new CpuRunner(), fixture.cases.length],
+  ["CPU's twins", undefined, async () => new CpuRunner(), fixture.cases.length],
+  ["CPU engine", undefined, () => CpuRunner.open(), fixture.cases.length],
   ["GPU", gpuMissing, () => openTestGpu(), 100],
 ];
 

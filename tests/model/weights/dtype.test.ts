@@ -78,7 +78,8 @@ describe("a dtype", () => {
 /** The bar of half precision at every stage. */
 const TOLERANCE = 3e-3;
 describe.each<[string, string | undefined, () => Promise<Runner>]>([
-  ["CPU", undefined, async () => new CpuRunner()],
+  ["CPU's twins", undefined, async () => new CpuRunner()],
+  ["CPU engine", undefined, () => CpuRunner.open({ debug: true })],
   ["GPU", gpuMissing, () => openTestGpu({ debug: true })],
 ])("the tiny model on the %s", (_, missing, open) => {
   /** The stages in f16 beside those in f32, of the same checkpoint. */
