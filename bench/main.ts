@@ -1,4 +1,4 @@
-/** `npm run bench`: times the kernels and a model on this machine's GPU. */
+/** `npm run bench`: times the kernels and a model on this machine's GPU; profiles the CPU engine, too. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -6,6 +6,7 @@ import { fail } from "../commands/terminal.ts";
 import { openRunner } from "../core/device.ts";
 import { Florence2Error } from "../core/errors.ts";
 import type { GpuRunner } from "../core/gpu/gpu_runner.ts";
+import { profileOnCpu } from "../measure/cpu_profile.ts";
 import { benchKernels, type KernelRow } from "../measure/kernels.ts";
 import { benchModel, type PhaseRow } from "../measure/model.ts";
 import { originOf } from "../measure/origin.ts";
@@ -13,8 +14,10 @@ import { type ProfileRow, profileModel } from "../measure/profile.ts";
 import { folderSubject, generatedSubject } from "../measure/subjects.ts";
 import { tableHead, tableRow } from "../measure/table.ts";
 import { Watch } from "../measure/watch.ts";
+import { integer } from "../model/generation/options.ts";
 import { checkDtype } from "../model/weights/loader.ts";
 import {
+  CPU_PROFILE_COLUMNS,
   KERNEL_COLUMNS,
   type KernelReport,
   type ModelReport,
@@ -35,6 +38,9 @@ folder into its README.md.
   --size base|large   a model of this size instead, with generated weights
   --dtype TYPE        what its weights are held in, as in fromPretrained (default: auto, as in the files)
   --filter TEXT       only phases, kernels, variants or cases with this in their name; nothing is written
+  --device gpu|cpu    what profile looks at (default: gpu). On the CPU engine it tells each product's GFLOP/s and its
+                      share of what multiply-adds reach there
+  --threads N         of the CPU engine (default: as many as there are processors)
   --quick             two samples of each, no batches, and one case of each kernel's variant
   --results DIR       (default: bench/results)
   --help
@@ -59,6 +65,8 @@ async function main(args: string[]): Promise<void> {
       size: { type: "string" },
       dtype: { type: "string", default: "auto" },
       filter: { type: "string", default: "" },
+      device: { type: "string", default: "gpu" },
+      threads: { type: "string" },
       quick: { type: "boolean", default: false },
       results: { type: "string", default: "bench/results" },
       help: { type: "boolean", short: "h", default: false },
@@ -76,6 +84,10 @@ async function main(args: string[]): Promise<void> {
   if (size !== undefined && values.model !== undefined)
     throw invalid("--model", values.model, `none beside --size ${size}`);
 
+  const { device } = values;
+  if (device !== "gpu" && device !== "cpu") throw invalid("--device", device, "gpu or cpu");
+  const threads =
+    values.threads === undefined ? undefined : integer("--threads", Number(values.threads), 1, 16);
   const parts = positionals.length > 0 ? positionals : ["model", "kernels"];
   const subject = size ? generatedSubject(size) : folderSubject(values.model);
   const { effort, batches } = values.quick ? QUICK : THOROUGH;
@@ -107,6 +119,20 @@ async function main(args: string[]): Promise<void> {
       const options = { effort, filter, firstCases: values.quick, onRow };
       write({ part: "kernels", origin, ...(await benchKernels(runner, watch, options)) });
     });
+  }
+  if (device === "cpu") {
+    if (parts.join() !== "profile") throw invalid("--device", device, "gpu beside parts other than profile");
+    await profileOnCpu(subject, {
+      dtype,
+      threads,
+      filter,
+      onLimits: (name, { gigaflopsPerSecond, gigabytesPerSecond }) => {
+        const limits = `multiply-add ${gigaflopsPerSecond.toFixed(1)} GFLOP/s, copy ${gigabytesPerSecond.toFixed(1)} GB/s`;
+        say(`\n${subject.name} on ${name}: ${limits}\n\n${tableHead(CPU_PROFILE_COLUMNS)}`);
+      },
+      onRow: (row) => say(tableRow(CPU_PROFILE_COLUMNS, row)),
+    });
+    return;
   }
   if (parts.includes("profile")) {
     await withGpu(

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
+import type { CpuProfileRow } from "../measure/cpu_profile.ts";
 import type { KernelFindings, KernelRow, Limits } from "../measure/kernels.ts";
 import type { ModelFindings, PhaseRow } from "../measure/model.ts";
 import type { Origin } from "../measure/origin.ts";
@@ -59,6 +60,16 @@ export const PHASE_COLUMNS: readonly Column<PhaseRow>[] = [
   figure("read-backs", ({ readbacks }) => threeDigits(readbacks)),
   figure("objects", ({ objects }) => threeDigits(objects)),
   figure("MiB", ({ peakBytes }) => mebibytes(peakBytes)),
+];
+
+export const CPU_PROFILE_COLUMNS: readonly Column<CpuProfileRow>[] = [
+  text("phase", 28, ({ phase }) => phase),
+  text("kernel", 26, ({ kernel }) => kernel),
+  figure("calls", ({ calls }) => `${calls}`),
+  figure("ms", ({ ms }) => milliseconds(ms)),
+  figure("share", ({ share }) => percent(share)),
+  figure("GFLOP/s", ({ gigaflopsPerSecond }) => milliseconds(gigaflopsPerSecond)),
+  figure("of multiply-add", ({ shareOfMultiplyAdd: share }) => (share === null ? "-" : percent(share))),
 ];
 
 export const PROFILE_COLUMNS: readonly Column<ProfileRow>[] = [

@@ -5,51 +5,30 @@ import { planMemory } from "../plan.ts";
 import { canShareMemory } from "../platform.ts";
 import type { DeviceProfile, Dispatch, Recording } from "../recording.ts";
 import type { Program, Runner } from "../runner.ts";
-import {
-  BYTES_PER_ELEMENT,
-  byteOffsetOf,
-  type Dtype,
-  elementsOf,
-  newTensor,
-  type Storage,
-  type Tensor,
-  type TensorData,
-  wordsOf,
-} from "../tensor.ts";
-import { Arena, type Span } from "./arena.ts";
+import { type Dtype, newTensor, type Storage, type Tensor, type TensorData } from "../tensor.ts";
+import { Arena } from "./arena.ts";
 import { compiledCalls } from "./compiled_kernels.ts";
 import { Engine } from "./engine.ts";
-import { FORMAT_ROWS, FORMATS, PANEL, rowsOfPanels, wholePanels } from "./panels.ts";
 import type { CompiledCall } from "./protocol.ts";
-import type { CallList } from "./threads.ts";
+import { TensorMemory } from "./tensor_memory.ts";
+import type { CallList, OnTimes } from "./threads.ts";
 
 /** While twins run, the event loop is given a turn at least about this often. */
 const YIELD_MS = 50;
-
-/** Debug runs watch this many words behind every tensor for writes past its end. */
-const GUARD_WORDS = 64;
-/** A quiet NaN that no arithmetic makes: what debug runs find where nothing was written. */
-const POISON = 0x7fc0_dead;
 
 interface CpuRunnerOptions {
   /** Default: as many as there are processors, at most 16. */
   readonly threads?: number;
   /** Fills fresh memory with NaN and watches the memory behind every tensor. For tests. */
   readonly debug?: boolean;
-}
-
-/** The memory of a storage. */
-interface Held {
-  readonly span: Span;
-  /** Of an owned tensor, when it was made. */
-  readonly shape: readonly number[];
-  readonly dtype: Dtype;
-  /** Whether its rows have become panels. */
-  isPacked: boolean;
+  /** Told how long each call of a compiled kernel took, all threads together. For benches. */
+  readonly onCall?: (dispatch: Dispatch, ms: number) => void;
 }
 
 /** What a program does next: calls that the engine runs, or one that a twin serves. */
-type Step = { readonly list: CallList } | { readonly twin: Dispatch; readonly counter?: Tensor };
+type Step =
+  | { readonly list: CallList; readonly calls: readonly Dispatch[] }
+  | { readonly twin: Dispatch; readonly counter?: Tensor };
 
 /**
  * Runs recordings on the CPU, all tensors in one memory: with the kernels that were compiled to WebAssembly, on several
@@ -62,24 +41,25 @@ export class CpuRunner implements Runner {
   readonly profile: DeviceProfile = { features: new Set(), maxBindingBytes: 2 ** 32 };
   readonly #arena: Arena;
   readonly #engine: Engine | undefined;
-  readonly #debug: boolean;
-  readonly #held = new Map<Storage, Held>();
+  readonly #tensors: TensorMemory;
+  readonly #onCall: CpuRunnerOptions["onCall"];
   /** Ends with the last run: they share threads and scratch memory, so each waits for the one before. */
   #last: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
   /** A runner with the compiled kernels where WebAssembly has SIMD, else with twins alone. */
-  static async open({ threads, debug }: CpuRunnerOptions = {}): Promise<CpuRunner> {
+  static async open(options: CpuRunnerOptions = {}): Promise<CpuRunner> {
     const shared = canShareMemory();
     const arena = new Arena(shared);
-    return new CpuRunner(arena, await Engine.open(arena, shared, threads), debug);
+    return new CpuRunner(arena, await Engine.open(arena, shared, options.threads), options);
   }
 
   /** Without an engine: with twins alone. */
-  constructor(arena = new Arena(false), engine?: Engine, debug = false) {
+  constructor(arena = new Arena(false), engine?: Engine, { debug = false, onCall }: CpuRunnerOptions = {}) {
     this.#arena = arena;
     this.#engine = engine;
-    this.#debug = debug;
+    this.#tensors = new TensorMemory(arena, debug);
+    this.#onCall = onCall;
     this.name = engine
       ? `CPU: WebAssembly with ${engine.form}, ${engine.threads} thread${engine.threads === 1 ? "" : "s"}`
       : "CPU: plain twins of the kernels";
@@ -98,10 +78,7 @@ export class CpuRunner implements Runner {
   zeros(label: string, shape: readonly number[], dtype: Dtype = "f32"): Tensor {
     this.#checkUsable();
     const tensor = newTensor(label, shape, dtype, "owned");
-    // Room for whole panels, should this be a matrix of weights.
-    const [rows = 1] = shape;
-    const words = Math.ceil((tensor.storage.words / Math.max(rows, 1)) * wholePanels(rows));
-    this.#hold(tensor.storage, this.#allocate(words, label), shape, dtype);
+    this.#tensors.own(tensor);
     return tensor;
   }
 
@@ -113,25 +90,22 @@ export class CpuRunner implements Runner {
 
   write(tensor: Tensor, data: TensorData): void {
     this.#checkUsable();
-    this.#unpack(tensor.storage);
-    this.#array(tensor).set(data);
+    this.#tensors.unpack(tensor);
+    this.#tensors.array(tensor).set(data);
   }
 
   copy(from: Tensor, to: Tensor): void {
-    this.#unpack(to.storage);
-    this.#array(to).set(this.#array(from));
+    this.#tensors.unpack(to);
+    this.#tensors.array(to).set(this.#tensors.array(from));
   }
 
   async read(tensor: Tensor): Promise<TensorData> {
     this.#checkUsable();
-    return this.#content(tensor).slice();
+    return this.#tensors.content(tensor).slice();
   }
 
   free(tensor: Tensor): void {
-    const held = this.#held.get(tensor.storage);
-    // A temporary's memory is its program's.
-    if (held && tensor.storage.lifetime === "owned") this.#arena.release(held.span);
-    this.#held.delete(tensor.storage);
+    this.#tensors.free(tensor);
   }
 
   async settle(): Promise<void> {
@@ -143,8 +117,8 @@ export class CpuRunner implements Runner {
   async prepare(recording: Recording): Promise<Program> {
     this.#checkUsable();
     const plan = planMemory(recording);
-    const blocks = plan.blocks.map((words) => this.#allocate(words, "temporary tensors", false));
-    for (const [storage, block] of plan.blockOf) this.#hold(storage, blocks[block]!, [storage.words], "f32");
+    const spans = this.#tensors.share(plan.blocks, plan.blockOf);
+    const bound = boundStorages(recording);
     const { steps, scratch } = await this.#stepsOf(recording);
     const run = async (times: number, signal?: AbortSignal) => {
       const scratchAt = this.#engine?.scratch(scratch) ?? 0;
@@ -152,10 +126,10 @@ export class CpuRunner implements Runner {
       for (const step of steps) {
         signal?.throwIfAborted();
         if ("list" in step) {
-          await step.list.run(times, scratchAt, signal);
+          await step.list.run(times, scratchAt, signal, this.#onTimes(step.calls));
           continue;
         }
-        if (step.counter && this.#array(step.counter)[0] === 0) continue;
+        if (step.counter && this.#tensors.array(step.counter)[0] === 0) continue;
         this.#runTwin(step.twin);
         if (performance.now() - resumed < YIELD_MS) continue;
         await new Promise((resolve) => setTimeout(resolve));
@@ -166,16 +140,15 @@ export class CpuRunner implements Runner {
       run: async (signal, times = 1) => {
         this.#checkUsable();
         await this.#inTurn(async () => {
-          if (this.#debug) this.#poison(recording, blocks);
+          this.#tensors.poison(spans, bound);
           if (steps.length === 1) await run(times, signal);
           else for (let time = 0; time < times; time++) await run(1, signal);
-          if (this.#debug) this.#checkGuards(recording);
+          this.#tensors.checkGuards(bound);
         });
       },
       dispose: () => {
         for (const step of steps) if ("list" in step && !this.#disposed) step.list.forget();
-        for (const storage of plan.blockOf.keys()) this.#held.delete(storage);
-        for (const block of blocks.splice(0)) this.#arena.release(block);
+        this.#tensors.unshare(spans.splice(0), plan.blockOf.keys());
       },
     };
   }
@@ -185,7 +158,12 @@ export class CpuRunner implements Runner {
     this.#disposed = true;
     this.#engine?.dispose();
     this.#arena.dispose();
-    this.#held.clear();
+    this.#tensors.clear();
+  }
+
+  #onTimes(calls: readonly Dispatch[]): OnTimes | undefined {
+    const onCall = this.#onCall;
+    return onCall && ((times) => times.forEach(({ call, ms }) => void onCall(calls[call]!, ms)));
   }
 
   #inTurn(body: () => Promise<void>): Promise<void> {
@@ -198,10 +176,12 @@ export class CpuRunner implements Runner {
   async #stepsOf(recording: Recording): Promise<{ steps: Step[]; scratch: number }> {
     const steps: Step[] = [];
     let calls: CompiledCall[] = [];
+    let dispatches: Dispatch[] = [];
     let scratch = 0;
     const endList = () => {
-      if (calls.length > 0) steps.push({ list: this.#engine!.executor.keep(calls) });
+      if (calls.length > 0) steps.push({ list: this.#engine!.executor.keep(calls), calls: dispatches });
       calls = [];
+      dispatches = [];
     };
     if (this.#engine) await this.#pack(recording);
     for (const dispatch of recording.dispatches) {
@@ -209,6 +189,7 @@ export class CpuRunner implements Runner {
       const compiled = this.#compiled(dispatch, counter);
       if (compiled) {
         calls.push(...compiled.calls);
+        dispatches.push(...compiled.calls.map(() => dispatch));
         scratch = Math.max(scratch, compiled.scratch);
       } else {
         endList();
@@ -224,26 +205,17 @@ export class CpuRunner implements Runner {
     const formats: number[] = [];
     for (const [i, { formats: isWeights }] of Object.values(kernel.bindings).entries()) {
       if (!isWeights) continue;
-      const format = this.#formatOf(tensors[i]!);
+      const format = this.#tensors.formatOf(tensors[i]!);
       if (format === undefined) return undefined;
       formats.push(format);
     }
     return compiledCalls(this.#engine.exports, kernel, {
-      pointers: tensors.map((tensor) => this.#address(tensor)),
+      pointers: tensors.map((tensor) => this.#tensors.address(tensor)),
       formats,
       params,
       constants,
-      counter: counter ? this.#address(counter) : 0,
+      counter: counter ? this.#tensors.address(counter) : 0,
     });
-  }
-
-  /** How compiled kernels find weights; `undefined` if they can't: rows that begin inside of a panel. */
-  #formatOf(tensor: Tensor): number | undefined {
-    const { isPacked, shape, dtype } = this.#heldOf(tensor);
-    if (!isPacked) return FORMAT_ROWS;
-    const K = elementsOf(shape.slice(1));
-    const isWhole = elementsOf(tensor.shape.slice(1)) === K && tensor.offset % (PANEL * K) === 0;
-    return isWhole ? FORMATS[dtype as PackedDtype] : undefined;
   }
 
   /** Turns the rows of all weights that a recording reads into panels, unless they are already. */
@@ -251,13 +223,9 @@ export class CpuRunner implements Runner {
     const calls: CompiledCall[] = [];
     for (const { kernel, tensors } of dispatches) {
       for (const [i, { formats }] of Object.values(kernel.bindings).entries()) {
-        const { storage } = tensors[i]!;
-        const held = this.#heldOf(tensors[i]!);
-        if (!formats || storage.lifetime !== "owned" || held.isPacked) continue;
-        const [rows = 1, ...rest] = held.shape;
-        const args = [held.span.at, elementsOf(rest), FORMATS[held.dtype as PackedDtype]];
-        calls.push({ name: "pack_panels", args, units: wholePanels(rows) / PANEL, counter: 0 });
-        held.isPacked = true;
+        const packing = formats && this.#tensors.pack(tensors[i]!);
+        if (packing)
+          calls.push({ name: "pack_panels", args: packing.args, units: packing.panels, counter: 0 });
       }
     }
     if (calls.length === 0) return;
@@ -266,84 +234,11 @@ export class CpuRunner implements Runner {
     list.forget();
   }
 
-  /** Turns panels back into rows, for who writes to them. */
-  #unpack(storage: Storage): void {
-    const held = this.#held.get(storage);
-    if (!held?.isPacked) return;
-    const words = new Uint32Array(this.#arena.memory.buffer, held.span.at, storage.words);
-    words.set(this.#rows(held).subarray(0, storage.words));
-    held.isPacked = false;
-  }
-
-  #rows({ span, shape, dtype }: Held): Uint32Array {
-    const [rows = 1, ...rest] = shape;
-    const panels = new Uint32Array(this.#arena.memory.buffer, span.at, span.bytes / BYTES_PER_ELEMENT);
-    return rowsOfPanels(panels, rows, elementsOf(rest), dtype as PackedDtype);
-  }
-
   #runTwin(dispatch: Dispatch): void {
     runTwin(
       dispatch,
-      dispatch.tensors.map((tensor) => this.#content(tensor)),
+      dispatch.tensors.map((tensor) => this.#tensors.content(tensor)),
     );
-  }
-
-  /** A tensor's elements; of weights in panels a copy, row by row. */
-  #content(tensor: Tensor): TensorData {
-    const held = this.#heldOf(tensor);
-    if (!held.isPacked) return this.#array(tensor);
-    const View = tensor.dtype === "f32" ? Float32Array : Uint32Array;
-    return new View(this.#rows(held).buffer as ArrayBuffer, byteOffsetOf(tensor), wordsOf(tensor));
-  }
-
-  #array(tensor: Tensor): TensorData {
-    const View = tensor.dtype === "f32" ? Float32Array : Uint32Array;
-    return new View(this.#arena.memory.buffer, this.#address(tensor), wordsOf(tensor));
-  }
-
-  #address(tensor: Tensor): number {
-    return this.#heldOf(tensor).span.at + byteOffsetOf(tensor);
-  }
-
-  #heldOf({ storage }: Tensor): Held {
-    const held = this.#held.get(storage);
-    if (!held) throw new Florence2Error("disposed", `${storage.label}: this tensor was freed`);
-    return held;
-  }
-
-  #hold(storage: Storage, span: Span, shape: readonly number[], dtype: Dtype): void {
-    this.#held.set(storage, { span, shape, dtype, isPacked: false });
-  }
-
-  #allocate(words: number, what: string, cleared = true): Span {
-    const watched = words + (this.#debug ? GUARD_WORDS : 0);
-    return this.#arena.allocate(watched * BYTES_PER_ELEMENT, what, cleared);
-  }
-
-  #poison(recording: Recording, blocks: readonly Span[]): void {
-    for (const { at, bytes } of blocks) this.#words(at, bytes / BYTES_PER_ELEMENT).fill(POISON);
-    for (const storage of boundStorages(recording)) this.#guardOf(storage).fill(POISON);
-  }
-
-  #checkGuards(recording: Recording): void {
-    for (const storage of boundStorages(recording)) {
-      const broken = this.#guardOf(storage).findLastIndex((word) => word !== POISON);
-      if (broken >= 0) {
-        throw new Florence2Error(
-          "cpu_failed",
-          `${storage.label || "a temporary"}: written ${broken + 1} words past its memory`,
-        );
-      }
-    }
-  }
-
-  #guardOf(storage: Storage): Uint32Array {
-    const { at, bytes } = this.#held.get(storage)!.span;
-    return this.#words(at + bytes - GUARD_WORDS * BYTES_PER_ELEMENT, GUARD_WORDS);
-  }
-
-  #words(at: number, count: number): Uint32Array {
-    return new Uint32Array(this.#arena.memory.buffer, at, count);
   }
 
   #checkUsable(): void {

@@ -41,9 +41,19 @@ export type ToWorker =
       readonly id: number;
       readonly times: number;
       readonly scratch: number;
+      /** Whether to tell how long each call took. */
+      readonly timed: boolean;
     };
 
-export type FromWorker = { readonly type: "ready" } | { readonly type: "done"; readonly error?: string };
+export type FromWorker =
+  | { readonly type: "ready" }
+  | { readonly type: "done"; readonly error?: string; readonly times: readonly CallTime[] };
+
+/** How long a call took, by its index in the list. */
+export interface CallTime {
+  readonly call: number;
+  readonly ms: number;
+}
 
 /** One thread, in whichever way the runtime makes them. */
 export interface Thread {

@@ -1,6 +1,13 @@
 import { Florence2Error } from "../errors.ts";
 import type { CompiledKernels } from "./compiled_kernels.ts";
-import { CONTROL, type CompiledCall, type FromWorker, type Thread, type ToWorker } from "./protocol.ts";
+import {
+  type CallTime,
+  CONTROL,
+  type CompiledCall,
+  type FromWorker,
+  type Thread,
+  type ToWorker,
+} from "./protocol.ts";
 import { startThread } from "./start_thread.ts";
 
 /** What runs compiled calls. */
@@ -11,15 +18,18 @@ export interface Executor {
   dispose(): void;
 }
 
+export type OnTimes = (times: readonly CallTime[]) => void;
+
 export interface CallList {
   /**
    * Runs all calls, in order, `times` times over.
    *
    * @param scratch where their scratch memory begins
+   * @param onTimes told how long each call took
    * @throws {Florence2Error} `cpu_failed` if a thread dies or a kernel traps; the signal's reason when it aborts, which
    *   takes effect between calls
    */
-  run(times: number, scratch: number, signal?: AbortSignal): Promise<void>;
+  run(times: number, scratch: number, signal?: AbortSignal, onTimes?: OnTimes): Promise<void>;
   forget(): void;
 }
 
@@ -30,7 +40,14 @@ export class Threads implements Executor {
   #nextId = 0;
   #failure: Florence2Error | undefined;
   /** Settles the run in flight. */
-  #waiting: { answers: number; error?: string; resolve(): void; reject(error: Error): void } | undefined;
+  #waiting:
+    | {
+        answers: number;
+        error?: string;
+        resolve(times: readonly CallTime[]): void;
+        reject(error: Error): void;
+      }
+    | undefined;
 
   /** @param locals where each thread's own memory begins: there are as many threads */
   static async open(
@@ -64,7 +81,7 @@ export class Threads implements Executor {
     const id = this.#nextId++;
     this.#post({ type: "program", id, calls });
     return {
-      run: (times, scratch, signal) => this.#run(id, times, scratch, signal),
+      run: (times, scratch, signal, onTimes) => this.#run(id, times, scratch, signal, onTimes),
       forget: () => this.#post({ type: "forget", id }),
     };
   }
@@ -73,26 +90,33 @@ export class Threads implements Executor {
     this.#fail("the runner was disposed", "disposed");
   }
 
-  async #run(id: number, times: number, scratch: number, signal?: AbortSignal): Promise<void> {
+  async #run(
+    id: number,
+    times: number,
+    scratch: number,
+    signal?: AbortSignal,
+    onTimes?: OnTimes,
+  ): Promise<void> {
     signal?.throwIfAborted();
     if (this.#failure) throw this.#failure;
     Atomics.store(this.#control, CONTROL.stop, 0);
     const stop = () => Atomics.store(this.#control, CONTROL.stop, 1);
     signal?.addEventListener("abort", stop);
     try {
-      this.#post({ type: "run", id, times, scratch });
-      await this.#answers();
+      this.#post({ type: "run", id, times, scratch, timed: onTimes !== undefined });
+      const took = await this.#answers();
+      onTimes?.(took);
     } finally {
       signal?.removeEventListener("abort", stop);
     }
     signal?.throwIfAborted();
   }
 
-  /** Waits until each thread has answered. */
-  async #answers(): Promise<void> {
+  /** Waits until each thread has answered; the times are those of one. */
+  async #answers(): Promise<readonly CallTime[]> {
     for (const thread of this.#threads) thread.hold(true);
     try {
-      await new Promise<void>((resolve, reject) => {
+      return await new Promise<readonly CallTime[]>((resolve, reject) => {
         if (this.#failure) reject(this.#failure);
         this.#waiting = { answers: 0, resolve, reject };
       });
@@ -107,7 +131,7 @@ export class Threads implements Executor {
     if (!waiting) return;
     if (message.type === "done") waiting.error ??= message.error;
     if (++waiting.answers < this.#threads.length) return;
-    if (waiting.error === undefined) waiting.resolve();
+    if (waiting.error === undefined) waiting.resolve(message.type === "done" ? message.times : []);
     else
       waiting.reject(
         new Florence2Error("cpu_failed", `A kernel of the CPU engine failed: ${waiting.error}`, {}),

@@ -3,7 +3,7 @@
  * wait for each other between calls. scripts/compile_kernels.mjs makes one text of it, which `workers.ts` starts.
  */
 
-import { CONTROL, type CompiledCall, type FromWorker, type ToWorker } from "./protocol.ts";
+import { type CallTime, CONTROL, type CompiledCall, type FromWorker, type ToWorker } from "./protocol.ts";
 
 interface Port {
   postMessage(message: FromWorker): void;
@@ -39,7 +39,10 @@ const LOOKS = 2000;
     else if (message.type === "forget") programs.delete(message.id);
     else {
       setGlobal("scratch", message.scratch);
-      port.postMessage({ type: "done", error: run(programs.get(message.id)!, message.times) });
+      const calls = programs.get(message.id)!;
+      const times: CallTime[] = [];
+      const error = run(calls, message.times, message.timed ? times : undefined);
+      port.postMessage({ type: "done", error, times });
     }
   };
 
@@ -56,11 +59,18 @@ const LOOKS = 2000;
     counter,
   });
 
-  const run = (calls: readonly Prepared[], times: number): string | undefined => {
+  const run = (calls: readonly Prepared[], times: number, took?: CallTime[]): string | undefined => {
     let failure: string | undefined;
     let index = -1;
+    let started = 0;
     for (;;) {
+      const before = index;
       index = meet(calls, times, index);
+      if (took) {
+        const now = performance.now();
+        if (before >= 0) took.push({ call: before % calls.length, ms: now - started });
+        started = now;
+      }
       if (index === DONE) return failure;
       const { kernel, args, units, chunk } = calls[index % calls.length]!;
       try {

@@ -9,12 +9,12 @@ export const chromium = ["chromium", "chromium-browser", "google-chrome"].find(
   (name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0,
 );
 
-/** Software WebGPU, and no word to hosts outside. */
+const SOFTWARE_WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+const NO_WEBGPU = ["--disable-features=WebGPU,WebGPUService", "--disable-gpu"];
+/** No word to hosts outside. */
 const FLAGS = [
   "--headless",
   "--remote-debugging-pipe",
-  "--enable-unsafe-webgpu",
-  "--use-webgpu-adapter=swiftshader",
   "--no-first-run",
   "--disable-background-networking",
   "--disable-component-update",
@@ -39,8 +39,9 @@ export class Page {
   #sent = 0;
   #session: string | undefined;
 
-  static async open(url: string): Promise<Page> {
-    const page = new Page();
+  /** @param webgpu whether the browser has WebGPU, in software */
+  static async open(url: string, { webgpu = true } = {}): Promise<Page> {
+    const page = new Page(webgpu ? SOFTWARE_WEBGPU : NO_WEBGPU);
     const { targetInfos } = await page.#send("Target.getTargets");
     const { targetId } = targetInfos.find(({ type }: { type: string }) => type === "page");
     const { sessionId } = await page.#send("Target.attachToTarget", { targetId, flatten: true });
@@ -49,13 +50,13 @@ export class Page {
     return page;
   }
 
-  private constructor() {
+  private constructor(flags: readonly string[]) {
     this.#profile = mkdtempSync(join(tmpdir(), "florence2-chromium-"));
     // Chromium refuses to run as root with its sandbox.
     const sandbox = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
     this.#browser = spawn(
       chromium!,
-      [...FLAGS, ...sandbox, `--user-data-dir=${this.#profile}`, "about:blank"],
+      [...FLAGS, ...flags, ...sandbox, `--user-data-dir=${this.#profile}`, "about:blank"],
       {
         stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
       },
