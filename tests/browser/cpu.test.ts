@@ -53,7 +53,7 @@ describe.skipIf(!chromium)(
     });
 
     it("answers as Node does on the page's own thread where memory cannot be shared", async () => {
-      await page.evaluate(`Object.defineProperty(globalThis, "crossOriginIsolated", { value: false })`);
+      await page.evaluate(`void Object.defineProperty(globalThis, "crossOriginIsolated", { value: false })`);
       const { tokens, device } = await ask();
       expect(device).toMatch(/relaxed SIMD, 1 thread$/);
       expect(tokens).toEqual(TASKS.map((task) => expected.get(task)));
