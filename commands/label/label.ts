@@ -27,6 +27,11 @@ import {
 import { oneOf, readArguments, wholeNumber } from "../options.ts";
 import { readClasses } from "./classes.ts";
 
+/**
+ * Asked for a thing, the model answers with a box whether or not it is there, often with the whole image. This
+ * confidence tells best what is there from what is not (`florence2 evaluate --absent 3`); larger boxes are dropped.
+ */
+const ASKED_FOR = { minScore: 0.937, maxArea: 0.95 };
 const HELP = `florence2 label FOLDER [options]
 
 Draws boxes, outlines or quads for a detector's training set. Answers go to OUT/answers.jsonl as they come, so that a
@@ -42,6 +47,8 @@ What is looked for:
   --ontology FILE        prompts and their classes: JSON {"prompt": "class"} or a list of { "prompt", "label",
                          "minScore", "minArea", "maxArea" }, or lines "prompt: class"
   --task NAME            without classes: od (default), dense, proposal or ocr
+                         Asked for a class, the model always answers with a box. Without --min-score and --max-area
+                         those below ${ASKED_FOR.minScore} or above ${ASKED_FOR.maxArea} of the image are dropped.
   --method NAME          how classes are asked for: ovd (default), grounding, or od (what it finds of these classes)
   --seg                  outlines of the boxes that are kept
   --tile N               also looks at tiles of N pixels, for small things
@@ -78,11 +85,6 @@ const METHODS = {
   od: "<OD>",
 } as const;
 
-/**
- * Asked for a thing, the model answers with a box whether or not it is there, often with the whole image. Below this
- * confidence more boxes are of absent things than of present ones (datasets/README.md), and larger ones are dropped.
- */
-const ASKED_FOR = { minScore: 0.3, maxArea: 0.95 };
 /** The label of things that have none. */
 const UNNAMED = "object";
 

@@ -102,9 +102,14 @@ function answer(index: number, task: string, text = "thing", region?: object) {
         ? { polygons: [[box[0], 5, box[2], 5, box[0], 25]] }
         : {};
   const objects = [
-    { label: task === "<OCR_WITH_REGION>" ? `line ${index}` : region ? "" : text, box, score: 0.9, ...shape },
+    {
+      label: task === "<OCR_WITH_REGION>" ? `line ${index}` : region ? "" : text,
+      box,
+      score: 0.96,
+      ...shape,
+    },
     ...(task === "<OPEN_VOCABULARY_DETECTION>"
-      ? [{ label: "another", box: [0, 0, 10, 10], score: 0.9 }]
+      ? [{ label: "another", box: [0, 0, 10, 10], score: 0.96 }]
       : []),
   ];
   return { ...shared, answer: { objects: index }, objects, text, rawText: "" };
@@ -158,7 +163,7 @@ describe("florence2 label", () => {
       image_id: 2,
       category_id: 1,
       bbox: [6, 5, 20, 20],
-      score: 0.9,
+      score: 0.96,
     });
     expect(text("set", "yolo", "labels", "train", "b", "c d", "käse.txt")).toContain("0 0.283333 0.375000");
     expect(existsSync(join(root, "set", "yolo", "images", "train", "b", "c d", "käse.PNG"))).toBe(true);
@@ -169,7 +174,7 @@ describe("florence2 label", () => {
     const ontology = join(root, "classes.json");
     writeFileSync(
       ontology,
-      JSON.stringify({ kitten: "cat", cat: "cat", cow: { label: "cow", minScore: 0.95 } }),
+      JSON.stringify({ kitten: "cat", cat: "cat", cow: { label: "cow", minScore: 0.97 } }),
     );
     const args = [images, "--ontology", ontology, "--out", out("set"), "--format", "csv"];
     expect(await label([...args, ...quiet], madeUp().model)).toBe(0);
@@ -203,7 +208,7 @@ describe("florence2 label", () => {
     ];
     expect(await label([...tiles, ...quiet], tiled.model)).toBe(0);
     expect(tiled.asked.filter((question) => question.startsWith("0"))).toHaveLength(3);
-    expect(text("tiles", "objects.csv")).toContain("a.png,thing,25,5,45,25,0.9,60,40");
+    expect(text("tiles", "objects.csv")).toContain("a.png,thing,25,5,45,25,0.96,60,40");
   });
 
   it("splits, previews, and says what it would do", async () => {
