@@ -12,7 +12,7 @@ import {
 import { expectWritable } from "../folders/write_files.ts";
 import { readClasses } from "../label/classes.ts";
 import { OUTPUT_OPTIONS, readArguments } from "../options.ts";
-import { note } from "../terminal.ts";
+import { beQuiet, note } from "../terminal.ts";
 import { readSource, SOURCES, sourceKind } from "./read_source.ts";
 
 const HELP = `florence2 convert SOURCE --format NAME [options]
@@ -65,6 +65,7 @@ export async function convert(args: string[]): Promise<number> {
       {},
     );
   }
+  beQuiet(values.quiet === true);
   const images = values.images ?? path;
   const source = await readSource(path, sourceKind(values.from), images);
   const find = (file: string) => ({

@@ -13,7 +13,7 @@ import {
   oneOf,
   wholeNumber,
 } from "../options.ts";
-import { note, showLoading } from "../terminal.ts";
+import { beQuiet, note, showLoading } from "../terminal.ts";
 import { answerImages, type Job } from "./answer_images.ts";
 import { AnswerLog, type Origin } from "./answer_log.ts";
 import { findImages, type ImageFile, rootOf } from "./find_images.ts";
@@ -100,6 +100,7 @@ export async function runFolder(
   open: OpenModel = openModel,
 ): Promise<number> {
   const { name, out, plan, settled } = command;
+  beQuiet(values.quiet === true);
   const batch = wholeNumber("batch", values.batch, 1) ?? 8;
   const progressKind = oneOf("progress", values.progress ?? (values.quiet ? "none" : "bar"), PROGRESS);
   const decoding = generationOptions(values);
