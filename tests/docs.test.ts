@@ -70,7 +70,7 @@ describe.each(documents)("%s", (document) => {
   it("names commands that exist", () => {
     for (const line of commandLines(document)) {
       const script = /^npm (?:run )?(?!install|ci|publish|pack|i )([\w:]+)/.exec(line)?.[1];
-      const [, workspace = "."] = /--workspace (\S+)/.exec(line) ?? [];
+      const workspace = /--workspace (\S+)/.exec(line)?.[1] ?? ".";
       if (script) expect(scriptsOf(workspace), `${line} in ${document}`).toContain(script);
       if (!/\bvitest run\b/.test(line)) continue;
       const files = line.split(/\s+/).filter((word) => word.startsWith("tests/") || word.startsWith("apps/"));
