@@ -88,7 +88,7 @@ export async function evaluate(args: string[]): Promise<number> {
     device: values.device as "auto",
   });
   try {
-    process.stderr.write(`${origin.model} on ${model.device.name}, ${dataSet.pictures.length} images\n`);
+    process.stderr.write(`${origin.model} on ${model.device.name}, ${dataSet.images.length} images\n`);
     const bar = new ProgressBar();
     await answerAll(model, dataSet, predictions, {
       batch,
@@ -104,13 +104,8 @@ export async function evaluate(args: string[]): Promise<number> {
   const comparison =
     others && `Beside ${values.compare}:\n\n${comparisonTable(compare(dataSet, predictions, others))}`;
   if (comparison) process.stdout.write(`\n${comparison}\n`);
-  const pictures = dataSet.pictures.length;
-  const report = writeReport(
-    folder,
-    findings,
-    { ...origin, pictures, device: model.device.name },
-    comparison,
-  );
+  const images = dataSet.images.length;
+  const report = writeReport(folder, findings, { ...origin, images, device: model.device.name }, comparison);
   process.stderr.write(`Report: ${report}\n`);
   return 0;
 }

@@ -1,7 +1,13 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
-import { type DataSet, openDataSet, type Picture, type Prompt, pathOf } from "../datasets/truth/data_set.ts";
+import {
+  type AskedImage,
+  type DataSet,
+  openDataSet,
+  type Prompt,
+  pathOf,
+} from "../datasets/truth/data_set.ts";
 import { drawOnImage } from "../draw/image.ts";
 import { Florence2 } from "../model/florence2.ts";
 import { loadSharp } from "../model/image/sharp.ts";
@@ -67,8 +73,8 @@ export async function drawGallery(
   folder: string,
 ): Promise<string[]> {
   const drawn: { name: string; png: Uint8Array }[] = [];
-  for (const { picture, prompt, scene } of chooseScenes(dataSet)) {
-    const path = pathOf(dataSet, picture);
+  for (const { image, prompt, scene } of chooseScenes(dataSet)) {
+    const path = pathOf(dataSet, image);
     const { answer, width, height } = await model.run(path, prompt.task, { text: prompt.text });
     const region = regionOf(prompt, { width, height });
     const question = region || !prompt.text ? prompt.task : `${prompt.task} ${prompt.text}`;
@@ -85,16 +91,16 @@ export async function drawGallery(
 }
 
 /** Two images for each task that is asked, those first that no other task has. */
-function chooseScenes({ name, pictures }: DataSet): { picture: Picture; prompt: Prompt; scene: number }[] {
-  const taken = new Set<Picture>();
+function chooseScenes({ name, images }: DataSet): { image: AskedImage; prompt: Prompt; scene: number }[] {
+  const taken = new Set<AskedImage>();
   const scenes = tasks.flatMap(({ token }) => {
-    const asked = pictures.filter(({ prompts }) => prompts.some(({ task }) => task === token));
-    const fresh = asked.filter((picture) => !taken.has(picture));
+    const asked = images.filter(({ prompts }) => prompts.some(({ task }) => task === token));
+    const fresh = asked.filter((image) => !taken.has(image));
     const chosen = [...new Set([...fresh, ...asked])].slice(0, SCENES);
-    return chosen.map((picture, i) => {
-      taken.add(picture);
-      const prompt = picture.prompts.find(({ task }) => task === token)!;
-      return { picture, prompt, scene: i + 1 };
+    return chosen.map((image, i) => {
+      taken.add(image);
+      const prompt = image.prompts.find(({ task }) => task === token)!;
+      return { image, prompt, scene: i + 1 };
     });
   });
   if (scenes.length > 0) return scenes;

@@ -24,7 +24,7 @@ export interface Comparison {
 export function compare(dataSet: DataSet, found: PredictionFile, expected: PredictionFile): Comparison {
   const prompts = new Map<string, number>();
   const differences: Difference[] = [];
-  for (const { file, prompts: asked } of dataSet.pictures) {
+  for (const { file, prompts: asked } of dataSet.images) {
     for (const prompt of asked) {
       const ours = found.find(file, prompt);
       const theirs = expected.find(file, prompt);

@@ -19,7 +19,7 @@ import { vqaAccuracy } from "./metrics/vqa.ts";
 export interface Case<Truth, Answer> {
   readonly truth: Truth;
   readonly answer: Answer;
-  /** Of the picture, in pixels. */
+  /** Of the image, in pixels. */
   readonly size: ImageSize;
 }
 
@@ -114,7 +114,7 @@ const detection: Measure<TrueBoxes, BoxAnswer> = {
   },
 };
 
-/** Labels and boxes of one picture against each other; crowds are no truth here. */
+/** Labels and boxes of one image against each other; crowds are no truth here. */
 function matchThings({ truth, answer }: Case<TrueBoxes, BoxAnswer>) {
   const things = truth.boxes.flatMap((box, i) =>
     truth.crowds?.[i] ? [] : [{ box, label: named(truth.labels[i]!) }],

@@ -9,7 +9,7 @@ export interface Prediction {
   readonly file: string;
   readonly task: string;
   readonly text?: string;
-  /** Of the picture as seen, in pixels. */
+  /** Of the image as seen, in pixels. */
   readonly width: number;
   readonly height: number;
   /** As `model.run` gives it. */

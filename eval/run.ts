@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { Florence2Error } from "../core/errors.ts";
-import { type DataSet, type Picture, type Prompt, pathOf } from "../datasets/truth/data_set.ts";
+import { type AskedImage, type DataSet, type Prompt, pathOf } from "../datasets/truth/data_set.ts";
 import type { EncodedImage } from "../model/encoded_image.ts";
 import type { Florence2 } from "../model/florence2.ts";
 import type { GenerationOptions } from "../model/generation/options.ts";
@@ -8,7 +8,7 @@ import { type Case, type Findings, measureOf } from "./measures.ts";
 import type { PredictionFile } from "./predictions.ts";
 
 export interface RunOptions extends Pick<GenerationOptions, "maxNewTokens" | "numBeams"> {
-  /** Pictures seen at a time; their prompts of one task are answered together. */
+  /** Images encoded at a time; their prompts of one task are answered together. */
   readonly batch: number;
   /** After each batch: how many prompts of this run are answered. */
   readonly onProgress: (done: number, total: number) => void;
@@ -23,7 +23,7 @@ export interface TaskFindings extends Findings {
  * Asks every prompt of a data set that has no answer yet. Answers are in the file before the next batch
  * begins, so that a run can be stopped at any time and taken up again.
  *
- * @throws {Florence2Error} `file_not_found` before the first answer if a picture is missing; what the model
+ * @throws {Florence2Error} `file_not_found` before the first answer if an image is missing; what the model
  *   throws
  */
 export async function answerAll(
@@ -32,25 +32,25 @@ export async function answerAll(
   predictions: PredictionFile,
   { batch, onProgress, ...generation }: RunOptions,
 ): Promise<void> {
-  const open = dataSet.pictures
+  const open = dataSet.images
     .map(({ file, prompts }) => ({
       file,
       prompts: prompts.filter((prompt) => !predictions.find(file, prompt)),
     }))
     .filter(({ prompts }) => prompts.length > 0);
-  for (const picture of open) expectPicture(dataSet, picture);
+  for (const image of open) expectImage(dataSet, image);
   const total = open.reduce((sum, { prompts }) => sum + prompts.length, 0);
   let done = 0;
   for (let from = 0; from < open.length; from += batch) {
-    const pictures = open.slice(from, from + batch);
-    const images = new Map<string, EncodedImage>();
+    const images = open.slice(from, from + batch);
+    const encoded = new Map<string, EncodedImage>();
     try {
-      for (const picture of pictures) {
-        images.set(picture.file, await model.encodeImage(pathOf(dataSet, picture)));
+      for (const image of images) {
+        encoded.set(image.file, await model.encodeImage(pathOf(dataSet, image)));
       }
-      for (const questions of byTask(pictures)) {
+      for (const questions of byTask(images)) {
         const results = await model.runBatch(
-          questions.map(({ file, task, text }) => ({ image: images.get(file)!, task, text })),
+          questions.map(({ file, task, text }) => ({ image: encoded.get(file)!, task, text })),
           generation,
         );
         predictions.append(
@@ -63,14 +63,14 @@ export async function answerAll(
         onProgress(done, total);
       }
     } finally {
-      for (const image of images.values()) image.dispose();
+      for (const image of encoded.values()) image.dispose();
     }
   }
 }
 
 /** Judges the answers, task by task. @throws {Florence2Error} `data_invalid` if one is missing */
 export function judgeAll(dataSet: DataSet, predictions: PredictionFile): TaskFindings[] {
-  return byTask(dataSet.pictures).map((questions) => {
+  return byTask(dataSet.images).map((questions) => {
     const { task } = questions[0]!;
     const cases = questions.map(({ file, ...prompt }): Case<unknown, unknown> => {
       const prediction = predictions.find(file, prompt);
@@ -84,10 +84,10 @@ export function judgeAll(dataSet: DataSet, predictions: PredictionFile): TaskFin
   });
 }
 
-/** The prompts of pictures, one list for each task. */
-function byTask(pictures: readonly Picture[]): (Prompt & { readonly file: string })[][] {
+/** The prompts of images, one list for each task. */
+function byTask(images: readonly AskedImage[]): (Prompt & { readonly file: string })[][] {
   const tasks = new Map<string, (Prompt & { file: string })[]>();
-  for (const { file, prompts } of pictures) {
+  for (const { file, prompts } of images) {
     for (const prompt of prompts) {
       const questions = tasks.get(prompt.task) ?? [];
       questions.push({ file, ...prompt });
@@ -97,9 +97,9 @@ function byTask(pictures: readonly Picture[]): (Prompt & { readonly file: string
   return [...tasks.values()];
 }
 
-function expectPicture(dataSet: DataSet, picture: Picture): void {
-  const path = pathOf(dataSet, picture);
+function expectImage(dataSet: DataSet, image: AskedImage): void {
+  const path = pathOf(dataSet, image);
   if (existsSync(path)) return;
-  const message = `The picture ${path} of the data set ${dataSet.name} is missing; --images names their folder.`;
+  const message = `The image ${path} of the data set ${dataSet.name} is missing; --images names their folder.`;
   throw new Florence2Error("file_not_found", message, { path });
 }

@@ -1,33 +1,33 @@
 import type { GenerationOptions } from "../../model/generation/options.ts";
 
-/** An answer of released weights that somebody published. */
+/** A published answer of released weights. */
 export interface RecordedAnswer {
   /** Which weights: the name of their repository without its owner. */
   readonly weights: string;
   /** Path on the hub, or URL. */
-  readonly picture: string;
+  readonly image: string;
   readonly task: string;
   readonly text?: string;
   readonly options: GenerationOptions;
   /** With the start and the end token. */
   readonly tokens?: readonly number[];
-  /** Where tokens were not recorded: a text from which the task's parser makes what was. */
+  /** Where tokens were not recorded: a text that the task's parser turns into the published answer. */
   readonly answer?: string;
 }
 
 /** `australia.jpg` is a stop sign in a street, `car.jpg` a green car before a yellow house. */
-const PICTURES = "/datasets/huggingface/documentation-images/resolve/main/transformers/tasks";
+const FOLDER = "/datasets/huggingface/documentation-images/resolve/main/transformers/tasks";
 
 /** transformers 4.57, tests/models/florence2/test_modeling_florence2.py: float32, Pillow's resize. */
 function transformers(
   weights: string,
-  picture: string,
+  image: string,
   task: string,
   text: string | undefined,
   tokens: readonly number[],
 ): RecordedAnswer {
   const options = { numBeams: 3, noRepeatNgramSize: 3, maxNewTokens: 100 };
-  return { weights, picture: `${PICTURES}/${picture}.jpg`, task, text, options, tokens };
+  return { weights, image: `${FOLDER}/${image}.jpg`, task, text, options, tokens };
 }
 
 /**
@@ -36,7 +36,7 @@ function transformers(
  */
 function notebook(task: string, text: string | undefined, answer: string): RecordedAnswer {
   const options = { numBeams: 3, earlyStopping: false, maxNewTokens: 1024 };
-  return { weights: "Florence-2-base-ft", picture: `${PICTURES}/car.jpg`, task, text, options, answer };
+  return { weights: "Florence-2-base-ft", image: `${FOLDER}/car.jpg`, task, text, options, answer };
 }
 
 export const RECORDED_ANSWERS: readonly RecordedAnswer[] = [

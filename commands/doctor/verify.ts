@@ -51,8 +51,8 @@ async function verify(args: string[], recorded: readonly RecordedAnswer[]): Prom
   if (unknown !== undefined) throw unknownWeights(unknown, known);
 
   const hub = repositoryOf("", await hubEnvironment()).endpoint;
-  const placeOf = (picture: string) =>
-    values.images === undefined ? new URL(picture, hub) : join(values.images, basename(picture));
+  const placeOf = (path: string) =>
+    values.images === undefined ? new URL(path, hub) : join(values.images, basename(path));
   let [held, asked] = [0, 0];
   for (const source of sources) {
     const model = await Florence2.fromPretrained(source, {
@@ -65,9 +65,9 @@ async function verify(args: string[], recorded: readonly RecordedAnswer[]): Prom
       process.stdout.write(`${source} on ${model.device.name}\n`);
       const seen = new Map<string, EncodedImage>();
       for (const answer of recorded.filter(({ weights }) => weights === basename(source))) {
-        const { picture } = answer;
-        const image = seen.get(picture) ?? (await model.encodeImage(placeOf(picture)));
-        seen.set(picture, image);
+        const { image: path } = answer;
+        const image = seen.get(path) ?? (await model.encodeImage(placeOf(path)));
+        seen.set(path, image);
         const difference = await differenceFrom(model, image, answer);
         process.stdout.write(`  ${nameOf(answer)}: ${difference ?? "holds"}\n`);
         asked++;
@@ -101,8 +101,8 @@ async function differenceFrom(
     : `differs: ${found.rawText} instead of ${answer}`;
 }
 
-function nameOf({ picture, task, text = "" }: RecordedAnswer): string {
-  return `${task}${text} of ${basename(picture)}`;
+function nameOf({ image, task, text = "" }: RecordedAnswer): string {
+  return `${task}${text} of ${basename(image)}`;
 }
 
 function unknownWeights(source: string, known: readonly string[]): Florence2Error {

@@ -11,12 +11,12 @@ const TASK = "<OPEN_VOCABULARY_DETECTION>";
  * @param count of absent things for each image
  */
 export function withAbsentThings(dataSet: DataSet, count: number): DataSet {
-  const truths = dataSet.pictures.flatMap(({ file, prompts }) => {
+  const truths = dataSet.images.flatMap(({ file, prompts }) => {
     const own = prompts.find(({ task }) => task === "<OD>");
     return own ? [{ file, truth: own.truth as LabelledBoxes }] : [];
   });
   const labels = [...new Set(truths.flatMap(({ truth }) => truth.labels))].sort();
-  const pictures = truths.map(({ file, truth }, i) => {
+  const images = truths.map(({ file, truth }, i) => {
     const present = [...new Set(truth.labels)];
     const others = labels.filter((label) => !present.includes(label));
     const absent = Array.from(
@@ -29,5 +29,5 @@ export function withAbsentThings(dataSet: DataSet, count: number): DataSet {
     });
     return { file, prompts };
   });
-  return { ...dataSet, name: `${dataSet.name}-absent`, pictures };
+  return { ...dataSet, name: `${dataSet.name}-absent`, images };
 }

@@ -10,7 +10,7 @@ import {
   wholeFile,
 } from "../../files/fields.ts";
 import type { JsonValue } from "../../files/json.ts";
-import type { Picture } from "./data_set.ts";
+import type { AskedImage } from "./data_set.ts";
 import type { TrueBoxes } from "./truth.ts";
 
 /** COCO's test split of captions as papers use it (Karpathy and Fei-Fei, 2015). */
@@ -18,30 +18,30 @@ const SPLIT = "test";
 const CAPTION_TASKS = ["<CAPTION>", "<DETAILED_CAPTION>", "<MORE_DETAILED_CAPTION>"];
 
 /**
- * The pictures of a COCO file, in the order of their ids: captions (`captions_*.json`), detection
+ * The images of a COCO file, in the order of their ids: captions (`captions_*.json`), detection
  * (`instances_*.json`), or Karpathy's captions (`dataset_coco.json`), of which the test split is taken.
  *
  * @param file its name in messages
  * @param task what captions are asked with; `<CAPTION>` if it is another task or none
  * @throws `data_invalid`
  */
-export function readCoco(value: JsonValue, file: string, task = ""): Picture[] {
+export function readCoco(value: JsonValue, file: string, task = ""): AskedImage[] {
   const captionTask = CAPTION_TASKS.includes(task) ? task : "<CAPTION>";
   const root = wholeFile(file, value, "data_invalid");
   const images = items(member(root, "images"), "COCO's list of images");
   if (images[0] && hasMember(images[0], "sentences")) return readKarpathy(images, captionTask);
-  const pictures = new Map<number, { file: string; annotations: Field[] }>();
+  const byId = new Map<number, { file: string; annotations: Field[] }>();
   for (const image of images) {
     const name = text(member(image, "file_name"));
-    pictures.set(number(member(image, "id")), { file: name, annotations: [] });
+    byId.set(number(member(image, "id")), { file: name, annotations: [] });
   }
   for (const annotation of items(member(root, "annotations"), "COCO's list of annotations")) {
     const id = member(annotation, "image_id");
-    const picture = pictures.get(number(id));
-    if (!picture) throw invalid(id, "the id of an image of this file");
-    picture.annotations.push(annotation);
+    const image = byId.get(number(id));
+    if (!image) throw invalid(id, "the id of an image of this file");
+    image.annotations.push(annotation);
   }
-  const sorted = [...pictures].sort(([a], [b]) => a - b).map(([, picture]) => picture);
+  const sorted = [...byId].sort(([a], [b]) => a - b).map(([, image]) => image);
   if (!hasMember(root, "categories")) {
     return sorted
       .filter(({ annotations }) => annotations.length > 0)
@@ -79,7 +79,7 @@ function readInstances(annotations: readonly Field[], names: ReadonlyMap<number,
   };
 }
 
-function readKarpathy(images: readonly Field[], captionTask: string): Picture[] {
+function readKarpathy(images: readonly Field[], captionTask: string): AskedImage[] {
   return images
     .filter((image) => text(member(image, "split")) === SPLIT)
     .map((image) => ({

@@ -5,7 +5,7 @@ import { parseJson } from "../../files/json.ts";
 import { readCoco } from "./coco.ts";
 import { readJsonLines } from "./json_lines.ts";
 
-/** A question about a picture, and what its answer should be. */
+/** A question about an image, and what its answer should be. */
 export interface Prompt {
   readonly task: string;
   /** What the task asks about: a phrase, or a region as location tags. */
@@ -14,26 +14,26 @@ export interface Prompt {
   readonly truth: unknown;
 }
 
-export interface Picture {
+export interface AskedImage {
   /** As the data set names it. */
   readonly file: string;
   readonly prompts: readonly Prompt[];
 }
 
 export interface DataSetOptions {
-  /** Where the pictures are; by default beside the data file. */
+  /** Where the images are; by default beside the data file. */
   readonly images?: string;
   /** Asks only this task. Of COCO's captions, any task of captions; by default `<CAPTION>`. */
   readonly task?: string;
-  /** Takes only so many pictures. */
+  /** Takes only so many images. */
   readonly limit?: number;
 }
 
 export interface DataSet {
   readonly name: string;
-  /** The folder that the pictures' names count from. */
-  readonly images: string;
-  readonly pictures: readonly Picture[];
+  /** The folder that the images' names count from. */
+  readonly folder: string;
+  readonly images: readonly AskedImage[];
 }
 
 /**
@@ -43,16 +43,16 @@ export interface DataSet {
  *   `option_invalid` if the data set has no prompt for the task
  */
 export async function openDataSet(path: string, options: DataSetOptions = {}): Promise<DataSet> {
-  const { images = dirname(path), task, limit } = options;
+  const { images: folder = dirname(path), task, limit } = options;
   const text = await readText(path);
   const all = path.endsWith(".jsonl")
     ? readJsonLines(text, path)
     : readCoco(parseJson(text, path, "data_invalid"), path, task);
-  const pictures = all
+  const images = all
     .map(({ file, prompts }) => ({ file, prompts: prompts.filter((own) => !task || own.task === task) }))
     .filter(({ prompts }) => prompts.length > 0)
     .slice(0, limit);
-  if (pictures.length === 0) {
+  if (images.length === 0) {
     const tasks = [...new Set(all.flatMap(({ prompts }) => prompts.map((own) => own.task)))];
     throw new Florence2Error(
       "option_invalid",
@@ -60,11 +60,11 @@ export async function openDataSet(path: string, options: DataSetOptions = {}): P
       { task, tasks },
     );
   }
-  return { name: basename(path).replace(/\.jsonl?$/, ""), images, pictures };
+  return { name: basename(path).replace(/\.jsonl?$/, ""), folder, images };
 }
 
-export function pathOf({ images }: DataSet, { file }: Picture): string {
-  return join(images, file);
+export function pathOf({ folder }: DataSet, { file }: AskedImage): string {
+  return join(folder, file);
 }
 
 async function readText(path: string): Promise<string> {

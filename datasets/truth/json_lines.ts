@@ -1,17 +1,17 @@
 import { Florence2Error } from "../../core/errors.ts";
 import { type Field, hasMember, items, member, text, wholeFile } from "../../files/fields.ts";
 import { parseJson } from "../../files/json.ts";
-import type { Picture, Prompt } from "./data_set.ts";
+import type { AskedImage, Prompt } from "./data_set.ts";
 import { readTruth } from "./truth.ts";
 
 /**
- * The plain format: one picture a line,
+ * The plain format: one image a line,
  * `{ "file", "prompts": [{ "task", "text"?, "truth" }, ...] }`; other members are ignored. The form of `truth`
  * follows from the task (truth.ts).
  *
  * @param file its name in messages
  */
-export function readJsonLines(content: string, file: string): Picture[] {
+export function readJsonLines(content: string, file: string): AskedImage[] {
   return parseLines(content, file).map((line) => ({
     file: text(member(line, "file")),
     prompts: items(member(line, "prompts"), "a list of prompts").map(readPrompt),

@@ -3,7 +3,7 @@ import type { LabelledBoxes } from "../../datasets/truth/truth.ts";
 import { matchPairs } from "./matching.ts";
 
 /**
- * Pairs of found and true boxes of one picture with an IoU of at least `threshold`, as many as there can be.
+ * Pairs of found and true boxes of one image with an IoU of at least `threshold`, as many as there can be.
  *
  * @param labels whether the labels of a pair have to be equal
  */

@@ -15,7 +15,7 @@ interface WeightedNgrams {
 /**
  * CIDEr-D (Vedantam et al., 2015), as pycocoevalcap/cider/cider_scorer.py computes it: 0 to 10, of which
  * papers print a hundredfold with the factor 10 left out (133.0 is 1.33 here). How rare an n-gram is counts
- * over the pictures given, so the score belongs to a whole data set; of a single picture it is 0.
+ * over the images given, so the score belongs to a whole data set; of a single image it is 0.
  *
  * @returns the mean, and the score of each case
  */
@@ -54,7 +54,7 @@ export function ciderD(cases: readonly CaptionCase[]): { score: number; perCase:
   return { score: mean(perCase), perCase };
 }
 
-/** In the references of how many pictures an n-gram occurs. */
+/** In the references of how many images an n-gram occurs. */
 function documentFrequencies(
   references: readonly (readonly (readonly ReadonlyMap<string, number>[])[])[],
 ): Map<string, number> {

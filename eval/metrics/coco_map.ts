@@ -4,7 +4,7 @@ import { mean } from "./mean.ts";
 export type CocoBox = readonly [number, number, number, number];
 
 export interface CocoTruth {
-  /** Pictures count in the order of these numbers, which decides between equal scores. */
+  /** Images count in the order of these numbers, which decides between equal scores. */
   readonly image: number;
   readonly category: string;
   readonly box: CocoBox;
@@ -47,10 +47,10 @@ const AREAS = {
   large: [96 ** 2, 1e10],
 } as const;
 type AreaName = keyof typeof AREAS;
-/** Detections of a category that count in a picture, best first. */
+/** Detections of a category that count in an image, best first. */
 const MOST = [1, 10, 100] as const;
 
-/** One category in one picture. */
+/** One category in one image. */
 interface Group {
   /** Best first. */
   readonly detections: readonly CocoDetection[];
@@ -112,7 +112,7 @@ function averageRecall(curves: readonly (readonly Curve[])[]): number {
   return mean(curves.flat().map(({ recall }) => recall));
 }
 
-/** For each category of the truth its pictures, in order. */
+/** For each category of the truth its images, in order. */
 function groupsByCategory(truths: readonly CocoTruth[], detections: readonly CocoDetection[]): Group[][] {
   type Found = { truths: CocoTruth[]; detections: CocoDetection[] };
   const categories = new Map<string, Map<number, Found>>();

@@ -1,7 +1,7 @@
 /** Words beyond four in a row count in neither score of captions. */
 export const MAX_ORDER = 4;
 
-/** An answer and what people wrote about the same picture, as tokens (see `captionTokens`). */
+/** An answer and what people wrote about the same image, as tokens (see `captionTokens`). */
 export interface CaptionCase {
   readonly hypothesis: readonly string[];
   readonly references: readonly (readonly string[])[];

@@ -27,7 +27,7 @@ export async function decodeInBrowser(
   } catch (error) {
     throw new Florence2Error(
       format === "AVIF" || format === "TIFF" ? "image_unsupported" : "image_corrupt",
-      `This browser cannot decode the ${format} picture of ${width} x ${height} pixels.`,
+      `This browser cannot decode the ${format} image of ${width} x ${height} pixels.`,
       { ...header },
       error,
     );

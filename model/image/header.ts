@@ -3,7 +3,7 @@ import { bmpSize } from "./bmp.ts";
 
 export type ImageFormat = "AVIF" | "BMP" | "GIF" | "JPEG" | "PNG" | "TIFF" | "WebP";
 
-/** What the first bytes of an encoded picture say. Sides in pixels as stored, before EXIF orientation. */
+/** What the first bytes of an encoded image say. Sides in pixels as stored, before EXIF orientation. */
 export interface ImageHeader {
   format: ImageFormat;
   width: number;
@@ -13,7 +13,7 @@ export interface ImageHeader {
 type Size = Omit<ImageHeader, "format">;
 
 /**
- * Format and size of an encoded picture, read from its bytes alone: neither a name nor a media type is asked,
+ * Format and size of an encoded image, read from its bytes alone: neither a name nor a media type is asked,
  * and nothing is decoded. Throws `image_unsupported` for anything but the seven formats and for the rare
  * kinds of them that are not decoded (JPEG other than 8-bit baseline or progressive, TIFF with other
  * colours than grey, RGB, palette and CMYK), `image_corrupt` for a header that is cut off or broken.
@@ -43,11 +43,11 @@ const sizeReaders: Record<ImageFormat, (view: DataView) => Size> = {
 };
 
 function corrupt(format: ImageFormat, what: string): Florence2Error {
-  return new Florence2Error("image_corrupt", `The ${format} picture ${what}.`, { format });
+  return new Florence2Error("image_corrupt", `The ${format} image ${what}.`, { format });
 }
 
 function unsupported(what: string, remedy: string): Florence2Error {
-  return new Florence2Error("image_unsupported", `The picture is ${what}. ${remedy}`, { found: what });
+  return new Florence2Error("image_unsupported", `The image is ${what}. ${remedy}`, { found: what });
 }
 
 function detectFormat(bytes: Uint8Array): ImageFormat {

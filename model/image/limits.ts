@@ -1,17 +1,17 @@
 import { Florence2Error } from "../../core/errors.ts";
 
-/** How much one picture may cost. Both limits are checked before memory is allocated for the pixels. */
+/** How much one image may cost. Both limits are checked before memory is allocated for the pixels. */
 export interface ImageLimits {
-  /** Most pixels (width x height) of a picture. Default 100 million. */
+  /** Most pixels (width x height) of an image. Default 100 million. */
   maxPixels?: number | undefined;
-  /** Most bytes of an encoded picture. Default 256 MiB. */
+  /** Most bytes of an encoded image. Default 256 MiB. */
   maxBytes?: number | undefined;
 }
 
 const DEFAULT_MAX_PIXELS = 100_000_000;
 const DEFAULT_MAX_BYTES = 256 * 2 ** 20;
 
-/** Longest side of a picture, in pixels: JPEG's own limit. It bounds the filter tables of the resizing. */
+/** Longest side of an image, in pixels: JPEG's own limit. It bounds the filter tables of the resizing. */
 const MAX_SIDE = 65_535;
 
 /** Fills in the defaults; throws `option_invalid` for a limit that is no positive integer. */
@@ -27,30 +27,30 @@ export function checkLimits({ maxPixels, maxBytes }: ImageLimits): Required<Imag
   return limits;
 }
 
-/** Throws `image_too_large` for a picture of `width` x `height` pixels over the limits. */
+/** Throws `image_too_large` for an image of `width` x `height` pixels over the limits. */
 export function checkPixels(width: number, height: number, maxPixels: number): void {
   if (width > MAX_SIDE || height > MAX_SIDE) {
     throw new Florence2Error(
       "image_too_large",
-      `The picture has ${width} x ${height} pixels; a side may have at most ${MAX_SIDE}.`,
+      `The image has ${width} x ${height} pixels; a side may have at most ${MAX_SIDE}.`,
       { width, height, maxSide: MAX_SIDE },
     );
   }
   if (width * height > maxPixels) {
     throw new Florence2Error(
       "image_too_large",
-      `The picture has ${width} x ${height} = ${width * height} pixels; the limit maxPixels is ${maxPixels}.`,
+      `The image has ${width} x ${height} = ${width * height} pixels; the limit maxPixels is ${maxPixels}.`,
       { width, height, maxPixels },
     );
   }
 }
 
-/** Throws `image_too_large` for an encoded picture of `byteLength` bytes over the limit. */
+/** Throws `image_too_large` for an encoded image of `byteLength` bytes over the limit. */
 export function checkBytes(byteLength: number, maxBytes: number): void {
   if (byteLength > maxBytes) {
     throw new Florence2Error(
       "image_too_large",
-      `The encoded picture has ${byteLength} bytes or more; the limit maxBytes is ${maxBytes}.`,
+      `The encoded image has ${byteLength} bytes or more; the limit maxBytes is ${maxBytes}.`,
       { byteLength, maxBytes },
     );
   }

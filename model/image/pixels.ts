@@ -1,7 +1,7 @@
 import { Florence2Error, quote } from "../../core/errors.ts";
 import { checkPixels } from "./limits.ts";
 
-/** A decoded picture: 8-bit RGB pixels, [height, width, 3], sides in pixels. */
+/** A decoded image: 8-bit RGB pixels, [height, width, 3], sides in pixels. */
 export interface RgbImage {
   data: Uint8Array;
   width: number;
@@ -9,7 +9,7 @@ export interface RgbImage {
 }
 
 /**
- * A picture that the caller has decoded: 8-bit pixels, [height, width, channels] without padding. Channels:
+ * An image that the caller has decoded: 8-bit pixels, [height, width, channels] without padding. Channels:
  * 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; 4 when absent, as in an `ImageData`.
  */
 export interface RawImage {
@@ -87,7 +87,7 @@ export function keepRgb(
 }
 
 function invalid(found: string, wanted: string): Florence2Error {
-  return new Florence2Error("image_invalid", `The raw picture has ${found}; it must have ${wanted}.`, {
+  return new Florence2Error("image_invalid", `The raw image has ${found}; it must have ${wanted}.`, {
     found,
     wanted,
   });

@@ -24,7 +24,7 @@ interface Taps {
 }
 
 /** The taps that map `inputSize` positions to `outputSize`. When shrinking, the kernel widens with the scale
- * and so averages; taps outside the picture are dropped and the rest scaled to sum 1. */
+ * and so averages; taps outside the image are dropped and the rest scaled to sum 1. */
 function computeTaps(inputSize: number, outputSize: number): Taps {
   const scale = inputSize / outputSize;
   const filterScale = Math.max(scale, 1);
@@ -106,7 +106,7 @@ function resizeColumns(rgb: Uint8Array, width: number, height: number, outHeight
 }
 
 /**
- * Resizes a picture of 8-bit RGB pixels, [height, width, 3], to [outHeight, outWidth, 3] with anti-aliased
+ * Resizes an image of 8-bit RGB pixels, [height, width, 3], to [outHeight, outWidth, 3] with anti-aliased
  * bicubic interpolation, equal bit for bit to `Image.resize((outWidth, outHeight), BICUBIC)` of Pillow 13
  * (src/libImaging/Resample.c): one axis after the other, rounded to 8 bits after each; an axis that keeps its
  * size is not filtered. The four sizes are positive integers. When both axes keep their size the result is

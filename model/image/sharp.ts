@@ -33,7 +33,7 @@ export async function decodeWithSharp(
     if (!readSpaces.includes(space) || !["uchar", "ushort"].includes(depth)) {
       throw new Florence2Error(
         "image_unsupported",
-        `The ${header.format} picture has ${space} samples of type ${depth}; 8 and 16 bit grey, RGB and CMYK are read.`,
+        `The ${header.format} image has ${space} samples of type ${depth}; 8 and 16 bit grey, RGB and CMYK are read.`,
         { format: header.format, space, depth },
       );
     }
@@ -56,7 +56,7 @@ export async function decodeWithSharp(
     const isUnsupported = /unsupported|not configured|not supported/i.test(messageOf(error));
     throw new Florence2Error(
       isUnsupported ? "image_unsupported" : "image_corrupt",
-      `The ${header.format} picture of ${header.width} x ${header.height} pixels cannot be decoded: ${reason}`,
+      `The ${header.format} image of ${header.width} x ${header.height} pixels cannot be decoded: ${reason}`,
       { ...header },
       error,
     );
@@ -68,12 +68,12 @@ export async function loadSharp(): Promise<Sharp> {
   return (await importPackage<{ default: Sharp }>("sharp")).default;
 }
 
-/** The same picture in a form that libvips decodes, and decodes to the colours wanted. */
+/** The same image in a form that libvips decodes, and decodes to the colours wanted. */
 function readable(bytes: Uint8Array, header: ImageHeader, keepsAlpha: boolean): Uint8Array {
   if (header.format === "GIF" && !keepsAlpha) return withoutTransparency(bytes);
   if (header.format === "PNG" && !keepsAlpha) return withoutTransparentGrey(bytes);
   if (header.format === "AVIF" && bytes[11] === 0x73) {
-    // libvips knows the brand "avif" but not "avis", that of a sequence; the first picture is the same.
+    // libvips knows the brand "avif" but not "avis", that of a sequence; the first image is the same.
     const copy = bytes.slice();
     copy[11] = 0x66;
     return copy;

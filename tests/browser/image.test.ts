@@ -34,7 +34,7 @@ function webgl(maxTextureSize: number) {
   return new Proxy(answers, { get: (target, name: string) => target[name] ?? (() => ({})) });
 }
 
-describe("pictures in a browser", () => {
+describe("images in a browser", () => {
   afterEach(() => vi.unstubAllGlobals());
 
   it("are decoded upright, without premultiplied alpha or colour management", async () => {

@@ -8,7 +8,7 @@ import { deno, florence2, root } from "../support/command.ts";
 import { newFolder } from "../support/hub_cache.ts";
 import { filesIn, REPOSITORY, startHub } from "../support/hub_server.ts";
 
-const picture = "tests/fixtures/pictures/coffee.png";
+const image = "tests/fixtures/pictures/coffee.png";
 
 describe.skipIf(!existsSync(deno))("florence2", () => {
   it.each([
@@ -64,23 +64,19 @@ describe.skipIf(!existsSync(deno))("florence2", () => {
     ["no such folder", ["nothing/"], /^nothing\/ does not exist\.\n/],
     ["a folder without images", ["core"], /^core has no image\.\n/],
     ["a pattern that nothing fits", ["core/*.jpg"], /^No file fits "core\/\*\.jpg"\.\n/],
-    ["a file that is no image", ["package.json"], /package\.json|not a picture|JPEG/],
-    [
-      "a word that is no task",
-      [picture, "ODD"],
-      /^"ODD" is neither an image nor a task; did you mean OD\?\n/,
-    ],
-    ["a task without its text", [picture, "<CAPTION_TO_PHRASE_GROUNDING>"], /needs a text/],
-    ["a task without its region", [picture, "region-to-ocr"], /needs a region/],
-    ["a region that is none", [picture, "<REGION_TO_OCR>", "--region", "1,2,3"], /X1,Y1,X2,Y2/],
-    ["a text that no task takes", [picture, "od", "--text", "cup"], /--text is given, and <OD> takes none/],
-    ["a number that is none", [picture, "--num-beams", "many"], /--num-beams is many, expected a whole/],
-    ["too many beams", [picture, "--num-beams", "50"], /numBeams is 50; allowed is an integer from 1 to 32/],
-    ["a device that is none", [picture, "--device", "tpu"], /--device is tpu, expected "auto", "gpu", "cpu"/],
-    ["a format that is none", [picture, "--dtype", "fp16"], /--dtype is fp16.*did you mean f16\?/],
-    ["no folder to write into", [picture, "--out", "nothing/a.png"], /cannot be written: there is no folder/],
-    ["a format that is not written", [picture, "--out", "a.bmp"], /ends in \.bmp; images are written as/],
-    ["one file for several", [picture, picture, "--out", "a.png"], /is one file for 2 images; give a folder/],
+    ["a file that is no image", ["package.json"], /package\.json|not an image|JPEG/],
+    ["a word that is no task", [image, "ODD"], /^"ODD" is neither an image nor a task; did you mean OD\?\n/],
+    ["a task without its text", [image, "<CAPTION_TO_PHRASE_GROUNDING>"], /needs a text/],
+    ["a task without its region", [image, "region-to-ocr"], /needs a region/],
+    ["a region that is none", [image, "<REGION_TO_OCR>", "--region", "1,2,3"], /X1,Y1,X2,Y2/],
+    ["a text that no task takes", [image, "od", "--text", "cup"], /--text is given, and <OD> takes none/],
+    ["a number that is none", [image, "--num-beams", "many"], /--num-beams is many, expected a whole/],
+    ["too many beams", [image, "--num-beams", "50"], /numBeams is 50; allowed is an integer from 1 to 32/],
+    ["a device that is none", [image, "--device", "tpu"], /--device is tpu, expected "auto", "gpu", "cpu"/],
+    ["a format that is none", [image, "--dtype", "fp16"], /--dtype is fp16.*did you mean f16\?/],
+    ["no folder to write into", [image, "--out", "nothing/a.png"], /cannot be written: there is no folder/],
+    ["a format that is not written", [image, "--out", "a.bmp"], /ends in \.bmp; images are written as/],
+    ["one file for several", [image, image, "--out", "a.png"], /is one file for 2 images; give a folder/],
   ] as const)("%s: says so in a line before a model is looked for", async (_, args, message) => {
     const isWhole = args[0] === "doctor" || args[0] === "--model";
     const { code, stdout, stderr } = await florence2(
@@ -93,7 +89,7 @@ describe.skipIf(!existsSync(deno))("florence2", () => {
   });
 
   it("no such model: says so in a line", async () => {
-    const { code, stderr } = await florence2([picture, "--model", "./no-such-model"]);
+    const { code, stderr } = await florence2([image, "--model", "./no-such-model"]);
     expect(stderr).toMatch(/^"\.\/no-such-model" is neither a folder here nor the id of a repository.*\n$/);
     expect(code).toBe(1);
   });
@@ -104,7 +100,7 @@ describe.skipIf(!existsSync(deno))("florence2", () => {
     const hub = await startHub(await filesIn(join(fixtures, "transformers")));
     const folder = await newFolder();
     try {
-      const args = [picture, "caption", "--model", REPOSITORY, "--device", "cpu", "--json", "--verbose"];
+      const args = [image, "caption", "--model", REPOSITORY, "--device", "cpu", "--json", "--verbose"];
       for (const isOffline of ["0", "1"]) {
         const env = { HF_ENDPOINT: hub.url, HF_HUB_CACHE: folder, HF_HUB_OFFLINE: isOffline };
         hub.requests.length = 0;
@@ -114,7 +110,7 @@ describe.skipIf(!existsSync(deno))("florence2", () => {
         );
         expect(hub.requests.length > 0).toBe(isOffline === "0");
         const result = JSON.parse(stdout);
-        expect([result.file, result.task]).toEqual([picture, "<CAPTION>"]);
+        expect([result.file, result.task]).toEqual([image, "<CAPTION>"]);
         expect(result.tokens).toEqual(prompts[0].tokens);
         expect(stderr).not.toMatch(/drawn scenes/);
         expect(code).toBe(0);

@@ -15,23 +15,23 @@ let folder: string;
 beforeEach(async () => {
   images = mkdtempSync(join(tmpdir(), "florence2-gallery-"));
   folder = join(images, "gallery");
-  const picture = sharp({ create: { width: 96, height: 64, channels: 3, background: "#787878" } });
-  const png = await picture.png().toBuffer();
+  const image = sharp({ create: { width: 96, height: 64, channels: 3, background: "#787878" } });
+  const png = await image.png().toBuffer();
   for (const name of ["a.png", "b.png", "c.png", "d.png"]) writeFileSync(join(images, name), png);
 });
 afterEach(() => rmSync(images, { recursive: true }));
 
 const dataSet = (prompts: readonly Prompt[], count = 4): DataSet => ({
   name: "made up",
-  images,
-  pictures: ["a.png", "b.png", "c.png", "d.png"].slice(0, count).map((file) => ({ file, prompts })),
+  folder: images,
+  images: ["a.png", "b.png", "c.png", "d.png"].slice(0, count).map((file) => ({ file, prompts })),
 });
 
 /** Answers every question with one answer, and keeps the questions. */
 function modelThatSays(answer: unknown) {
-  const asked: { picture: string; task: string; text?: string }[] = [];
-  const run = async (picture: string, task: string, { text }: { text?: string }) => {
-    asked.push({ picture: picture.slice(-5), task, text });
+  const asked: { image: string; task: string; text?: string }[] = [];
+  const run = async (image: string, task: string, { text }: { text?: string }) => {
+    asked.push({ image: image.slice(-5), task, text });
     return { answer, width: 96, height: 64 };
   };
   return { asked, model: { run } as unknown as Pick<Florence2, "run"> };
@@ -46,7 +46,7 @@ const far = (a: readonly number[], b: readonly number[]) =>
   Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));
 
 describe("the gallery", () => {
-  it("shows two pictures of every task that is asked, and other ones for other tasks", async () => {
+  it("shows two images of every task that is asked, and other ones for other tasks", async () => {
     const { asked, model } = modelThatSays("a cat");
     const prompts = [
       { task: "<OCR>", truth: "" },
@@ -55,7 +55,7 @@ describe("the gallery", () => {
     const files = await drawGallery(model, dataSet(prompts), folder);
     expect(files).toEqual(["caption_1.jpg", "caption_2.jpg", "ocr_1.jpg", "ocr_2.jpg", "overview.jpg"]);
     expect(readdirSync(folder).sort()).toEqual([...files].sort());
-    expect(asked.map(({ picture, task }) => [picture, task])).toEqual([
+    expect(asked.map(({ image, task }) => [image, task])).toEqual([
       ["a.png", "<CAPTION>"],
       ["b.png", "<CAPTION>"],
       ["c.png", "<OCR>"],
@@ -66,11 +66,11 @@ describe("the gallery", () => {
     expect(height).toBeGreaterThan(256 + 16);
   });
 
-  it("takes pictures twice where there are too few", async () => {
+  it("takes images twice where there are too few", async () => {
     const { asked, model } = modelThatSays("a cat");
     const prompts = ["<CAPTION>", "<OCR>"].map((task) => ({ task, truth: "" }));
     await drawGallery(model, dataSet(prompts, 3), folder);
-    expect(asked.map(({ picture }) => picture)).toEqual(["a.png", "b.png", "c.png", "a.png"]);
+    expect(asked.map(({ image }) => image)).toEqual(["a.png", "b.png", "c.png", "a.png"]);
   });
 
   it("draws the answer, the region asked about, and an overview of all", async () => {
@@ -78,7 +78,7 @@ describe("the gallery", () => {
     const text = "<loc_100><loc_100><loc_900><loc_900>";
     await drawGallery(model, dataSet([{ task: "<REGION_TO_SEGMENTATION>", text, truth: {} }]), folder);
     expect(asked[0]!.text).toBe(text);
-    // Four pixels for one of the picture: the mask's middle, the dashed edge, and outside of both.
+    // Four pixels for one of the image: the mask's middle, the dashed edge, and outside of both.
     expect(far(await pixelOf("region_to_segmentation_1.jpg", 192, 128), GREY)).toBeGreaterThan(20);
     expect(far(await pixelOf("region_to_segmentation_1.jpg", 10, 128), GREY)).toBeLessThan(8);
     const edge = await Promise.all(

@@ -22,7 +22,7 @@ beforeAll(async () => {
   hub = await startHub({ ...(await filesIn(model)), [expected.picture]: picture });
   recorded = expected.prompts.map(({ task, tokens }: { task: string; tokens: number[] }) => ({
     weights: "tiny",
-    picture: `/${REPOSITORY}/resolve/main/${expected.picture}`,
+    image: `/${REPOSITORY}/resolve/main/${expected.picture}`,
     task,
     options: { maxNewTokens: expected.max_new_tokens },
     tokens,
@@ -55,15 +55,15 @@ async function printed(
 const cpu = ["--device", "cpu"];
 
 describe("florence2 verify", () => {
-  it("downloads weights and picture, and finds what holds", async () => {
+  it("downloads weights and image, and finds what holds", async () => {
     const { code, output } = await printed([REPOSITORY, ...cpu], recorded);
     expect(output.match(/: holds$/gm)).toHaveLength(recorded.length);
     expect(output).toContain(`${recorded.length} of ${recorded.length} recorded answers hold.`);
     expect(code).toBe(0);
-    const pictures = hub.requests.filter(
+    const images = hub.requests.filter(
       ({ method, path }) => method === "GET" && path.includes("resolve/main/"),
     );
-    expect(new Set(pictures.map(({ path }) => path)).has(recorded[0]!.picture)).toBe(true);
+    expect(new Set(images.map(({ path }) => path)).has(recorded[0]!.image)).toBe(true);
   });
 
   it("names the first token that differs, and ends with 1", async () => {
@@ -78,8 +78,8 @@ describe("florence2 verify", () => {
   });
 
   it("compares answers where no tokens were recorded", async () => {
-    const { task, picture, options } = recorded.find((answer) => answer.task === "<CAPTION>") ?? recorded[0]!;
-    const wrong = { weights: "tiny", task, picture, options, answer: "A green car" };
+    const { task, image, options } = recorded.find((answer) => answer.task === "<CAPTION>") ?? recorded[0]!;
+    const wrong = { weights: "tiny", task, image, options, answer: "A green car" };
     const first = await printed([REPOSITORY, ...cpu], [wrong]);
     const found = /differs: (.*) instead of A green car$/m.exec(first.output)![1]!;
     expect(first.code).toBe(1);
@@ -112,7 +112,7 @@ describe("florence2 verify without what it needs", () => {
     expect(errors).toMatch(/check the network, its proxy and HF_ENDPOINT.*give a folder/);
   });
 
-  it("a hub: a folder with the weights and one with the pictures will do", async () => {
+  it("a hub: a folder with the weights and one with the images will do", async () => {
     const copy = join(folder, "tiny");
     await cp(model, copy, { recursive: true });
     const args = [copy, "--images", join(fixtures, "pictures"), ...cpu];
@@ -124,8 +124,8 @@ describe("florence2 verify without what it needs", () => {
     expect(none.code).toBe(1);
   });
 
-  it("a picture on the hub: names it", async () => {
-    const gone = recorded.map((answer) => ({ ...answer, picture: "/gone.jpg" }));
+  it("an image on the hub: names it", async () => {
+    const gone = recorded.map((answer) => ({ ...answer, image: "/gone.jpg" }));
     const { code, errors } = await printed([REPOSITORY, ...cpu], gone);
     expect(errors).toContain(`${hub.url}/gone.jpg`);
     expect(code).toBe(1);

@@ -52,7 +52,7 @@ function labelsIn(svg: string): DrawnLabel[] {
   );
 }
 
-/** An answer on a plain grey picture: what the pixels are, and the size with the strip under it. */
+/** An answer on a plain grey image: what the pixels are, and the size with the strip under it. */
 async function drawOnGrey(answer: Answer, options?: DrawOptions) {
   const grey = {
     width: 200,
@@ -118,7 +118,7 @@ describe("labels", () => {
   const draw = (limit: number) => integers(limit, 1).data[0]!;
   const word = () => ASCII[33 + draw(26)]!.repeat(1 + draw(14));
 
-  it("stay inside pictures of all sizes and shapes", () => {
+  it("stay inside images of all sizes and shapes", () => {
     for (let trial = 0; trial < 300; trial++) {
       const [width, height] = [1 + draw(draw(2) ? 3000 : 60), 1 + draw(draw(2) ? 3000 : 60)];
       const bboxes = Array.from({ length: 1 + draw(6) }, () => {
@@ -199,7 +199,7 @@ describe("a drawing", () => {
   });
 
   it.each(["\0\x1b\x7f", "\ud800", "\uffff", "]]>", "\u202e\u{1f41f}", "  ", "\n\n", "a".repeat(5000)])(
-    "of the label %j is a picture all the same",
+    "of the label %j is an image all the same",
     async (label) => {
       const svg = drawAnswer(boxes([label], [[10, 50, 90, 90]]), size, { question: label });
       const { info } = await sharp(Buffer.from(svg)).png().toBuffer({ resolveWithObject: true });
@@ -283,7 +283,7 @@ describe("a drawing", () => {
   });
 });
 
-describe("on the picture", () => {
+describe("on the image", () => {
   it("a box is a line of its label's colour with a light rim", async () => {
     const { at, width, height } = await drawOnGrey({ bboxes: [[40, 40, 120, 110]], labels: [""] });
     expect([width, height]).toEqual([200, 150]);
@@ -359,7 +359,7 @@ describe("on the picture", () => {
     expect(at(200, 187)).toEqual([128, 128, 128]);
   });
 
-  it("answers of every kind that are empty leave the picture as it is", async () => {
+  it("answers of every kind that are empty leave the image as it is", async () => {
     for (const answer of [
       { bboxes: [], labels: [] },
       { quad_boxes: [], labels: [] },

@@ -18,25 +18,25 @@ describe("presence", () => {
 describe("a data set with absent things", () => {
   it("asks for each thing that is there, and for as many that are not", () => {
     const truth = (labels: string[]) => ({ boxes: labels.map((_, i) => [i, i, i + 1, i + 1]), labels });
-    const picture = (file: string, labels: string[]) => ({
+    const image = (file: string, labels: string[]) => ({
       file,
       prompts: [{ task: "<OD>", truth: truth(labels) }],
     });
     const dataSet = {
       name: "set",
-      images: ".",
-      pictures: [picture("a", ["cat", "dog", "cat"]), picture("b", ["cow"]), { file: "c", prompts: [] }],
+      folder: ".",
+      images: [image("a", ["cat", "dog", "cat"]), image("b", ["cow"]), { file: "c", prompts: [] }],
     };
-    const { pictures } = withAbsentThings(dataSet, 1);
-    expect(pictures.map(({ file }) => file)).toEqual(["a", "b"]);
-    expect(pictures[0]!.prompts.map(({ text }) => text)).toEqual(["cat", "dog", "cow"]);
-    expect(pictures[0]!.prompts[0]!.truth).toEqual({
+    const { images } = withAbsentThings(dataSet, 1);
+    expect(images.map(({ file }) => file)).toEqual(["a", "b"]);
+    expect(images[0]!.prompts.map(({ text }) => text)).toEqual(["cat", "dog", "cow"]);
+    expect(images[0]!.prompts[0]!.truth).toEqual({
       boxes: [
         [0, 0, 1, 1],
         [2, 2, 3, 3],
       ],
       labels: ["cat", "cat"],
     });
-    expect(pictures[0]!.prompts[2]!.truth).toEqual({ boxes: [], labels: [] });
+    expect(images[0]!.prompts[2]!.truth).toEqual({ boxes: [], labels: [] });
   });
 });

@@ -53,7 +53,7 @@ type Model = Parameters<typeof answerAll>[0];
 
 /** Answers from the truth; throws instead when it is asked more than `patience` times. */
 async function madeUpModel(answerOf = perfectAnswer, patience = Number.POSITIVE_INFINITY) {
-  const { pictures } = await openScenes();
+  const { images } = await openScenes();
   const asked: string[] = [];
   let seen = 0;
   const model = {
@@ -65,7 +65,7 @@ async function madeUpModel(answerOf = perfectAnswer, patience = Number.POSITIVE_
       if (asked.length + questions.length > patience) throw new Error("pulled the plug");
       return questions.map(({ image, task, text }) => {
         asked.push(`${task} ${image.file}`);
-        const { prompts } = pictures.find(({ file }) => file === image.file)!;
+        const { prompts } = images.find(({ file }) => file === image.file)!;
         const { truth } = prompts.find((prompt) => prompt.task === task && prompt.text === text)!;
         return { answer: answerOf(task, truth), tokens: [2, 0, 2], score: -1, width: 256, height: 256 };
       });
@@ -78,11 +78,11 @@ const quietly = { batch: 8, onProgress: () => {} };
 
 describe("data sets", () => {
   it("are read from plain JSONL", async () => {
-    const { pictures, name } = await openScenes();
+    const { images, name } = await openScenes();
     expect(name).toBe("scenes");
-    expect(pictures.map(({ file }) => file)).toEqual(["scene.png", "scene.answer.png"]);
-    expect(pictures[0]!.prompts).toHaveLength(17);
-    expect(pictures[0]!.prompts[5]!.truth).toEqual({
+    expect(images.map(({ file }) => file)).toEqual(["scene.png", "scene.answer.png"]);
+    expect(images[0]!.prompts).toHaveLength(17);
+    expect(images[0]!.prompts[5]!.truth).toEqual({
       boxes: [
         [20, 30, 90, 100],
         [140, 60, 220, 200],
@@ -90,7 +90,7 @@ describe("data sets", () => {
       labels: ["", ""],
     });
     const one = await openScenes({ limit: 1, task: "<OCR>" });
-    expect(one.pictures).toEqual([{ file: "scene.png", prompts: [{ task: "<OCR>", truth: "NEW ROAD" }] }]);
+    expect(one.images).toEqual([{ file: "scene.png", prompts: [{ task: "<OCR>", truth: "NEW ROAD" }] }]);
   });
 
   it("are read from COCO's captions, in the order of ids", async () => {
@@ -106,14 +106,14 @@ describe("data sets", () => {
         { image_id: 9, caption: "One cat." },
       ],
     });
-    const { pictures, images } = await openDataSet(data);
-    expect(images).toBe(folder);
-    expect(pictures).toEqual([
+    const { images, folder: found } = await openDataSet(data);
+    expect(found).toBe(folder);
+    expect(images).toEqual([
       { file: "a.jpg", prompts: [{ task: "<CAPTION>", truth: ["A dog."] }] },
       { file: "b.jpg", prompts: [{ task: "<CAPTION>", truth: ["A cat.", "One cat."] }] },
     ]);
     const detailed = await openDataSet(data, { task: "<DETAILED_CAPTION>" });
-    expect(detailed.pictures[0]!.prompts[0]!.task).toBe("<DETAILED_CAPTION>");
+    expect(detailed.images[0]!.prompts[0]!.task).toBe("<DETAILED_CAPTION>");
     await expect(openDataSet(data, { task: "<OD>" })).rejects.toEqual(
       florenceError("option_invalid", "no prompt for <OD>; it has <CAPTION>"),
     );
@@ -125,7 +125,7 @@ describe("data sets", () => {
       categories: [{ id: 18, name: "dog" }],
       annotations: [{ image_id: 1, category_id: 18, bbox: [10, 20, 30, 40], area: 900.5, iscrowd: 1 }],
     });
-    expect((await openDataSet(data)).pictures[0]!.prompts).toEqual([
+    expect((await openDataSet(data)).images[0]!.prompts).toEqual([
       {
         task: "<OD>",
         truth: { boxes: [[10, 20, 40, 60]], labels: ["dog"], areas: [900.5], crowds: [true] },
@@ -141,7 +141,7 @@ describe("data sets", () => {
       sentences: [{ raw: "A dog." }],
     });
     const data = write("dataset_coco.json", { images: [image("val"), image("test")], dataset: "coco" });
-    expect((await openDataSet(data)).pictures).toEqual([
+    expect((await openDataSet(data)).images).toEqual([
       { file: "val2014/test.jpg", prompts: [{ task: "<CAPTION>", truth: ["A dog."] }] },
     ]);
   });
@@ -296,7 +296,7 @@ describe("an evaluation", () => {
     expect(judgeAll(dataSet, predictions)).toEqual(judgeAll(dataSet, whole));
   });
 
-  it("refuses predictions of another origin, and a picture that is missing", async () => {
+  it("refuses predictions of another origin, and an image that is missing", async () => {
     const dataSet = await openScenes();
     const { path } = openPredictions();
     writeFileSync(path, `${JSON.stringify(ORIGIN)}\n`);
@@ -304,9 +304,9 @@ describe("an evaluation", () => {
       florenceError("data_invalid", path, 'model "made up", expected "another"', "--output"),
     );
     const { model, asked } = await madeUpModel();
-    await expect(
-      answerAll(model, { ...dataSet, images: folder }, openPredictions(), quietly),
-    ).rejects.toEqual(florenceError("file_not_found", join(folder, "scene.png"), "--images"));
+    await expect(answerAll(model, { ...dataSet, folder }, openPredictions(), quietly)).rejects.toEqual(
+      florenceError("file_not_found", join(folder, "scene.png"), "--images"),
+    );
     expect(asked).toEqual([]);
     expect(() => judgeAll(dataSet, openPredictions())).toThrow(
       florenceError("data_invalid", "no answer for <CAPTION> of scene.png"),
@@ -344,7 +344,7 @@ describe("an evaluation", () => {
     expect(compare(dataSet, ours, ours).differences).toEqual([]);
 
     const theirs = new PredictionFile(join(folder, "theirs.jsonl"), {});
-    const [first, second] = dataSet.pictures.map(({ file, prompts }) => ours.find(file, prompts[0]!)!);
+    const [first, second] = dataSet.images.map(({ file, prompts }) => ours.find(file, prompts[0]!)!);
     theirs.append([{ ...first!, tokens: [2, 0, 7, 2], margin: 2e-6, score: -1.25 }]);
     const half = compare(dataSet, ours, theirs);
     expect([...half.prompts]).toEqual([["<OCR>", 1]]);
@@ -361,7 +361,7 @@ describe("an evaluation", () => {
 
   it("has no figures where there is nothing to measure", async () => {
     const prompts = [{ task: "<OD>", truth: { boxes: [], labels: [] } }];
-    const dataSet = { name: "empty", images: IMAGES, pictures: [{ file: "scene.png", prompts }] };
+    const dataSet = { name: "empty", folder: IMAGES, images: [{ file: "scene.png", prompts }] };
     const predictions = openPredictions();
     const answer = { bboxes: [], labels: [], scores: [] };
     predictions.append([

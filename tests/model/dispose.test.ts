@@ -10,7 +10,7 @@ import { Florence2 } from "../../index.ts";
 import { gpuMissing, openTestGpu } from "../support/gpu.ts";
 
 const tiny = fileURLToPath(new URL("../fixtures/flavours/transformers", import.meta.url));
-const picture = { data: new Uint8Array(3 * 8 * 8).fill(77), width: 8, height: 8, channels: 3 } as const;
+const image = { data: new Uint8Array(3 * 8 * 8).fill(77), width: 8, height: 8, channels: 3 } as const;
 const ROUNDS = 1000;
 /** Rounds until everything that is made once has been made. */
 const WARM = 300;
@@ -48,7 +48,7 @@ function counted({ device }: GpuRunner): () => number {
 
 async function round(device: GPUDevice | "gpu" | "cpu"): Promise<void> {
   const model = await Florence2.fromPretrained(tiny, { device });
-  await model.run(picture, "<CAPTION>", { maxNewTokens: 2, numBeams: 1 });
+  await model.run(image, "<CAPTION>", { maxNewTokens: 2, numBeams: 1 });
   expect(model.memory.bytes).toBeGreaterThan(0);
   model.dispose();
   expect(model.memory.bytes).toBe(0);

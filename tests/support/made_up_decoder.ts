@@ -26,12 +26,8 @@ export interface MadeUpDecoder {
 const EOS = 2;
 
 /** Logits [vocab] after `tokens`, a pure function of the last few of them. */
-export function madeUpLogits(
-  decoder: MadeUpDecoder,
-  picture: number,
-  tokens: readonly number[],
-): Float32Array {
-  let state = mix(Math.imul(decoder.key, 0x9e3779b9) + picture);
+export function madeUpLogits(decoder: MadeUpDecoder, image: number, tokens: readonly number[]): Float32Array {
+  let state = mix(Math.imul(decoder.key, 0x9e3779b9) + image);
   for (const token of tokens.slice(-decoder.context)) state = mix(state ^ Math.imul(token, 0x01000193));
   const unit = 2 ** (decoder.spread - 20);
   const logits = new Float32Array(decoder.vocab);
@@ -42,17 +38,17 @@ export function madeUpLogits(
   return logits;
 }
 
-/** A decoder that keeps nothing but the tokens of each row; picture p is the `pictures[p]`-th made-up one. */
-export function madeUpStep(decoder: MadeUpDecoder, pictures: readonly number[]): DecoderStep {
+/** A decoder that keeps nothing but the tokens of each row; image p is the `images[p]`-th made-up one. */
+export function madeUpStep(decoder: MadeUpDecoder, images: readonly number[]): DecoderStep {
   let answers: number[][] = [];
   return async (tokens, parents, position) => {
-    const rowsPerPicture = tokens.length / pictures.length;
+    const rowsPerImage = tokens.length / images.length;
     const previous = position === 0 ? Array.from(tokens, () => []) : answers;
     answers = Array.from(tokens, (token, row) => [...previous[parents[row]!]!, token]);
     const logits = new Float32Array(answers.length * decoder.vocab);
     for (const [row, answer] of answers.entries()) {
-      const picture = pictures[Math.floor(row / rowsPerPicture)]!;
-      logits.set(madeUpLogits(decoder, picture, answer), row * decoder.vocab);
+      const image = images[Math.floor(row / rowsPerImage)]!;
+      logits.set(madeUpLogits(decoder, image, answer), row * decoder.vocab);
     }
     return logits;
   };

@@ -14,7 +14,7 @@ const decoder: MadeUpDecoder = { key: 11, vocab: 50, context: 2, spread: 3, eosB
 const settingsFor = (options: GenerationOptions, vocabSize = decoder.vocab, maxPositions = 1024) =>
   generationSettings(options, { vocabSize, maxPositions, decoderStartTokenId: EOS, eosTokenId: EOS });
 
-const made = (pictures: readonly number[]) => madeUpStep(decoder, pictures);
+const made = (images: readonly number[]) => madeUpStep(decoder, images);
 
 /** A decoder whose logits are `values` in every row and at every step. */
 const constant =
@@ -51,24 +51,24 @@ const strategies: [string, GenerationOptions][] = [
 
 describe.each(strategies)("%s", (_, strategy) => {
   const options = { ...strategy, maxNewTokens: 25 };
-  const pictures = [0, 1, 2, 3, 4];
+  const images = [0, 1, 2, 3, 4];
 
-  test("a picture's answers are the same alone and in a batch", async () => {
-    const together = await generate(made(pictures), pictures.length, settingsFor(options));
+  test("an image's answers are the same alone and in a batch", async () => {
+    const together = await generate(made(images), images.length, settingsFor(options));
     const lengths = new Set(together.map(([best]) => best!.tokens.length));
     expect(lengths.size).toBeGreaterThan(1);
-    for (const picture of pictures) {
-      const [alone] = await generate(made([picture]), 1, settingsFor(options));
-      expect(together[picture]).toEqual(alone);
+    for (const image of images) {
+      const [alone] = await generate(made([image]), 1, settingsFor(options));
+      expect(together[image]).toEqual(alone);
     }
   });
 
   test("what is streamed adds up to the answers, each token once", async () => {
-    const { reports, answers } = await collect(made(pictures), pictures.length, options);
+    const { reports, answers } = await collect(made(images), images.length, options);
     const decided: DecidedTokens[] = reports.flatMap((report) => report.decided);
-    for (const [picture, sequences] of answers.entries()) {
+    for (const [image, sequences] of answers.entries()) {
       for (const [sequence, { tokens }] of sequences.entries()) {
-        const pieces = decided.filter((piece) => piece.image === picture && piece.sequence === sequence);
+        const pieces = decided.filter((piece) => piece.image === image && piece.sequence === sequence);
         expect([EOS, ...pieces.flatMap((piece) => piece.tokens)]).toEqual(tokens);
       }
     }
@@ -76,7 +76,7 @@ describe.each(strategies)("%s", (_, strategy) => {
     expect(decided.length).toBeGreaterThan(answers.flat().length);
     expect(reports.map(({ step }) => step)).toEqual([...reports.keys()]);
     expect(reports.at(-1)!.running).toBe(0);
-    expect(answers).toEqual(await generate(made(pictures), pictures.length, settingsFor(options)));
+    expect(answers).toEqual(await generate(made(images), images.length, settingsFor(options)));
   });
 
   test("an abort before a step, or during it, ends the run with the signal's reason", async () => {
@@ -143,7 +143,7 @@ test("each step awaits a slow onStep", async () => {
   await generate(step, 1, settingsFor({ maxNewTokens: 5, minNewTokens: 5, onStep }));
 });
 
-test("rows continue rows of their own picture, at positions one after the other", async () => {
+test("rows continue rows of their own image, at positions one after the other", async () => {
   const seen: { tokens: number[]; parents: number[]; position: number }[] = [];
   const inner = made([0, 1]);
   const step: DecoderStep = async (tokens, parents, position) => {

@@ -47,7 +47,7 @@ describe("decoding", () => {
     else expect(Math.max(...differences)).toBeLessThanOrEqual(1);
   });
 
-  it("sees one picture in all orientations", async () => {
+  it("sees one image in all orientations", async () => {
     for (const orientation of [2, 3, 4, 5, 6, 7, 8]) {
       const { width, height } = await loadImage(kind(`orientation-${orientation}.jpg`));
       expect([width, height]).toEqual(orientation < 5 ? [45, 31] : [31, 45]);
@@ -237,13 +237,13 @@ interface CollectedCase {
   name: string;
   width: number;
   height: number;
-  /** Absent where Pillow refuses the picture. */
+  /** Absent where Pillow refuses the image. */
   sha256?: string;
 }
 
 const collected = process.env.FLORENCE2_PICTURES;
 const reason = collected ? "" : " (skipped: FLORENCE2_PICTURES names no folder)";
-describe.skipIf(!collected)(`real pictures${reason}`, () => {
+describe.skipIf(!collected)(`real images${reason}`, () => {
   const collectedCases: CollectedCase[] = JSON.parse(readFileSync(`${folder}collected.json`, "utf8"));
   it.each(collectedCases)("$name", async ({ name, width, height, sha256 }) => {
     const path = `${collected}/${name}`;

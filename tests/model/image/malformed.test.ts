@@ -22,13 +22,13 @@ async function failure(input: unknown, options?: LoadImageOptions): Promise<Flor
   return error;
 }
 
-describe("what is no picture of the seven formats", () => {
+describe("what is no image of the seven formats", () => {
   const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="30000" height="30000"/>';
   const isoMedia = (brand: string) => Uint8Array.of(0, 0, 0, 24, ...text(`ftyp${brand}\0\0\0\0${brand}mif1`));
   const cases: [string, Uint8Array, string][] = [
     ["nothing", new Uint8Array(), "empty"],
     ["one byte", Uint8Array.of(0xff), "unknown"],
-    ["a text", text("This is no picture."), "unknown"],
+    ["a text", text("This is no image."), "unknown"],
     ["JSON", text('{"error": "not found"}'), "unknown"],
     ["an HTML page", text("<!DOCTYPE html><title>404</title>"), "HTML"],
     ["an SVG", text(svg), "SVG"],
@@ -69,7 +69,7 @@ describe("what is no picture of the seven formats", () => {
   );
 });
 
-describe("cut and broken pictures", () => {
+describe("cut and broken images", () => {
   const names = ["rgb.png", "420.jpg", "progressive.jpg", "lossy.webp", "lossless.webp", "animated.webp"];
   names.push("still.gif", "444.avif", "rgb.tif", "lzw.tif", "jpeg.tif");
   it.each(names)("%s, cut anywhere", async (name) => {
@@ -254,7 +254,7 @@ describe("URLs", () => {
     expect(error.message).not.toContain(url.slice(22, 40));
   });
 
-  it("data: that is no picture", async () => {
+  it("data: that is no image", async () => {
     expect((await failure("data:image/png,raw")).code).toBe("image_unsupported");
     expect((await failure("data:image/png;base64,")).code).toBe("image_unsupported");
   });

@@ -33,14 +33,14 @@ describe("resizeBicubic", () => {
     expect(createHash("sha256").update(resized).digest("hex")).toBe(fixture.sha256);
   });
 
-  it("keeps a flat picture flat, whatever the scale", () => {
+  it("keeps a flat image flat, whatever the scale", () => {
     for (const side of [1, 2, 3, 50, 333]) {
       const resized = resizeBicubic(new Uint8Array(100 * 60 * 3).fill(201), 100, 60, side, side + 1);
       expect(new Set(resized)).toEqual(new Set([201]));
     }
   });
 
-  it("does nothing to a picture that has the size already", () => {
+  it("does nothing to an image that has the size already", () => {
     const rgb = randomBytes(1, 4 * 3 * 3);
     expect(resizeBicubic(rgb, 4, 3, 4, 3)).toBe(rgb);
   });

@@ -8,7 +8,7 @@ import { openModel } from "../../../model/loading/open_model.ts";
 import { gpuMissing, openTestGpu } from "../../support/gpu.ts";
 
 const tiny = fileURLToPath(new URL("../../fixtures/flavours/transformers", import.meta.url));
-const picture = { data: new Uint8Array(3 * 8 * 8).fill(77), width: 8, height: 8, channels: 3 } as const;
+const image = { data: new Uint8Array(3 * 8 * 8).fill(77), width: 8, height: 8, channels: 3 } as const;
 
 describe.skipIf(gpuMissing)("the pipelines of a model on the GPU", () => {
   it("are asked for before the last weights are there, and may be lost with their device", async () => {
@@ -41,7 +41,7 @@ describe.skipIf(gpuMissing)("the pipelines of a model on the GPU", () => {
     compile.mockClear();
     for (const task of ["<CAPTION>", "<OD>"] as const) {
       const model = await Florence2.fromPretrained(tiny, { device, dtype: "f32" });
-      await model.run(picture, task, { maxNewTokens: 2 });
+      await model.run(image, task, { maxNewTokens: 2 });
       model.dispose();
     }
     expect(compile).not.toHaveBeenCalled();

@@ -1,7 +1,7 @@
 /**
  * One model in every form in which people have Florence-2 (tests/reference/flavours.py), from a hub to its answers,
  * against transformers. With FLORENCE2_TEST_FLAVOURS=FOLDER also those that the script wrote there, such as base in
- * full size, which are asked one question each, and whose picture the first one sees for all that have its weights.
+ * full size, which are asked one question each, and whose image the first one sees for all that have its weights.
  */
 import { existsSync } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
@@ -55,7 +55,7 @@ for (const folder of FULL_SIZE ? [TINY, FULL_SIZE] : [TINY]) {
     let cache: string;
     let gpu: GPUDevice | undefined;
     let first: OpenedModel;
-    /** The picture as the first flavour sees it. */
+    /** The image as the first flavour sees it. */
     let seen: { readonly shape: readonly number[]; readonly data: TensorData } | undefined;
 
     beforeAll(async () => {

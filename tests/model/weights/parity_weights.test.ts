@@ -55,7 +55,7 @@ describe("the parity weights", () => {
     expect(sha256(await checkpoint.read(name))).toBe(hash);
   });
 
-  it("include pictures", () => {
+  it("include images", () => {
     expect(sha256(parityTensor("pixel_values.1", [3, 768, 768]))).toBe(
       "25b60d4a4a773810245eda3a0109bd0275f4deeac6f5c277318384b64638277c",
     );

@@ -72,7 +72,7 @@ export function fakeEngine(milliseconds = 5): FakeEngine {
     async encode(file, signal): Promise<EncodedImage> {
       await wait(signal);
       if (file[0] !== 0x89)
-        throw new Florence2Error("image_unsupported", "The picture is of an unknown format.");
+        throw new Florence2Error("image_unsupported", "The image is of an unknown format.");
       engine.encoded++;
       return { width: 192, height: 192, tokens: 10, bytes: 1000, dispose: () => void engine.freed++ };
     },
