@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   regions: async () => (await import("./commands/regions/regions.ts")).regions,
   convert: async () => (await import("./commands/convert/convert.ts")).convert,
   doctor: async () => (await import("./commands/doctor/doctor.ts")).doctor,
+  report: async () => (await import("./commands/report/report.ts")).report,
   evaluate: async () => (await import("./commands/evaluate.ts")).evaluate,
   gallery: async () => (await import("./commands/gallery.ts")).gallery,
   quantize: async () => (await import("./commands/quantize/quantize.ts")).quantize,
@@ -32,6 +33,7 @@ Commands (florence2 help COMMAND explains one):
   regions    says what is in given boxes of a folder of images
   convert    makes other formats of what label, read, regions or caption computed
   doctor     says what runs here, and whether it runs right
+  report     tests and times everything on this device, in one folder
   evaluate   measures how good a model's answers are, on a data set
   gallery    draws the answers to every task about images of a data set
   quantize   writes a smaller model, in 8 or 4 bits

@@ -4,7 +4,7 @@ import { kernelCases } from "../kernels/shared/kernel_cases.ts";
 
 const LANES = 256;
 
-const copyKernel = defineKernel({
+export const copyKernel = defineKernel({
   name: "copy",
   bindings: { x: read, out: write },
   params: { quads: "u32" },

@@ -8,7 +8,7 @@ import { copyCases } from "./copy.ts";
 import { randomArrays } from "./generated/random.ts";
 import { multiplyAddCases } from "./multiply_add.ts";
 import { type Effort, type Measured, measure } from "./timing.ts";
-import type { Watch } from "./watch.ts";
+import type { Observer } from "./watch.ts";
 
 /** What a device gives to kernels that do nothing but move memory, and nothing but multiply and add. */
 export interface Limits {
@@ -56,20 +56,12 @@ const MAX_REPEATS = 200;
  */
 export async function benchKernels(
   runner: Runner,
-  watch: Watch,
+  observer: Observer,
   { effort, filter, firstCases, onRow }: KernelBenchOptions,
 ): Promise<KernelFindings> {
   const time = <C extends Case>(suite: KernelCases<C>, testCase: C, variant: Variant) =>
-    timeCase(runner, watch, suite, testCase, variant, effort);
-  const timeLimits = async () => {
-    const copy = await time(copyCases, copyCases.cases[0]!, copyCases.kernel.variants[0]!);
-    const { kernel, cases } = multiplyAddCases;
-    const multiplyAdd = await time(multiplyAddCases, cases[0]!, kernel.variants[0]!);
-    const { gigabytesPerSecond } = copy!;
-    const { gigaflopsPerSecond } = multiplyAdd!;
-    return { rates: { gigabytesPerSecond, gigaflopsPerSecond }, timed: [copy!, multiplyAdd!] };
-  };
-  const { rates: limits, timed: limitCases } = await timeLimits();
+    timeCase(runner, observer, suite, testCase, variant, effort);
+  const { rates: limits, timed: limitCases } = await timeLimits(runner, observer, effort);
   const rows: KernelRow[] = [];
   const add = (timed: TimedCase) => {
     const row = {
@@ -92,7 +84,22 @@ export async function benchKernels(
       }
     }
   }
-  return { limits, limitsAfter: (await timeLimits()).rates, rows };
+  return { limits, limitsAfter: await measureLimits(runner, observer, effort), rows };
+}
+
+/** What copying, and multiplying and adding, reach. */
+export async function measureLimits(runner: Runner, observer: Observer, effort: Effort): Promise<Limits> {
+  return (await timeLimits(runner, observer, effort)).rates;
+}
+
+async function timeLimits(runner: Runner, observer: Observer, effort: Effort) {
+  const time = <C extends Case>(suite: KernelCases<C>) =>
+    timeCase(runner, observer, suite, suite.cases[0]!, suite.kernel.variants[0]!, effort);
+  const copy = (await time(copyCases))!;
+  const multiplyAdd = (await time(multiplyAddCases))!;
+  const { gigabytesPerSecond } = copy;
+  const { gigaflopsPerSecond } = multiplyAdd;
+  return { rates: { gigabytesPerSecond, gigaflopsPerSecond }, timed: [copy, multiplyAdd] };
 }
 
 type TimedCase = Omit<KernelRow, "shareOfCopy" | "shareOfMultiplyAdd">;
@@ -100,7 +107,7 @@ type TimedCase = Omit<KernelRow, "shareOfCopy" | "shareOfMultiplyAdd">;
 /** `undefined` where the variant cannot serve the case on this device. */
 async function timeCase<C extends Case>(
   runner: Runner,
-  watch: Watch,
+  observer: Observer,
   suite: KernelCases<C>,
   testCase: C,
   { label: variant, weights: [format] = [] }: Variant,
@@ -127,7 +134,7 @@ async function timeCase<C extends Case>(
     await run(1);
     const repeats = Math.ceil(Math.min(SAMPLE_MS / (performance.now() - start), MAX_REPEATS));
     const work = { run: () => run(repeats), pieces: () => repeats };
-    const { ms, fastest, p75, samples, gpuMs } = await measure(watch, work, effort);
+    const { ms, fastest, p75, samples, gpuMs } = await measure(observer, work, effort);
     program.dispose();
 
     const { bytes: bytesInSingle, operations } = suite.work(testCase);

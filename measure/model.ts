@@ -286,7 +286,7 @@ function ended(config: Florence2Config): GenerationSettings {
   return generationSettings({ numBeams: 1, maxNewTokens: DECODED, forcedBosTokenId }, rulesOf(config));
 }
 
-function rulesOf({ text, tokens }: Florence2Config): GenerationSettings["model"] {
+export function rulesOf({ text, tokens }: Florence2Config): GenerationSettings["model"] {
   return {
     vocabSize: text.vocabSize,
     maxPositions: text.maxPositionEmbeddings,

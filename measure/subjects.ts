@@ -42,6 +42,8 @@ export function generatedSubject(size: "base" | "large"): Subject {
   return { name: size, limits: { minNewTokens: 20, maxNewTokens: 20 }, open };
 }
 
+export const bundledTokenizer = () => tokenizerOf(0);
+
 /** The bundled tokenizer, filled up to a vocabulary's size with tokens that no text has. */
 async function tokenizerOf(vocabSize: number): Promise<Tokenizer> {
   const json = JSON.parse(await readFile(join(BUNDLED, "tokenizer.json"), "utf8")) as {

@@ -1,3 +1,6 @@
+import { GpuRunner } from "../core/gpu/gpu_runner.ts";
+import type { Runner } from "../core/runner.ts";
+
 /** What was asked of a device between `begin` and `end`, and what that took. */
 export interface Activity {
   readonly dispatches: number;
@@ -182,6 +185,29 @@ export class Watch implements Observer {
     }));
   }
 }
+
+/** An observer of a runner that is no WebGPU device: it knows the time of the main thread, and the memory. */
+class HostWatch implements Observer {
+  readonly #runner: Pick<Runner, "memory">;
+  #startMs = 0;
+
+  constructor(runner: Pick<Runner, "memory">) {
+    this.#runner = runner;
+  }
+
+  begin(): void {
+    this.#startMs = hostClock();
+  }
+
+  async end(): Promise<Activity> {
+    const hostMs = hostClock() - this.#startMs;
+    return { ...NOTHING, gpuMs: null, hostMs, peakBytes: this.#runner.memory.peakBytes };
+  }
+}
+
+/** What can be told of a runner. */
+export const observerOf = (runner: Runner): Observer =>
+  runner instanceof GpuRunner ? new Watch(runner.device) : new HostWatch(runner);
 
 /** Stands in for a pass: each of its calls becomes a pass of its own. */
 function passOfEachCall(begin: (pipeline: string) => GPUComputePassEncoder): GPUComputePassEncoder {

@@ -164,7 +164,8 @@ function describe({ name, profile, device: { limits } }: GpuRunner): DeviceRepor
   };
 }
 
-function runtime(): string {
+/** The runtime with its version, and the system that it runs on. */
+export function runtime(): string {
   const { bun, deno, node } = process.versions;
   const name = deno ? `Deno ${deno}` : bun ? `Bun ${bun}` : `Node ${node}`;
   return `${name} on ${platform()} ${release()} ${arch()}`;

@@ -16,6 +16,7 @@ describe.skipIf(!existsSync(deno))("florence2", () => {
     ["commands/doctor/doctor.ts", ["doctor"], "florence2 doctor [model]"],
     ["commands/evaluate.ts", ["evaluate"], "florence2 evaluate [options]"],
     ["commands/gallery.ts", ["gallery"], "florence2 gallery [options]"],
+    ["commands/report/report.ts", ["report"], "florence2 report [options]"],
     ["commands/quantize/quantize.ts", ["quantize"], "florence2 quantize MODEL FOLDER"],
   ] as const)("%s explains every option", async (file, command, usage) => {
     const { code, stdout } = await florence2([...command, "--help"]);

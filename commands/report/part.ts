@@ -1,0 +1,67 @@
+/** What a report is made of: parts, each run in a process of its own, that tell their results one by one. */
+
+/** A line of a table, or a list of facts: plain values, for JSON. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** What a part is given while it runs. */
+export interface PartContext {
+  readonly device: "gpu" | "cpu";
+  /** Seconds until the part is ended; it should stop by itself before. */
+  secondsLeft(): number;
+  /** Facts of the part as a whole; later ones are added to earlier ones. */
+  tell(facts: Row): void;
+  add(row: Row): void;
+  /** Says why the part cannot be run here. */
+  absent(reason: string): void;
+  /**
+   * Does a piece of work that may fail or hang without the rest: its failure is recorded under its name. It is not
+   * begun where time has run out, and not a second time after the process was started anew.
+   */
+  item(name: string, work: () => Promise<void>): Promise<void>;
+}
+
+export interface Part {
+  readonly title: string;
+  /** Its share of the time, beside those of the other parts. What it does not use is for the parts behind it. */
+  readonly weight: number;
+  run(context: PartContext): Promise<void>;
+  /** The results in Markdown, below the title. */
+  inWords(findings: Findings): string;
+}
+
+/** An item, or the part, that failed. */
+export interface Failure {
+  readonly item?: string;
+  readonly code?: string;
+  readonly message: string;
+}
+
+/** What a part found, complete or not. */
+export interface Findings {
+  readonly facts: Row;
+  readonly rows: readonly Row[];
+  readonly failures: readonly Failure[];
+  /** Items for which there was not enough time. */
+  readonly left: readonly string[];
+}
+
+/** What became of a part. */
+export interface PartResult extends Findings {
+  readonly part: string;
+  readonly title: string;
+  readonly outcome: "done" | "out of time" | "failed" | "absent" | "waiting";
+  readonly seconds: number;
+  /** Why it is absent. */
+  readonly reason?: string;
+}
+
+/** What the process of a part says to the one that started it. */
+export type Message =
+  | { readonly facts: Row }
+  | { readonly row: Row }
+  | { readonly begun: string }
+  | { readonly settled: string }
+  | { readonly left: string }
+  | { readonly failure: Failure }
+  | { readonly ended: "done" | "failed" }
+  | { readonly absent: string };

@@ -1,0 +1,3 @@
+import { callsPart } from "./calls.ts";
+
+export default callsPart("base", 14);

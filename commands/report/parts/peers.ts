@@ -1,0 +1,95 @@
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { packageFile } from "../../../files/package_files.ts";
+import { figure, milliseconds, text } from "../../../measure/table.ts";
+import type { Part } from "../part.ts";
+import { list, table } from "../words.ts";
+
+interface Row {
+  readonly phase: string;
+  readonly contestant: string;
+  readonly ms: number;
+  readonly ratio: number;
+}
+
+const COLUMNS = [
+  text<Row>("phase", 20, ({ phase }) => phase),
+  text<Row>("by", 28, ({ contestant }) => contestant),
+  figure<Row>("ms", ({ ms }) => milliseconds(ms)),
+  figure<Row>("of ours", ({ ratio }) => ratio.toPrecision(3)),
+];
+
+/** The program that has both answer the same question; it is in a checkout only. */
+const PROGRAM = packageFile("bench/peers/main.ts");
+const PYTHON =
+  "import torch, transformers; assert torch.cuda.is_available(); transformers.Florence2ForConditionalGeneration";
+
+const part: Part = {
+  title: "Beside transformers in PyTorch on CUDA, base in f16",
+  weight: 14,
+  async run({ device, secondsLeft, add, tell, absent }) {
+    if (device !== "gpu") return absent("the report is of the CPU");
+    if (!existsSync(PROGRAM) || !import.meta.url.endsWith(".ts"))
+      return absent("the program is not in the package, only in a checkout: node cli.ts report");
+    const python = process.env.FLORENCE2_REFERENCE_PYTHON || "python3";
+    const { status, stderr, error } = spawnSync(python, ["-c", PYTHON], {
+      encoding: "utf8",
+      timeout: 1000 * secondsLeft(),
+    });
+    if (status !== 0) {
+      const reason = error?.message ?? stderr.trim().split("\n").at(-1) ?? "";
+      return absent(`${python} has no PyTorch with CUDA, and transformers with Florence-2 (${reason})`);
+    }
+    const results = mkdtempSync(join(tmpdir(), "florence2-peers-"));
+    try {
+      await run(python, results);
+      const file = readdirSync(results, { recursive: true, encoding: "utf8" }).find((name) =>
+        name.endsWith(".json"),
+      );
+      const {
+        rows,
+        contestants,
+        absent: others,
+      } = JSON.parse(readFileSync(join(results, file!), "utf8")) as {
+        readonly rows: readonly Row[];
+        readonly contestants: readonly { readonly name: string; readonly version: string }[];
+        readonly absent: readonly { readonly name: string; readonly reason: string }[];
+      };
+      tell(Object.fromEntries(contestants.map(({ name, version }) => [name, version])));
+      tell(Object.fromEntries(others.map(({ name, reason }) => [name, `absent: ${reason}`])));
+      for (const row of rows) add({ ...row });
+    } finally {
+      rmSync(results, { recursive: true });
+    }
+  },
+  inWords({ facts, rows }) {
+    return `A greedy caption of 20 tokens, the same image and weights, in turn. A ratio above 1: ours is faster.\n\n${list(facts)}\n\n${table(COLUMNS, rows as unknown as readonly Row[])}`;
+  },
+};
+export default part;
+
+function run(python: string, results: string): Promise<void> {
+  const only = "PyTorch, CUDA, eager;PyTorch, CUDA, compiled";
+  const args = [PROGRAM, "--size", "base", "--dtype", "f16", "--only", only, "--results", results];
+  const env = { ...process.env, FLORENCE2_REFERENCE_PYTHON: python };
+  const child = spawn(process.execPath, args, {
+    cwd: packageFile("."),
+    env,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  process.once("exit", () => child.kill());
+  let words = "";
+  child.stderr.setEncoding("utf8").on("data", (text) => {
+    words += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => {
+      const reason = words.trim().split("\n").at(-1);
+      if (code === 0) resolve();
+      else reject(new Error(`The comparison ended with ${code}: ${reason}`));
+    });
+  });
+}

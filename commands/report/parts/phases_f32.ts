@@ -1,0 +1,3 @@
+import { phasesPart } from "./phases.ts";
+
+export default phasesPart("f32", 6);

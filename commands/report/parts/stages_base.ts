@@ -1,0 +1,3 @@
+import { stagesPart } from "./stages.ts";
+
+export default stagesPart("base", 12);
