@@ -1,5 +1,5 @@
 /**
- * BART (Lewis et al., 2019) as Florence-2 uses it: post-norm layers, learned positions, exact GELU, one
+ * BART (Lewis et al., 2019) as Florence-2 uses it: post-norm layers, learned positions, one
  * embedding table for words, locations and the output head. Reference module: transformers `BartModel`.
  *
  * Shape letters: I image tokens, S source tokens (image and prompt), R decoder rows (one for each
@@ -90,7 +90,7 @@ export function encode(
   let h: Normed = { rows: embedded, norm: embeddingNorm };
   rec.tap("encoder.embed", () => layerNorm(rec, h));
   for (const [i, layer] of layers.entries()) {
-    h = rec.scope(`encoder.layer${i}`, () => encoderLayer(rec, layer, h, config.encoderAttentionHeads));
+    h = rec.scope(`encoder.layer${i}`, () => encoderLayer(rec, layer, h, config));
     rec.tap(`encoder.layer${i}`, () => layerNorm(rec, h));
   }
   return h;
@@ -99,10 +99,10 @@ export function encode(
 /**
  * norm(x + attention(x)), then norm(x + ffn(x)): (S, d) → (S, d). Reference module: `BartEncoderLayer`.
  */
-function encoderLayer(rec: Recording, w: EncoderLayerWeights, h: Normed, heads: number): Normed {
-  const attended = encoderAttention(rec, linear(rec, h, w.qkv), heads);
+function encoderLayer(rec: Recording, w: EncoderLayerWeights, h: Normed, config: TextConfig): Normed {
+  const attended = encoderAttention(rec, linear(rec, h, w.qkv), config.encoderAttentionHeads);
   h = { rows: linear(rec, attended, w.out, { residual: h }), norm: w.selfAttentionNorm };
-  return { rows: feedForward(rec, h, w, h), norm: w.finalNorm };
+  return { rows: feedForward(rec, h, w, h, config.activation), norm: w.finalNorm };
 }
 
 /**
@@ -156,9 +156,7 @@ export function decodeStep(rec: Recording, w: TextWeights, state: DecoderState, 
   let h: Normed = { rows: embedded, norm: embeddingNorm };
   rec.tap("decoder.embed", () => layerNorm(rec, h));
   for (const [i, layer] of layers.entries()) {
-    h = rec.scope(`decoder.layer${i}`, () =>
-      decoderLayer(rec, layer, h, state, i, config.decoderAttentionHeads),
-    );
+    h = rec.scope(`decoder.layer${i}`, () => decoderLayer(rec, layer, h, state, i, config));
     rec.tap(`decoder.layer${i}`, () => layerNorm(rec, h));
   }
   return rec.tap(
@@ -177,14 +175,15 @@ function decoderLayer(
   h: Normed,
   { position, ancestry, lengths, layers }: DecoderState,
   index: number,
-  heads: number,
+  config: TextConfig,
 ): Normed {
+  const heads = config.decoderAttentionHeads;
   const { keys, values, cross } = layers[index]!;
   const attended = cachedAttention(rec, linear(rec, h, w.qkv), keys, values, ancestry, position, heads);
   h = { rows: linear(rec, attended, w.out, { residual: h }), norm: w.selfAttentionNorm };
   const crossed = crossAttention(rec, h, w.crossQuery, cross, lengths, heads);
   h = { rows: linear(rec, crossed, w.crossOut, { residual: h }), norm: w.crossAttentionNorm };
-  return { rows: feedForward(rec, h, w, h), norm: w.finalNorm };
+  return { rows: feedForward(rec, h, w, h, config.activation), norm: w.finalNorm };
 }
 
 /** h·Wᵀ + bias, in slices of the vocabulary: in f32 the whole table outgrows a portable binding. */

@@ -105,7 +105,7 @@ function spatialBlock(rec: Recording, w: BlockWeights, map: FeatureMap, config: 
   const y = windowAttend(rec, w, { ...map, x }, config.numHeads[stage]!, config.windowSize);
   x = linear(rec, y, w.proj, { residual: x });
   x = depthwiseConv(rec, x, w.conv2, map);
-  return { ...map, x: feedForward(rec, { rows: x, norm: w.norm2 }, w, x) };
+  return { ...map, x: feedForward(rec, { rows: x, norm: w.norm2 }, w, x, config.activation) };
 }
 
 /**
@@ -119,7 +119,7 @@ function channelBlock(rec: Recording, w: BlockWeights, map: FeatureMap, config: 
   const scores = channelScores(rec, normed, w.qkv, config.numGroups[stage]!);
   x = linear(rec, normed, foldChannelAttention(rec, scores, w, rowsOf(x)), { residual: x });
   x = depthwiseConv(rec, x, w.conv2, map);
-  return { ...map, x: feedForward(rec, { rows: x, norm: w.norm2 }, w, x) };
+  return { ...map, x: feedForward(rec, { rows: x, norm: w.norm2 }, w, x, config.activation) };
 }
 
 /** Attention between the tokens of each window; whole rows of windows at a time where memory is short. */

@@ -1,6 +1,7 @@
 import type { Recording } from "../core/recording.ts";
 import { BYTES_PER_ELEMENT, rows, type Tensor } from "../core/tensor.ts";
 import { type MatmulOptions, matmul } from "../kernels/matmul/matmul.ts";
+import type { Activation } from "../kernels/shared/activation.ts";
 import type { Normed } from "../kernels/shared/norm.ts";
 
 /** The weights of y = x·Wᵀ + b: W is (out, in), as stored. */
@@ -9,7 +10,7 @@ export interface Linear {
   readonly bias: Tensor;
 }
 
-/** The two linear layers around the GELU of every transformer block. */
+/** The two linear layers around the activation function of every transformer block. */
 export interface FeedForward {
   readonly fc1: Linear;
   readonly fc2: Linear;
@@ -30,8 +31,8 @@ export function linear(
 }
 
 /**
- * The feed-forward layer of a transformer block with its residual connection: fc2(gelu(fc1(x))) + residual, with the
- * exact GELU: (N, C) → (N, hidden) → (N, C). The hidden rows are made in bands where they would outgrow a binding.
+ * The feed-forward layer of a transformer block with its residual connection: fc2(activation(fc1(x))) +
+ * residual: (N, C) → (N, hidden) → (N, C). The hidden rows are made in bands where they would outgrow a binding.
  * Reference modules: `Florence2VisionMLP`; fc1 and fc2 of `BartEncoderLayer`.
  */
 export function feedForward(
@@ -39,9 +40,10 @@ export function feedForward(
   x: Normed,
   { fc1, fc2 }: FeedForward,
   residual: Tensor | Normed,
+  activation: Activation,
 ): Tensor {
   return inBands(rec, x.rows, { columns: fc1.weight.shape[0]! }, (band, out, from, to) => {
-    const hidden = linear(rec, { ...x, rows: band }, fc1, { activation: "gelu" });
+    const hidden = linear(rec, { ...x, rows: band }, fc1, { activation });
     linear(rec, hidden, fc2, { residual: rowsFrom(residual, from, to), out });
   });
 }

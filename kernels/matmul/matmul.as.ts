@@ -3,10 +3,10 @@
 //
 // A tile of a few rows by the 8 columns of a panel is added up in registers, along all of K. Up to FEW rows, as
 // decoding has them, read weights as they are stored; more rows share a panel that was widened to f32 in local memory.
+import { activate } from "../shared/activation.as";
 import { local, scratch } from "../shared/memory.as";
 import { normalize_row } from "../shared/norm.as";
 import { add_up_tile, TILE_BYTES, TILE_ROWS } from "../shared/tile.as";
-import { gelu } from "../shared/vector.as";
 import { PANEL, panel_bytes, panel_in_f32, ROWS } from "../shared/weights.as";
 import { add_up_few, FEW } from "../shared/few_rows.as";
 
@@ -23,7 +23,7 @@ const OF_RESIDUAL: u32 = 2;
 let sums_bias: usize = 0;
 let sums_residual: usize = 0;
 let sums_out: usize = 0;
-let sums_gelu: bool = false;
+let sums_activation: u32 = 0;
 let columns: u32 = 0;
 let sums_rows: u32 = 0;
 let sums_columns: u32 = 0;
@@ -43,7 +43,7 @@ export function matmul_scratch(
   out_column: u32,
   HAS_BIAS: u32,
   HAS_RESIDUAL: u32,
-  HAS_GELU: u32,
+  ACTIVATION: u32,
   NORM: u32,
 ): u32 {
   return NORM == OF_X ? 4 * M * K : NORM == OF_RESIDUAL ? 4 * M * N : 0;
@@ -60,7 +60,7 @@ export function matmul_first_units(
   out_column: u32,
   HAS_BIAS: u32,
   HAS_RESIDUAL: u32,
-  HAS_GELU: u32,
+  ACTIVATION: u32,
   NORM: u32,
 ): u32 {
   return NORM == 0 ? 0 : (M + NORM_ROWS - 1) / NORM_ROWS;
@@ -85,7 +85,7 @@ export function matmul_first(
   out_column: u32,
   HAS_BIAS: u32,
   HAS_RESIDUAL: u32,
-  HAS_GELU: u32,
+  ACTIVATION: u32,
   NORM: u32,
   begin: u32,
   end: u32,
@@ -116,7 +116,7 @@ export function matmul_units(
   out_column: u32,
   HAS_BIAS: u32,
   HAS_RESIDUAL: u32,
-  HAS_GELU: u32,
+  ACTIVATION: u32,
   NORM: u32,
 ): u32 {
   const rows = rows_of_block(M);
@@ -142,7 +142,7 @@ export function matmul(
   out_column: u32,
   HAS_BIAS: u32,
   HAS_RESIDUAL: u32,
-  HAS_GELU: u32,
+  ACTIVATION: u32,
   NORM: u32,
   begin: u32,
   end: u32,
@@ -152,7 +152,7 @@ export function matmul(
   sums_residual = NORM == OF_RESIDUAL ? scratch : HAS_RESIDUAL ? residual : 0;
   residual_is_plain = NORM == OF_RESIDUAL;
   sums_out = out;
-  sums_gelu = HAS_GELU != 0;
+  sums_activation = ACTIVATION;
   columns = N;
   sums_rows = out_rows;
   sums_columns = out_columns;
@@ -215,9 +215,9 @@ function store_sums(m: u32, n: u32, sums: usize): void {
     low = f32x4.add(low, v128.load(sums_bias + n * 4));
     high = f32x4.add(high, v128.load(sums_bias + n * 4, 16));
   }
-  if (sums_gelu) {
-    low = gelu(low);
-    high = gelu(high);
+  if (sums_activation) {
+    low = activate(low, sums_activation);
+    high = activate(high, sums_activation);
   }
   const column = first_column + n;
   const within = column % sums_columns;

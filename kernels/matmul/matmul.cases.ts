@@ -1,14 +1,15 @@
 import type { Tensor } from "../../core/tensor.ts";
+import type { Activation } from "../shared/activation.ts";
 import { type InputArray, kernelCases } from "../shared/kernel_cases.ts";
 import { matmul, matmulKernel } from "./matmul.ts";
 
 export default kernelCases(matmulKernel, {
   cases: [
-    { name: "vision stage 3 of base, 1st FFN layer", M: 300, K: 512, N: 2048, gelu: true, norm: "x" },
+    { name: "vision stage 3 of base, 1st FFN layer", M: 300, K: 512, N: 2048, activation: "gelu", norm: "x" },
     { name: "vision stage 4 of base, 2nd FFN layer", M: 70, K: 4096, N: 1024, residual: true },
     { name: "encoder of large, out", M: 187, K: 1024, N: 1024, norm: "residual" },
     { name: "projection, no bias", M: 130, K: 1024, N: 768, bias: false },
-    { name: "decoder step of base, 3 beams", M: 3, K: 768, N: 3072, gelu: true, norm: "x" },
+    { name: "decoder step of base, 3 beams", M: 3, K: 768, N: 3072, activation: "gelu", norm: "x" },
     { name: "decoder step of large, 1 row", M: 1, K: 4096, N: 1024, norm: "residual" },
     { name: "decoder step of base, 8 images of 3 beams", M: 24, K: 768, N: 768, residual: true },
     { name: "slice of the head", M: 3, K: 768, N: 5000, out: [3, 7000], outColumn: 1500 },
@@ -23,14 +24,29 @@ export default kernelCases(matmulKernel, {
       norm: "x",
     },
     { name: "blocks, few rows", M: 2, K: 24, N: 30, out: [4, 5, 9], outRow: 3, outColumn: 4 },
-    { name: "ragged, fours, norm of x", M: 83, K: 52, N: 131, gelu: true, residual: true, norm: "x" },
-    { name: "ragged, fours, norm of the residual", M: 83, K: 52, N: 132, gelu: true, norm: "residual" },
+    { name: "ragged, fours, norm of x", M: 83, K: 52, N: 131, activation: "gelu", residual: true, norm: "x" },
+    {
+      name: "ragged, fours, norm of the residual",
+      M: 83,
+      K: 52,
+      N: 132,
+      activation: "gelu",
+      norm: "residual",
+    },
     { name: "ragged, few rows, norm of x", M: 6, K: 148, N: 9, residual: true, norm: "x" },
-    { name: "ragged, whole blocks of weights", M: 70, K: 96, N: 67, gelu: true, norm: "x" },
+    { name: "ragged, whole blocks of weights", M: 70, K: 96, N: 67, activation: "gelu", norm: "x" },
     { name: "two rows, norm of the residual", M: 2, K: 148, N: 68, norm: "residual" },
-    { name: "ragged, fours", M: 83, K: 52, N: 131, gelu: true, residual: true },
-    { name: "ragged", M: 67, K: 28, N: 69, gelu: true, residual: true },
-    { name: "ragged, few rows", M: 5, K: 148, N: 7, gelu: true, residual: true },
+    { name: "ragged, fours", M: 83, K: 52, N: 131, activation: "gelu", residual: true },
+    { name: "ragged", M: 67, K: 28, N: 69, activation: "gelu", residual: true },
+    { name: "ragged, few rows", M: 5, K: 148, N: 7, activation: "gelu", residual: true },
+    { name: "tanh approximation of GELU", M: 83, K: 52, N: 131, activation: "geluTanh", residual: true },
+    { name: "tanh approximation of GELU, few rows", M: 3, K: 52, N: 13, activation: "geluTanh" },
+    { name: "quick GELU", M: 67, K: 28, N: 69, activation: "quickGelu" },
+    { name: "quick GELU, few rows", M: 3, K: 28, N: 9, activation: "quickGelu" },
+    { name: "SiLU", M: 67, K: 28, N: 69, activation: "silu", norm: "x" },
+    { name: "SiLU, few rows", M: 3, K: 28, N: 9, activation: "silu" },
+    { name: "ReLU", M: 67, K: 28, N: 69, activation: "relu", residual: true },
+    { name: "ReLU, few rows", M: 3, K: 28, N: 9, activation: "relu" },
     { name: "one column", M: 70, K: 20, N: 1 },
     { name: "one by one", M: 1, K: 4, N: 1 },
   ] as {
@@ -39,7 +55,7 @@ export default kernelCases(matmulKernel, {
     K: number;
     N: number;
     bias?: boolean;
-    gelu?: boolean;
+    activation?: Activation;
     residual?: boolean;
     /** Which rows are read through a layer norm. */
     norm?: "x" | "residual";
@@ -61,7 +77,7 @@ export default kernelCases(matmulKernel, {
   record: (
     rec,
     { x, weight, bias, residual, normWeight, normBias, out },
-    { gelu, norm, outRow, outColumn },
+    { activation, norm, outRow, outColumn },
   ) => {
     const normed = (rows: Tensor) => ({ rows, norm: { weight: normWeight!, bias: normBias! } });
     return {
@@ -69,7 +85,7 @@ export default kernelCases(matmulKernel, {
         ...(bias && { bias }),
         ...(residual && { residual: norm === "residual" ? normed(residual) : residual }),
         ...(out && { out }),
-        activation: gelu ? "gelu" : "none",
+        ...(activation && { activation }),
         outRow,
         outColumn,
       }),

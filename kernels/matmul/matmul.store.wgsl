@@ -1,8 +1,8 @@
 // What the variants of the matrix product share: norms on the way in, and what rides on the way out.
 //
-// uses gelu: gelu
+// uses activation: activate
 // uses row_statistics: find_statistics, normalized, statistics
-// uses kernel: HAS_BIAS, HAS_GELU, HAS_RESIDUAL, NORM, bias, out, params, residual
+// uses kernel: HAS_BIAS, HAS_RESIDUAL, NORM, bias, out, params, residual
 
 const NORM_OF_X = 1u;
 const NORM_OF_RESIDUAL = 2u;
@@ -33,9 +33,7 @@ fn store(first_row: u32, row: u32, column: u32, product: f32) {
   if (HAS_BIAS != 0u) {
     value += bias[column];
   }
-  if (HAS_GELU != 0u) {
-    value = gelu(value);
-  }
+  value = activate(value);
   let i = start_of(column) + row * params.out_columns;
   if (NORM == NORM_OF_RESIDUAL) {
     let four = normalized(vec4f(residual[i]), statistics[row - first_row], column / 4u);

@@ -1,4 +1,4 @@
-// out[m, n] = gelu?(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[m, n], where the rows of
+// out[m, n] = activation(sum over k of x[m, k] weight[n, k] + bias[n]) + residual[m, n], where the rows of
 // x or those of the residual are normalised as they are read (see matmul.store.wgsl)
 //
 // One workgroup of LANES invocations per TILE x TILE outputs. The sum runs over slabs of products that pass through
@@ -24,7 +24,7 @@ struct Params {
 
 override HAS_BIAS: u32 = 0;
 override HAS_RESIDUAL: u32 = 0;
-override HAS_GELU: u32 = 0;
+override ACTIVATION: u32 = 0;
 override NORM: u32 = 0;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;

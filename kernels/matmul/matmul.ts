@@ -3,6 +3,7 @@ import { defineKernel, linearGroups, read, update } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { wgsl } from "../../core/shaders.ts";
 import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
+import { ACTIVATION, type Activation } from "../shared/activation.ts";
 import { expectNormed, type Normed, unwrap } from "../shared/norm.ts";
 import { tilesOf, tileVariants } from "../shared/tile.ts";
 import { weights } from "../shared/weights.ts";
@@ -21,7 +22,7 @@ const FEW_ROWS = 16;
 
 const includes = [
   wgsl("kernels/shared/grid.wgsl"),
-  wgsl("kernels/shared/gelu.wgsl"),
+  wgsl("kernels/shared/activation.wgsl"),
   wgsl("kernels/shared/row_statistics.wgsl"),
   wgsl("kernels/matmul/matmul.store.wgsl"),
 ];
@@ -53,7 +54,7 @@ export const signature = {
     out_row: "u32",
     out_column: "u32",
   },
-  constants: { HAS_BIAS: "u32", HAS_RESIDUAL: "u32", HAS_GELU: "u32", NORM: "u32" },
+  constants: { HAS_BIAS: "u32", HAS_RESIDUAL: "u32", ACTIVATION: "u32", NORM: "u32" },
 } as const;
 
 export const matmulKernel = defineKernel({
@@ -80,7 +81,8 @@ export const matmulKernel = defineKernel({
 export interface MatmulOptions {
   /** (N). */
   readonly bias?: Tensor;
-  readonly activation?: "none" | "gelu";
+  /** Default "none". */
+  readonly activation?: Activation;
   /** Of the shape of out. */
   readonly residual?: Tensor | Normed;
   /**
@@ -155,7 +157,7 @@ export function matmul(
     {
       HAS_BIAS: bias ? 1 : 0,
       HAS_RESIDUAL: residual ? 1 : 0,
-      HAS_GELU: activation === "gelu" ? 1 : 0,
+      ACTIVATION: ACTIVATION[activation],
       NORM: norm ? NORM.ofX : residualNorm ? NORM.ofResidual : NORM.none,
     },
   );

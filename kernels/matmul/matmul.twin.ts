@@ -1,4 +1,5 @@
 import type { Twin } from "../../core/kernel.ts";
+import { activationOf } from "../shared/activation.ts";
 import { normalizeRows } from "../shared/norm.ts";
 import type { signature } from "./matmul.ts";
 
@@ -8,8 +9,9 @@ export const NORM = { none: 0, ofX: 1, ofResidual: 2 } as const;
 export const matmulTwin: Twin<typeof signature> = (
   { x, weight, bias, residual, normed, norm_weight, norm_bias, out },
   { M, N, K, out_rows, out_columns, out_row, out_column },
-  { HAS_BIAS, HAS_RESIDUAL, HAS_GELU, NORM: norm },
+  { HAS_BIAS, HAS_RESIDUAL, ACTIVATION: activation, NORM: norm },
 ) => {
+  const activate = activationOf(activation);
   if (norm === NORM.ofX) x = normalizeRows(normed, norm_weight, norm_bias);
   if (norm === NORM.ofResidual) residual = normalizeRows(normed, norm_weight, norm_bias);
   for (let n = 0; n < N; n++) {
@@ -18,7 +20,7 @@ export const matmulTwin: Twin<typeof signature> = (
       let sum = 0;
       for (let k = 0; k < K; k++) sum += x[m * K + k]! * row[k]!;
       if (HAS_BIAS) sum += bias[n]!;
-      if (HAS_GELU) sum = gelu(sum);
+      sum = activate(sum);
       const block = Math.floor((out_column + n) / out_columns);
       const i = (block * out_rows + out_row + m) * out_columns + ((out_column + n) % out_columns);
       if (HAS_RESIDUAL) sum += residual[i]!;
@@ -26,17 +28,3 @@ export const matmulTwin: Twin<typeof signature> = (
     }
   }
 };
-
-const gelu = (x: number) => 0.5 * x * (1 + erf(x / Math.SQRT2));
-
-/** The error function to about 1e-15: its Taylor series (Abramowitz and Stegun 7.1.6), 1 where it is 1 in f32. */
-function erf(x: number): number {
-  if (Math.abs(x) > 4.5) return Math.sign(x);
-  let term = x;
-  let sum = x;
-  for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
-    term *= (2 * x * x) / (2 * n + 1);
-    sum += term;
-  }
-  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
-}

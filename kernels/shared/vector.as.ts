@@ -58,36 +58,6 @@ export function exp(x: v128): v128 {
   return f32x4.mul(fit, power);
 }
 
-/** The error function: the fit of kernels/shared/gelu.wgsl. */
-// @ts-expect-error: decorator
-@inline
-function erf(x: v128): v128 {
-  const positive = f32x4.abs(x);
-  const one = f32x4.splat(1);
-  const t = f32x4.div(one, madd(f32x4.splat(0.5), positive, one));
-  let fit = f32x4.splat(0.17087277);
-  fit = madd(t, fit, f32x4.splat(-0.82215223));
-  fit = madd(t, fit, f32x4.splat(1.48851587));
-  fit = madd(t, fit, f32x4.splat(-1.13520398));
-  fit = madd(t, fit, f32x4.splat(0.27886807));
-  fit = madd(t, fit, f32x4.splat(-0.18628806));
-  fit = madd(t, fit, f32x4.splat(0.09678418));
-  fit = madd(t, fit, f32x4.splat(0.37409196));
-  fit = madd(t, fit, f32x4.splat(1.00002368));
-  fit = madd(t, fit, f32x4.splat(-1.26551223));
-  const rest = f32x4.mul(t, exp(f32x4.sub(fit, f32x4.mul(x, x))));
-  const sign = v128.and(x, i32x4.splat(0x80000000));
-  return v128.or(f32x4.sub(one, rest), sign);
-}
-
-/** x times the probability that a standard normal number is below x. */
-// @ts-expect-error: decorator
-@inline
-export function gelu(x: v128): v128 {
-  const half = f32x4.mul(x, f32x4.splat(0.5));
-  return madd(half, erf(f32x4.mul(x, f32x4.splat(0.70710678))), half);
-}
-
 /** Four f32 from the four f16 in the low halves of four lanes, sign-extended. Exact, but for infinities and NaN. */
 // @ts-expect-error: decorator
 @inline

@@ -1,6 +1,7 @@
 import type { Section } from "../../files/fields.ts";
 import { type Field, field, first, integer, invalid, only, section, subsection } from "../../files/fields.ts";
 import type { JsonValue } from "../../files/json.ts";
+import type { Activation } from "../../kernels/shared/activation.ts";
 import { type GenerationDefaults, parseGeneration } from "./generation.ts";
 import { parseText, parseTokens } from "./text.ts";
 import { parseVision } from "./vision.ts";
@@ -34,6 +35,8 @@ export interface VisionConfig {
   readonly mlpRatio: number;
   /** Whether the projections of both attentions to q, k and v have a bias. */
   readonly qkvBias: boolean;
+  /** Of the feed-forward layers. */
+  readonly activation: Activation;
 }
 
 export interface ProjectionConfig {
@@ -64,6 +67,8 @@ export interface TextConfig {
   readonly maxPositionEmbeddings: number;
   /** Whether rows of the token table are multiplied by √d when they are read as input. */
   readonly scaleEmbedding: boolean;
+  /** Of the feed-forward layers. */
+  readonly activation: Activation;
 }
 
 export interface TokenIds {

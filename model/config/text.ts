@@ -2,6 +2,7 @@ import { checkDivides, checkFours, field, integer, only, type Section, setting }
 import { MAX_HEAD_WIDTH as MAX_CACHED_HEAD_WIDTH } from "../../kernels/cached_attention/cached_attention.ts";
 import { MAX_HEAD_WIDTH as MAX_CROSS_HEAD_WIDTH } from "../../kernels/cross_attention/cross_attention.ts";
 import { MAX_HEAD_WIDTH as MAX_ENCODER_HEAD_WIDTH } from "../../kernels/encoder_attention/encoder_attention.ts";
+import { parseActivation } from "./activations.ts";
 import type { TextConfig, TokenIds } from "./config.ts";
 import { MAX_LAYERS } from "./limits.ts";
 
@@ -9,7 +10,6 @@ const MAX_DECODER_HEAD_WIDTH = Math.min(MAX_CACHED_HEAD_WIDTH, MAX_CROSS_HEAD_WI
 
 /** Reads text_config. Throws config_invalid for sizes beyond the limits of the kernels. */
 export function parseText(text: Section): TextConfig {
-  only(field(text, "activation_function"), ["gelu"]);
   for (const flag of ["normalize_before", "add_final_layer_norm", "add_bias_logits"]) {
     only(field(text, flag), [false]);
   }
@@ -36,6 +36,7 @@ export function parseText(text: Section): TextConfig {
     vocabSize: size("vocab_size"),
     maxPositionEmbeddings: size("max_position_embeddings"),
     scaleEmbedding: only(field(text, "scale_embedding"), [true, false]) ?? false,
+    activation: parseActivation(field(text, "activation_function")),
   };
 }
 

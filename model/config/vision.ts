@@ -15,6 +15,7 @@ import {
   MAX_WINDOW,
   MAX_HEAD_WIDTH as MAX_WINDOW_HEAD_WIDTH,
 } from "../../kernels/window_attention/window_attention.ts";
+import { parseActivation } from "./activations.ts";
 import type { VisionConfig } from "./config.ts";
 import { MAX_LAYERS } from "./limits.ts";
 
@@ -22,7 +23,6 @@ const MAX_STAGES = 8;
 
 /** Reads vision_config. Throws config_invalid for sizes beyond the limits of the kernels. */
 export function parseVision(vision: Section): VisionConfig {
-  only(field(vision, "activation_function"), ["gelu"]);
   const embedDim = integers(field(vision, "embed_dim", "dim_embed"));
   const stages = embedDim.length;
   if (stages > MAX_STAGES)
@@ -57,5 +57,6 @@ export function parseVision(vision: Section): VisionConfig {
     windowSize: integer(field(vision, "window_size"), { most: MAX_WINDOW }),
     mlpRatio,
     qkvBias: only(field(vision, "qkv_bias"), [true, false]) ?? true,
+    activation: parseActivation(field(vision, "activation_function")),
   };
 }

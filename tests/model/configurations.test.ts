@@ -26,6 +26,10 @@ describe("random configurations, against transformers", () => {
     const configs = all.map(({ config }) => parseConfig({ model_type: "florence2", ...config }));
     expect(configs.some(({ text }) => text.scaleEmbedding)).toBe(true);
     expect(configs.some(({ vision }) => !vision.qkvBias)).toBe(true);
+    for (const activation of ["gelu", "geluTanh", "quickGelu", "silu", "relu"]) {
+      expect(configs.some(({ text }) => text.activation === activation)).toBe(true);
+      expect(configs.some(({ vision }) => vision.activation === activation)).toBe(true);
+    }
     expect(all.some(({ config }) => !config.tie_word_embeddings)).toBe(true);
   });
 

@@ -2,8 +2,9 @@
 
 Writes tests/fixtures/model/configurations.json: per configuration its config.json, the side of the picture, prompt and
 decoder ids, and for each stage its size, norm and SAMPLES evenly spread values, computed in double precision with the
-counter's weights. What no release uses has its turn: scaled embeddings, attention without biases, a token table of
-the decoder's own (the weights named "language_model.model.decoder.shared.weight").
+counter's weights. What no release uses has its turn: scaled embeddings, attention without biases, every name
+of an activation function that this library knows, a token table of the decoder's own (the weights named
+"language_model.model.decoder.shared.weight").
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from model import FOLDER, forward
 
 SEEDS = range(1, 13)
 SAMPLES = 61
+ACTIVATIONS = [
+    "gelu", "gelu_python", "gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh",
+    "quick_gelu", "silu", "swish", "relu",
+]  # fmt: skip
 DECODER_TABLE = "language_model.model.decoder.shared.weight"
 
 
@@ -46,6 +51,7 @@ def configuration(seed: int) -> tuple[dict, int]:
         "patch_prenorm": [False] + [rng.random() < 0.7 for _ in range(stages - 1)],
         "mlp_ratio": rng.choice([1.0, 2.0, 4.0]),
         "qkv_bias": seed % 3 != 0,
+        "activation_function": ACTIVATIONS[(3 * seed + 1) % len(ACTIVATIONS)],
     }
     heads, width = rng.choice([(1, 8), (2, 24), (3, 36), (4, 32), (2, 40), (1, 132)])
     text_config = build.text(width, rng.randint(1, 2), heads, rng.choice([4, 20, 52, 64]), rng.randint(60, 400), 1700)
@@ -53,6 +59,7 @@ def configuration(seed: int) -> tuple[dict, int]:
         text_config["encoder_attention_heads"] = 3
     text_config["decoder_layers"] = rng.randint(1, 3)
     text_config["decoder_ffn_dim"] = rng.choice([8, 36, 60])
+    text_config["activation_function"] = ACTIVATIONS[seed % len(ACTIVATIONS)]
     text_config["scale_embedding"] = seed % 4 == 1
     vision_config["projection_dim"] = width
     config = build.configuration(vision_config, text_config)

@@ -36,6 +36,7 @@ describe("config.json", () => {
         windowSize: 12,
         mlpRatio: 4,
         qkvBias: true,
+        activation: "gelu",
       },
       projection: {
         dim: 768,
@@ -54,6 +55,7 @@ describe("config.json", () => {
         vocabSize: 51289,
         maxPositionEmbeddings: 1024,
         scaleEmbedding: false,
+        activation: "gelu",
       },
       tokens: { bos: 0, pad: 1, eos: 2, decoderStart: 2, forcedBos: 0, forcedEos: 2 },
       generation: {
@@ -321,12 +323,23 @@ describe("config.json", () => {
   });
 
   it.each([
-    ["text_config", "activation_function", "relu"],
-    ["text_config", "activation_function", "gelu_new"],
+    ["gelu_pytorch_tanh", "geluTanh"],
+    ["quick_gelu", "quickGelu"],
+    ["swish", "silu"],
+    ["relu", "relu"],
+    [null, "gelu"],
+  ])("knows activation functions by the names of transformers: %s", (activation_function, activation) => {
+    expect(parseConfig(changed("text_config", { activation_function })).text.activation).toBe(activation);
+    expect(parseConfig(changed("vision_config", { activation_function })).vision.activation).toBe(activation);
+  });
+
+  it.each([
+    ["text_config", "activation_function", "mish"],
+    ["text_config", "activation_function", "toString"],
     ["text_config", "normalize_before", true],
     ["text_config", "add_final_layer_norm", true],
     ["text_config", "add_bias_logits", true],
-    ["vision_config", "activation_function", "quick_gelu"],
+    ["vision_config", "activation_function", "relu6"],
     ["vision_config", "qkv_bias", 0],
     ["vision_config", "patch_prenorm", [true, true, true, true]],
     ["vision_config", "window_size", 17],
