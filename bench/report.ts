@@ -146,8 +146,8 @@ interface VariantSummary {
 const SUMMARY_COLUMNS: readonly Column<VariantSummary>[] = [
   text("kernel", 32, ({ name }) => name),
   figure("cases", ({ shares }) => String(shares.length)),
-  figure("least", ({ shares }) => percent(Math.min(...shares))),
-  figure("most", ({ shares }) => percent(Math.max(...shares))),
+  figure("min", ({ shares }) => percent(Math.min(...shares))),
+  figure("max", ({ shares }) => percent(Math.max(...shares))),
 ];
 
 /** A line for each variant, with the share that its cases reach of whichever limit they are closer to. */
@@ -160,7 +160,7 @@ function kernelSection({ origin, limits, limitsAfter, rows }: KernelReport): str
   }
   const rates = (unit: string, rate: keyof Limits) =>
     `${threeDigits(limits[rate])} ${unit} (${threeDigits(limitsAfter[rate])} ${unit} at the end)`;
-  const head = `Kernels on ${described(origin, rows)}. Copying reaches ${rates("GB/s", "gigabytesPerSecond")}, multiplying and adding ${rates("GFLOP/s", "gigaflopsPerSecond")}; of whichever of the two a case comes closer to, it reaches:`;
+  const head = `Kernels on ${described(origin, rows)}. Copying reaches ${rates("GB/s", "gigabytesPerSecond")}, multiplying and adding ${rates("GFLOP/s", "gigaflopsPerSecond")}; each case reaches this share of the nearer limit:`;
   const lines = [...variants].map(([name, shares]) => tableRow(SUMMARY_COLUMNS, { name, shares }));
   return `${head}\n\n${tableHead(SUMMARY_COLUMNS)}\n${lines.join("\n")}`;
 }

@@ -67,10 +67,10 @@ export function modelOf(name: string | undefined): string {
 }
 
 /** @throws {Florence2Error} option_invalid */
-export function wholeNumber(name: string, value: string | undefined, least = 0): number | undefined {
+export function wholeNumber(name: string, value: string | undefined, min = 0): number | undefined {
   if (value === undefined) return undefined;
-  if (/^\d+$/.test(value) && Number(value) >= least) return Number(value);
-  const expected = least === 0 ? "a whole number" : `a whole number of at least ${least}`;
+  if (/^\d+$/.test(value) && Number(value) >= min) return Number(value);
+  const expected = min === 0 ? "a whole number" : `a whole number of at least ${min}`;
   throw new Florence2Error("option_invalid", `--${name} is ${value}, expected ${expected}`, {
     [name]: value,
   });

@@ -38,10 +38,10 @@ export function nearestName(typed: string, known: readonly string[]): string | u
   const begun = known.filter((name) => wanted.length >= 3 && lettersOf(name).startsWith(wanted));
   if (begun.length > 0) return begun.reduce((a, b) => (b.length < a.length ? b : a));
 
-  const most = wanted.length <= 4 ? 1 : wanted.length <= 8 ? 2 : 3;
+  const max = wanted.length <= 4 ? 1 : wanted.length <= 8 ? 2 : 3;
   const distances = known.map((name) => editDistance([...wanted], [...lettersOf(name)]));
-  const least = Math.min(...distances);
-  return least <= most ? known[distances.indexOf(least)] : undefined;
+  const min = Math.min(...distances);
+  return min <= max ? known[distances.indexOf(min)] : undefined;
 }
 
 const lettersOf = (name: string) => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");

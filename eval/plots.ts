@@ -77,17 +77,17 @@ export function reliabilityPlot(bins: readonly Bin[]): string {
 /** How often the values of a figure occur, in twenty steps. */
 export function histogram(title: string, name: string, values: readonly number[]): string {
   const steps = 20;
-  const most = Math.max(1, ...values.map(Math.ceil));
+  const max = Math.max(1, ...values.map(Math.ceil));
   const counts = new Array<number>(steps).fill(0);
-  for (const value of values) counts[Math.min(Math.floor((value / most) * steps), steps - 1)]!++;
+  for (const value of values) counts[Math.min(Math.floor((value / max) * steps), steps - 1)]!++;
   const bars = counts.map((height, i) => ({
-    from: (i * most) / steps,
-    to: ((i + 1) * most) / steps,
+    from: (i * max) / steps,
+    to: ((i + 1) * max) / steps,
     height,
   }));
   return chart({
     title,
-    x: { title: name, to: most },
+    x: { title: name, to: max },
     y: { title: "prompts", to: Math.ceil(Math.max(1, ...counts) / TICKS) * TICKS },
     bars,
   });

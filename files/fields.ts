@@ -76,16 +76,16 @@ export function texts(field: Field): string[] {
 
 interface Range {
   readonly fallback?: number;
-  readonly least?: number;
-  readonly most?: number;
+  readonly min?: number;
+  readonly max?: number;
 }
 
 /** Any number, or one of a range. */
-export function number(field: Field, { fallback, least, most }: Range = {}): number {
+export function number(field: Field, { fallback, min, max }: Range = {}): number {
   const value = field.value ?? fallback;
-  const [from, to] = [least ?? Number.NEGATIVE_INFINITY, most ?? Number.POSITIVE_INFINITY];
+  const [from, to] = [min ?? Number.NEGATIVE_INFINITY, max ?? Number.POSITIVE_INFINITY];
   if (typeof value === "number" && from <= value && value <= to) return value;
-  throw invalid(field, least === undefined ? "a number" : `a number from ${least} to ${most}`);
+  throw invalid(field, min === undefined ? "a number" : `a number from ${min} to ${max}`);
 }
 
 /** A list of numbers of which `fits` is true. */
@@ -161,10 +161,10 @@ export function setting(sections: readonly Section[], key: string): Field {
   return fields.find(({ value }) => value !== undefined) ?? fields[0]!;
 }
 
-export function integer(field: Field, { fallback, least = 1, most = MAX_SIZE }: Range = {}): number {
+export function integer(field: Field, { fallback, min = 1, max = MAX_SIZE }: Range = {}): number {
   const value = field.value ?? fallback;
-  if (Number.isInteger(value) && least <= Number(value) && Number(value) <= most) return Number(value);
-  throw invalid(field, `an integer from ${least} to ${most}`);
+  if (Number.isInteger(value) && min <= Number(value) && Number(value) <= max) return Number(value);
+  throw invalid(field, `an integer from ${min} to ${max}`);
 }
 
 export function integers(field: Field, length?: number, range: Range = {}): readonly number[] {
@@ -187,12 +187,12 @@ export function flags(field: Field, length: number): readonly boolean[] {
 export function channels(
   field: Field,
   fallback: readonly number[],
-  least: number,
+  min: number,
 ): readonly [number, number, number] {
   const value = field.value ?? [...fallback];
   if (!Array.isArray(value) || value.length !== 3) throw invalid(field, "a list of 3 numbers");
   const [red, green, blue] = value.map((item, i) =>
-    number({ where: `${field.where}[${i}]`, value: item }, { least, most: 1 }),
+    number({ where: `${field.where}[${i}]`, value: item }, { min, max: 1 }),
   );
   return [red!, green!, blue!];
 }
@@ -203,10 +203,7 @@ export function checkDivides(field: Field, divisor: number, width: number): void
 }
 
 /** Shaders read rows, heads and groups as vectors of four channels. */
-export function checkFours(field: Field, channels: number, most = Number.MAX_SAFE_INTEGER): void {
-  if (channels % 4 !== 0 || channels > most)
-    throw invalid(
-      field,
-      `parts of a multiple of four channels, at most ${most}; this makes them ${channels}`,
-    );
+export function checkFours(field: Field, channels: number, max = Number.MAX_SAFE_INTEGER): void {
+  if (channels % 4 !== 0 || channels > max)
+    throw invalid(field, `parts of a multiple of four channels, at most ${max}; this makes them ${channels}`);
 }

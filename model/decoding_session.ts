@@ -85,8 +85,8 @@ export class DecodingSession {
   /** Takes the next steps of the search in one go and returns what each decided, by step and row. */
   async advance(): Promise<TraceRow[][]> {
     const { maxNewTokens, signal } = this.#search.settings;
-    const most = this.#position === 0 ? FIRST_STEPS : STEPS_PER_SUBMIT;
-    const steps = Math.min(most, maxNewTokens - this.#position);
+    const max = this.#position === 0 ? FIRST_STEPS : STEPS_PER_SUBMIT;
+    const steps = Math.min(max, maxNewTokens - this.#position);
     await this.#reserve(steps, (rec, caches) => {
       const { state, settings } = this.#search;
       recordSearchedStep(rec, this.#weights, caches, state, this.#config, settings);

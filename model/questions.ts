@@ -133,11 +133,11 @@ function checkLength(
   tokens: number,
   { config, imageTokens }: { readonly config: Florence2Config; readonly imageTokens: number },
 ): void {
-  const most = config.text.maxPositionEmbeddings - imageTokens;
-  if (tokens <= most) return;
+  const max = config.text.maxPositionEmbeddings - imageTokens;
+  if (tokens <= max) return;
   throw new Florence2Error(
     "prompt_too_long",
-    `The prompt has ${tokens} tokens; beside the ${imageTokens} of the image there is room for ${most}.`,
-    { found: tokens, allowed: most },
+    `The prompt has ${tokens} tokens; beside the ${imageTokens} of the image there is room for ${max}.`,
+    { found: tokens, allowed: max },
   );
 }

@@ -73,7 +73,7 @@ function rulesOfJson(root: Field): ClassRule[] {
 
 function ruleOf(prompt: string, entry: Field): ClassRule {
   const limit = (name: "minScore" | "minArea" | "maxArea") =>
-    hasMember(entry, name) && { [name]: number(member(entry, name), { least: 0, most: 1 }) };
+    hasMember(entry, name) && { [name]: number(member(entry, name), { min: 0, max: 1 }) };
   return {
     prompt,
     ...(hasMember(entry, "label") && { label: text(member(entry, "label")) }),

@@ -47,7 +47,7 @@ export function writeVoc({ width, height, objects }: LabelledImage, path: string
 
 function objectXml({ label, box }: LabelledObject, width: number, height: number): string {
   const [left, top, right, bottom] = box.map(Math.round) as PixelEdges;
-  const inside = (value: number, most: number) => Math.min(Math.max(value, 1), most);
+  const inside = (value: number, max: number) => Math.min(Math.max(value, 1), max);
   const [xmin, ymin] = [inside(left + 1, width), inside(top + 1, height)];
   const [xmax, ymax] = [Math.max(xmin, inside(right, width)), Math.max(ymin, inside(bottom, height))];
   return [

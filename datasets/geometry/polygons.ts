@@ -38,11 +38,11 @@ export function joinRings(rings: readonly (readonly number[])[]): number[] {
 
 function nearestPoints(a: readonly number[], b: readonly number[]): [inA: number, inB: number] {
   let nearest: [number, number] = [0, 0];
-  let least = Infinity;
+  let min = Infinity;
   for (let i = 0; i + 1 < a.length; i += 2) {
     for (let j = 0; j + 1 < b.length; j += 2) {
       const distance = (a[i]! - b[j]!) ** 2 + (a[i + 1]! - b[j + 1]!) ** 2;
-      if (distance < least) [least, nearest] = [distance, [i, j]];
+      if (distance < min) [min, nearest] = [distance, [i, j]];
     }
   }
   return nearest;

@@ -48,7 +48,7 @@ const AREAS = {
 } as const;
 type AreaName = keyof typeof AREAS;
 /** Detections of a category that count in an image, best first. */
-const MOST = [1, 10, 100] as const;
+const MAX_DETECTIONS = [1, 10, 100] as const;
 
 /** One category in one image. */
 interface Group {
@@ -80,8 +80,8 @@ export function cocoFigures(
   detections: readonly CocoDetection[],
 ): { figures: CocoFigures; precisionsAt50: number[] } {
   const categories = groupsByCategory(truths, detections);
-  const curves = (area: AreaName, most: number): Curve[][] =>
-    categories.map((groups) => categoryCurves(groups, area, most)).filter((own) => own !== undefined);
+  const curves = (area: AreaName, max: number): Curve[][] =>
+    categories.map((groups) => categoryCurves(groups, area, max)).filter((own) => own !== undefined);
   const all = curves("all", 100);
   const ofArea = { small: curves("small", 100), medium: curves("medium", 100), large: curves("large", 100) };
   const at = (threshold: number) => all.map((own) => [own[threshold]!]);
@@ -93,8 +93,8 @@ export function cocoFigures(
       APs: averagePrecision(ofArea.small),
       APm: averagePrecision(ofArea.medium),
       APl: averagePrecision(ofArea.large),
-      AR1: averageRecall(curves("all", MOST[0])),
-      AR10: averageRecall(curves("all", MOST[1])),
+      AR1: averageRecall(curves("all", MAX_DETECTIONS[0])),
+      AR10: averageRecall(curves("all", MAX_DETECTIONS[1])),
       AR100: averageRecall(all),
       ARs: averageRecall(ofArea.small),
       ARm: averageRecall(ofArea.medium),
@@ -134,7 +134,7 @@ function groupsByCategory(truths: readonly CocoTruth[], detections: readonly Coc
     [...images]
       .sort(([a], [b]) => a - b)
       .map(([, { truths, detections }]) => {
-        const best = detections.sort((a, b) => b.score - a.score).slice(0, MOST.at(-1));
+        const best = detections.sort((a, b) => b.score - a.score).slice(0, MAX_DETECTIONS.at(-1));
         const overlaps = best.map(({ box }) => truths.map((truth) => overlap(box, truth)));
         return { truths, detections: best, overlaps };
       }),
@@ -152,7 +152,7 @@ function overlap([x, y, width, height]: CocoBox, { box, isCrowd }: CocoTruth): n
 }
 
 /** One curve for each threshold; none where the category has no truth of this size. */
-function categoryCurves(groups: readonly Group[], area: AreaName, most: number): Curve[] | undefined {
+function categoryCurves(groups: readonly Group[], area: AreaName, max: number): Curve[] | undefined {
   const isOutside = (size: number) => size < AREAS[area][0] || size > AREAS[area][1];
   let wanted = 0;
   const ranked: { score: number; verdicts: Verdict[] }[] = [];
@@ -161,7 +161,7 @@ function categoryCurves(groups: readonly Group[], area: AreaName, most: number):
       ({ box, area = box[2] * box[3], isCrowd = false }) => isCrowd || isOutside(area),
     );
     wanted += isIgnored.filter((ignored) => !ignored).length;
-    const counted = detections.slice(0, most);
+    const counted = detections.slice(0, max);
     const verdicts = THRESHOLDS.map((threshold) =>
       judge(counted, truths, isIgnored, overlaps, threshold, isOutside),
     );

@@ -147,7 +147,7 @@ export async function download(
       }
       at = start;
       const encoded = response.headers.has("content-encoding");
-      const least = size ?? (encoded ? 0 : at + Number(response.headers.get("content-length") ?? 0));
+      const min = size ?? (encoded ? 0 : at + Number(response.headers.get("content-length") ?? 0));
       const reader = response.body?.getReader();
       try {
         for (;;) {
@@ -162,12 +162,12 @@ export async function download(
           }
           await sink.append(value);
           at += value.length;
-          onProgress(at, Math.max(least, at));
+          onProgress(at, Math.max(min, at));
         }
       } finally {
         await reader?.cancel().catch(() => {});
       }
-      if (at < least) throw failed(`the connection ended after ${at} of ${least} bytes`);
+      if (at < min) throw failed(`the connection ended after ${at} of ${min} bytes`);
     } finally {
       watch.stop();
       if (at >= furthest + HEADWAY) {

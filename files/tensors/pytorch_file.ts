@@ -107,11 +107,11 @@ function archiveFolder(entries: ReadonlyMap<string, ZipEntry>, file: string): st
   throw invalid(file, `is a zip archive with ${pickles.length} files data.pkl; torch.save writes 1`);
 }
 
-async function readEntry(file: RangedFile, entry: ZipEntry, most: number): Promise<Uint8Array> {
-  if (entry.bytes > most) {
+async function readEntry(file: RangedFile, entry: ZipEntry, max: number): Promise<Uint8Array> {
+  if (entry.bytes > max) {
     throw invalid(
       file.name,
-      `holds ${quote(entry.name)} with ${entry.bytes} bytes, more than the ${most} allowed`,
+      `holds ${quote(entry.name)} with ${entry.bytes} bytes, more than the ${max} allowed`,
     );
   }
   const start = await findEntryData(file, entry);

@@ -67,23 +67,23 @@ export function parseGeneration(
     warn(`${where} is ${quote(value)}: this setting is not supported, answers are generated without it.`);
   }
   const ranged = (key: string, name: keyof typeof GENERATION_RANGES, fallback: number) => {
-    const [least, most] = GENERATION_RANGES[name];
-    return number(named(key), { fallback, least, most });
+    const [min, max] = GENERATION_RANGES[name];
+    return number(named(key), { fallback, min, max });
   };
-  const [least, most] = GENERATION_RANGES.numBeams;
-  const minLength = integer(named("min_length"), { fallback: 0, least: 0 });
+  const [min, max] = GENERATION_RANGES.numBeams;
+  const minLength = integer(named("min_length"), { fallback: 0, min: 0 });
   const maxNewTokens = named("max_new_tokens");
   return {
-    numBeams: integer(named("num_beams"), { fallback: 3, least, most }),
+    numBeams: integer(named("num_beams"), { fallback: 3, min, max }),
     earlyStopping: only(named("early_stopping"), [true, false, "never"]) ?? true,
-    noRepeatNgramSize: integer(named("no_repeat_ngram_size"), { fallback: 3, least: 0 }),
+    noRepeatNgramSize: integer(named("no_repeat_ngram_size"), { fallback: 3, min: 0 }),
     repetitionPenalty: ranged("repetition_penalty", "repetitionPenalty", 1),
     lengthPenalty: ranged("length_penalty", "lengthPenalty", 1),
-    minNewTokens: integer(named("min_new_tokens"), { fallback: Math.max(0, minLength - 1), least: 0 }),
+    minNewTokens: integer(named("min_new_tokens"), { fallback: Math.max(0, minLength - 1), min: 0 }),
     ...(maxNewTokens.value !== undefined && { maxNewTokens: integer(maxNewTokens) }),
     doSample: only(named("do_sample"), [true, false]) ?? false,
     temperature: ranged("temperature", "temperature", 1),
-    topK: integer(named("top_k"), { fallback: 50, least: 0 }),
+    topK: integer(named("top_k"), { fallback: 50, min: 0 }),
     topP: ranged("top_p", "topP", 1),
   };
 }

@@ -74,7 +74,7 @@ function parseImageProcessor(config: Section): ImageConfig {
   const rescale = field(config, "rescale_factor");
   // Here null is no default: transformers would fail on it.
   if (config.values.rescale_factor === null) throw invalid({ ...rescale, value: null }, "a number");
-  const factor = number(rescale, { fallback: RELEASED_IMAGE_CONFIG.rescaleFactor, least: 1e-6, most: 1 });
+  const factor = number(rescale, { fallback: RELEASED_IMAGE_CONFIG.rescaleFactor, min: 1e-6, max: 1 });
   const mean = channels(field(config, "image_mean"), RELEASED_IMAGE_CONFIG.mean, -1);
   const std = channels(field(config, "image_std"), RELEASED_IMAGE_CONFIG.std, 1e-6);
   const isNormalised = isOn("do_normalize");
@@ -148,13 +148,13 @@ export function countImageTokens(
       side,
     );
   const [columns, rows] = [mapSide(image.width), mapSide(image.height)];
-  const most = projection.maxPositionEmbeddings;
+  const max = projection.maxPositionEmbeddings;
   const shown = `An image of ${image.width} x ${image.height} pixels`;
-  if (columns < 1 || rows < 1 || columns > most || rows > most) {
+  if (columns < 1 || rows < 1 || columns > max || rows > max) {
     throw new Florence2Error(
       code,
-      `${shown} becomes a feature map of ${columns} x ${rows}; config.json allows 1 to ${most} each way.`,
-      { expected: most, found: [columns, rows] },
+      `${shown} becomes a feature map of ${columns} x ${rows}; config.json allows 1 to ${max} each way.`,
+      { expected: max, found: [columns, rows] },
     );
   }
   const tokens = projection.imageFeatureSource

@@ -14,11 +14,11 @@ export function parseText(text: Section): TextConfig {
     only(field(text, flag), [false]);
   }
   const size = (key: string) => integer(field(text, key));
-  const layers = (key: string) => integer(field(text, key), { most: MAX_LAYERS });
+  const layers = (key: string) => integer(field(text, key), { max: MAX_LAYERS });
   const dModel = size("d_model");
-  const heads = (key: string, most: number) => {
+  const heads = (key: string, max: number) => {
     checkDivides(field(text, key), size(key), dModel);
-    checkFours(field(text, key), dModel / size(key), most);
+    checkFours(field(text, key), dModel / size(key), max);
     return size(key);
   };
   const ffn = (key: string) => {
@@ -46,7 +46,7 @@ export function parseTokens(sections: readonly Section[], vocabSize: number): To
     const found = setting(sections, key);
     // transformers may write a list of ids that end a text.
     const value = Array.isArray(found.value) && found.value.length === 1 ? found.value[0] : found.value;
-    return integer({ ...found, value }, { fallback, least: 0, most: vocabSize - 1 });
+    return integer({ ...found, value }, { fallback, min: 0, max: vocabSize - 1 });
   };
   return {
     bos: id("bos_token_id", 0),

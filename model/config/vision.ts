@@ -29,7 +29,7 @@ export function parseVision(vision: Section): VisionConfig {
     throw invalid(field(vision, "embed_dim", "dim_embed"), `at most ${MAX_STAGES} stages`);
   const numHeads = integers(field(vision, "num_heads"), stages);
   const numGroups = integers(field(vision, "num_groups"), stages);
-  const mlpRatio = number(field(vision, "mlp_ratio"), { fallback: 4, least: 1, most: 64 });
+  const mlpRatio = number(field(vision, "mlp_ratio"), { fallback: 4, min: 1, max: 64 });
   for (const [stage, width] of embedDim.entries()) {
     checkDivides(field(vision, "num_heads"), numHeads[stage]!, width);
     checkDivides(field(vision, "num_groups"), numGroups[stage]!, width);
@@ -47,14 +47,14 @@ export function parseVision(vision: Section): VisionConfig {
   return {
     inChannels: only(field(vision, "in_channels"), [3]) ?? 3,
     embedDim,
-    depths: integers(field(vision, "depths"), stages, { most: MAX_LAYERS }),
+    depths: integers(field(vision, "depths"), stages, { max: MAX_LAYERS }),
     numHeads,
     numGroups,
     patchSize: integers(field(vision, "patch_size"), stages),
     patchStride: integers(field(vision, "patch_stride"), stages),
-    patchPadding: integers(field(vision, "patch_padding"), stages, { least: 0 }),
+    patchPadding: integers(field(vision, "patch_padding"), stages, { min: 0 }),
     patchPrenorm,
-    windowSize: integer(field(vision, "window_size"), { most: MAX_WINDOW }),
+    windowSize: integer(field(vision, "window_size"), { max: MAX_WINDOW }),
     mlpRatio,
     qkvBias: only(field(vision, "qkv_bias"), [true, false]) ?? true,
     activation: parseActivation(field(vision, "activation_function")),

@@ -97,8 +97,8 @@ export function settingsFor(
   // A call's own limit goes before what the checkpoint says of lengths, and no limit exceeds the positions.
   const maxNewTokens =
     generation.maxNewTokens && Math.min(generation.maxNewTokens, text.maxPositionEmbeddings);
-  const most = options.maxNewTokens ?? maxNewTokens ?? text.maxPositionEmbeddings;
-  const minNewTokens = Math.min(generation.minNewTokens, most);
+  const max = options.maxNewTokens ?? maxNewTokens ?? text.maxPositionEmbeddings;
+  const minNewTokens = Math.min(generation.minNewTokens, max);
   return generationSettings(options, {
     vocabSize: text.vocabSize,
     maxPositions: text.maxPositionEmbeddings,
@@ -163,17 +163,17 @@ export function generationSettings(options: GenerationOptions, model: DecodedMod
   };
 }
 
-/** An integer from `least` to `most`, both included, or an `option_invalid` error. */
-export function integer(option: string, found: unknown, least: number, most: number): number {
-  if (Number.isInteger(found) && (found as number) >= least && (found as number) <= most) {
+/** An integer from `min` to `max`, both included, or an `option_invalid` error. */
+export function integer(option: string, found: unknown, min: number, max: number): number {
+  if (Number.isInteger(found) && (found as number) >= min && (found as number) <= max) {
     return found as number;
   }
-  throw invalid(option, found, `an integer from ${least} to ${most}`);
+  throw invalid(option, found, `an integer from ${min} to ${max}`);
 }
 
-function real(option: string, found: unknown, least: number, most: number): number {
-  if (typeof found === "number" && found >= least && found <= most) return found;
-  throw invalid(option, found, `a number from ${least} to ${most}`);
+function real(option: string, found: unknown, min: number, max: number): number {
+  if (typeof found === "number" && found >= min && found <= max) return found;
+  throw invalid(option, found, `a number from ${min} to ${max}`);
 }
 
 function oneOf<T>(option: string, found: T | undefined, allowed: readonly T[]): T {

@@ -147,11 +147,11 @@ function masksOf(view: DataView, bits: number, isMasked: boolean): Colour {
 function fromMasks(masks: Colour): (pixel: number) => Colour {
   const channels = masks.map((mask) => {
     const shift = mask === 0 ? 0 : 31 - Math.clz32(mask & -mask);
-    return { mask, shift, most: mask >>> shift };
+    return { mask, shift, max: mask >>> shift };
   });
   return (pixel) =>
-    channels.map(({ mask, shift, most }) =>
-      most === 0 ? 0 : Math.floor((((pixel & mask) >>> shift) * 255) / most),
+    channels.map(({ mask, shift, max }) =>
+      max === 0 ? 0 : Math.floor((((pixel & mask) >>> shift) * 255) / max),
     ) as unknown as Colour;
 }
 

@@ -141,8 +141,8 @@ function scaleOf(config: Section, module: string): { readonly rank: number; read
   const rank = integer(of("r", "rank_pattern"));
   const alpha = number(of("lora_alpha", "alpha_pattern"), {
     fallback: Number.NaN,
-    least: -MAX_ALPHA,
-    most: MAX_ALPHA,
+    min: -MAX_ALPHA,
+    max: MAX_ALPHA,
   });
   const isStabilised = only(field(config, "use_rslora"), [true, false]) ?? false;
   return { rank, scale: alpha / (isStabilised ? Math.sqrt(rank) : rank) };

@@ -84,7 +84,7 @@ function sizeName(firstWidth: number | undefined, dModel: number | undefined): s
   return `a model with a first stage of ${firstWidth} channels and d_model ${dModel}`;
 }
 
-function fault(items: readonly string[], one: string, several: string, most = 3): string {
+function fault(items: readonly string[], one: string, several: string, max = 3): string {
   if (items.length === 0) return "";
-  return `${items.length} ${items.length === 1 ? `tensor ${one}` : `tensors ${several}`}: ${listed(items, most)}.`;
+  return `${items.length} ${items.length === 1 ? `tensor ${one}` : `tensors ${several}`}: ${listed(items, max)}.`;
 }

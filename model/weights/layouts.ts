@@ -103,7 +103,7 @@ export function storedNames(
 }
 
 /** The first few of some items, and how many more there are: `listed(["a", "b", "c", "d"])` → `a, b, c, and 1 more` */
-export function listed(items: readonly string[], most = 3): string {
-  const more = items.length > most ? `, and ${items.length - most} more` : "";
-  return items.length === 0 ? "nothing" : items.slice(0, most).join(", ") + more;
+export function listed(items: readonly string[], max = 3): string {
+  const more = items.length > max ? `, and ${items.length - max} more` : "";
+  return items.length === 0 ? "nothing" : items.slice(0, max).join(", ") + more;
 }

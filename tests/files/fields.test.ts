@@ -39,7 +39,7 @@ describe("fields", () => {
     [() => items(member(root, "none"), "a list of names"), "a.json: none is null. Expected a list of names."],
     [() => texts(wholeFile("b", [])), "b is []. Expected one text or more."],
     [() => number(wholeFile("b", "1")), 'b is "1". Expected a number.'],
-    [() => number(wholeFile("b", 3), { least: 0, most: 1 }), "b is 3. Expected a number from 0 to 1."],
+    [() => number(wholeFile("b", 3), { min: 0, max: 1 }), "b is 3. Expected a number from 0 to 1."],
     [
       () => numbers(wholeFile("b", [1, 2]), "three numbers", ({ length }) => length === 3),
       "Expected three numbers.",
