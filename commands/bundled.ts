@@ -1,4 +1,4 @@
-/** What ships beside the commands: the bundled checkpoint, its held-out images, the scene of the demonstration. */
+/** Files shipped with the commands: the bundled checkpoint, its held-out images, the scene of the demonstration. */
 import { readFileSync } from "node:fs";
 import { packageFile } from "../files/package_files.ts";
 

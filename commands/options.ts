@@ -1,4 +1,4 @@
-/** What commands have in common: reading arguments, and options that several of them take. */
+/** Shared by the commands: reading arguments, and options that several of them take. */
 import { existsSync } from "node:fs";
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { Florence2Error, quote } from "../core/errors.ts";

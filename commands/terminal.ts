@@ -1,4 +1,4 @@
-/** What commands tell on stderr while they work; stdout is for answers. */
+/** Messages of commands on stderr while they work; stdout is for answers. */
 import { Florence2Error } from "../core/errors.ts";
 import type { ProgressEvent } from "../model/loading/load.ts";
 

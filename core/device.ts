@@ -32,7 +32,7 @@ const FEATURE_NAMES: Readonly<Record<Feature, GPUFeatureName>> = {
   timestamps: "timestamp-query",
 };
 
-/** What every kernel counts on, and WebGPU guarantees: see the portable limits in the README. */
+/** Limits that WebGPU guarantees on every device, and that every kernel may use. */
 export const REQUIRED_LIMITS = {
   maxStorageBuffersPerShaderStage: 8,
   maxComputeWorkgroupStorageSize: 16_384,
@@ -48,7 +48,7 @@ export const WANTED_LIMITS = [
 ] as const;
 
 export interface DeviceOptions {
-  /** Told in words when computing will be very slow. Default: `console.warn`. */
+  /** Called with a sentence when computing will be very slow. Default: `console.warn`. */
   readonly onWarning?: ((message: string) => void) | undefined;
   /** Threads of the CPU engine. Default: as many as there are processors, at most 16. */
   readonly threads?: number | undefined;

@@ -9,7 +9,7 @@ export type ErrorCode =
   /** A hub has no such repository or revision, or wants a token that may read it. */
   | "repository_not_found"
   | "access_denied"
-  /** A hub cannot be reached, or what arrives is not the file. */
+  /** A hub cannot be reached, or sends something other than the file. */
   | "download_failed"
   /** The folder for downloads is full or may not be written. */
   | "cache_unwritable"
@@ -84,7 +84,7 @@ function shown(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (typeof value !== "string" && (typeof value !== "object" || value === null)) return String(value);
   try {
-    // A class instance has no JSON that would say more than its name.
+    // The JSON of a class instance adds nothing to its name.
     const prototype = typeof value === "object" && !Array.isArray(value) && Object.getPrototypeOf(value);
     const name = prototype && prototype !== Object.prototype && prototype.constructor?.name;
     return name ? `of type ${name}` : JSON.stringify(value);

@@ -39,7 +39,7 @@ export type Arrays<B extends Bindings> = {
       : Float32Array;
 };
 
-/** What runners, shaders and twins of a kernel agree on. */
+/** The interface that runners, shaders and twins of a kernel share. */
 interface Signature {
   readonly bindings: Bindings;
   readonly params: Fields;
@@ -67,7 +67,7 @@ export interface Variant<P extends Fields = Fields, C extends Fields = Fields> {
   readonly constants?: Readonly<Record<string, number>>;
   /** Without these it cannot run. */
   readonly needs?: readonly Feature[];
-  /** What weights may be stored as. Default: every format of the binding. */
+  /** Formats of weights that it reads. Default: every format of the binding. */
   readonly weights?: readonly PackedDtype[];
   /** Calls that it can serve. Default: all. */
   readonly supports?: (params: Values<P>, constants: Values<C>) => boolean;
@@ -114,12 +114,12 @@ export function defineKernel<const B extends Bindings, const P extends Fields, c
   return definition;
 }
 
-/** What the choice of a variant may depend on. */
+/** The inputs to the choice of a variant. */
 export interface Call {
   readonly kernel: Kernel;
   readonly params: Numbers;
   readonly constants: Numbers;
-  /** What the tensors that hold weights store them as. */
+  /** The formats of the tensors that hold weights. */
   readonly weights: readonly Dtype[];
 }
 

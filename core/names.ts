@@ -1,4 +1,4 @@
-/** Names that somebody typed, compared with those that exist. */
+/** Compares a mistyped name with the names that exist. */
 
 /**
  * Edits (insert, delete or replace one item) that turn one sequence into another (Levenshtein, 1966).

@@ -17,7 +17,7 @@ interface Life {
 /**
  * Lets temporaries share blocks, largest first: each goes into the smallest block in which none lives at the same
  * time ("greedy by size" of Pisarchyk and Lee, 2020, Efficient Memory Management for Deep Neural Net Inference).
- * What one dispatch touches never shares a block, since WebGPU lets no dispatch read and write the same buffer, and
+ * Two tensors of one dispatch never share a block, since WebGPU lets no dispatch read and write the same buffer, and
  * what is kept shares with nothing.
  */
 export function planMemory(recording: Recording): MemoryPlan {

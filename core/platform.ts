@@ -60,7 +60,7 @@ export async function availableThreads(): Promise<number> {
   return process.getBuiltinModule("node:os").availableParallelism();
 }
 
-/** Node 20 knows relaxed SIMD, but only takes it when told to; later versions do, and would warn of the flag. */
+/** Node 20 has relaxed SIMD behind a flag. Later versions have it without, and warn of the flag. */
 export async function allowRelaxedSimd(): Promise<void> {
   if (!isNode || !process.versions.node.startsWith("20.")) return;
   process.getBuiltinModule("node:v8").setFlagsFromString("--experimental-wasm-relaxed-simd");

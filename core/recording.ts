@@ -24,7 +24,7 @@ import {
   type Tensor,
 } from "./tensor.ts";
 
-/** What a device can do, as far as recordings depend on it. */
+/** The abilities of a device on which recordings depend. */
 export interface DeviceProfile {
   readonly features: ReadonlySet<Feature>;
   /** The largest part of a buffer that one shader binding may see. */
@@ -33,7 +33,7 @@ export interface DeviceProfile {
   readonly maxBandBytes?: number;
 }
 
-/** What every WebGPU device can do. */
+/** The abilities that every WebGPU device has. */
 export const PORTABLE_PROFILE: DeviceProfile = { features: new Set(), maxBindingBytes: 128 * 2 ** 20 };
 
 /** One kernel call: plain data, run later by any runner. */
@@ -47,9 +47,9 @@ export interface Dispatch extends Call {
 
 export interface RecordingOptions {
   readonly profile?: DeviceProfile;
-  /** Which named stages are wanted after the run; none by default. */
+  /** Selects the named stages to keep after the run; none by default. */
   readonly taps?: (name: string) => boolean;
-  /** Variant labels by kernel name, to have one measured or tested that would not be chosen. */
+  /** Variant labels by kernel name, for tests and benches of variants that would not be chosen. */
   readonly variants?: Readonly<Record<string, string>>;
 }
 
@@ -117,7 +117,7 @@ export class Recording {
     this.#counter = counter;
   }
 
-  /** What decides whether a dispatch does anything; `undefined` if it always does. */
+  /** The counter that decides whether a dispatch does anything; `undefined` if it always does. */
   counterOf({ tensors }: Dispatch): Tensor | undefined {
     return tensors.some(({ storage }) => storage === this.#counter?.storage) ? undefined : this.#counter;
   }

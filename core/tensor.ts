@@ -6,7 +6,7 @@ import { Florence2Error } from "./errors.ts";
  * fewer bits, which rows consist of as a whole (see quantization.ts).
  */
 export type Dtype = "f32" | "u32" | "f16" | BlockDtype;
-/** What a tensor holds: its elements, or the words that they are packed into. */
+/** The content of a tensor: its elements, or the words that they are packed into. */
 export type TensorData = Float32Array | Uint32Array;
 
 /** Of f32 and u32, and of the words that others are packed into. */

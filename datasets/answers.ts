@@ -3,13 +3,13 @@
 import { boundsOf, type PixelEdges } from "./geometry/boxes.ts";
 import type { LabelledImage, LabelledObject } from "./labelled.ts";
 
-/** What is asked about an image. */
+/** A question about an image. */
 export interface Question {
   /** Tag of the task. */
   readonly task: string;
-  /** What a task of texts asks about. */
+  /** The text of the question. */
   readonly text?: string;
-  /** What a task of regions asks about, in pixels of the image. */
+  /** The region of the question, in pixels of the image. */
   readonly region?: PixelEdges;
   /** The part of the image that is shown; without one, all of it. */
   readonly view?: PixelEdges;
@@ -44,7 +44,7 @@ export interface ImageAnswers {
   readonly orientation?: number;
   /** The things that the questions were about, where they were given. */
   readonly given?: readonly LabelledObject[];
-  /** What stood in the caption's file before. */
+  /** The earlier content of the caption's file. */
   readonly existing?: string;
   readonly answers: readonly StoredAnswer[];
 }

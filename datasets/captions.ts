@@ -12,7 +12,7 @@ export interface CaptionStyle {
   readonly maxWords?: number;
 }
 
-/** What captions begin with that says nothing of the image. */
+/** Openings of captions that say nothing about the image. */
 const OPENINGS = [
   /^in (?:this|the) (?:image|picture|photo(?:graph)?|scene),?\s*(?:(?:we|you|one) can see|there (?:is|are))?\s+/i,
   /^(?:the|this) (?:image|picture|photo(?:graph)?) (?:shows|features|depicts|displays|captures|is of|is)\s+/i,
@@ -41,7 +41,7 @@ export function cleanCaption(caption: string): string {
   return unquoted.trim();
 }
 
-/** What happens to a caption that is there already. */
+/** The treatment of a caption that exists already. */
 export const CAPTION_MODES = ["skip", "overwrite", "append", "prepend"] as const;
 export type CaptionMode = (typeof CAPTION_MODES)[number];
 

@@ -1,4 +1,4 @@
-/** What every format is written from and read into: images with labelled things, lines of text and captions. */
+/** The common form of all formats: images with labelled things, lines of text and captions. */
 
 import type { PixelEdges } from "./geometry/boxes.ts";
 import { boundsOf, clipBox } from "./geometry/boxes.ts";
@@ -21,7 +21,7 @@ export interface LabelledObject {
   readonly mask?: RunLengths;
   /** Stands for a crowd (COCO). */
   readonly isCrowd?: boolean;
-  /** What is written there, or how it is described. */
+  /** The text in it, or its description. */
   readonly text?: string;
 }
 

@@ -1,9 +1,9 @@
 import { type Suppression, suppress } from "./geometry/suppression.ts";
 import { areaOf, clipObjects, type LabelledImage, type LabelledObject } from "./labelled.ts";
 
-/** What of an answer goes into a data set. */
+/** A class of a data set: the label that it is made from, and the limits of its objects. */
 export interface ClassRule {
-  /** What the model is asked for, or what it answers. */
+  /** The label in the question or in the answer. */
   readonly prompt: string;
   /** The class in the data set; several prompts may have one. Default: the prompt. */
   readonly label?: string;

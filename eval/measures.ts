@@ -23,7 +23,7 @@ export interface Case<Truth, Answer> {
   readonly size: ImageSize;
 }
 
-/** What an evaluation of one task found. */
+/** The findings of an evaluation of one task. */
 export interface Findings {
   /** By name; NaN where there was nothing to measure. */
   readonly figures: Readonly<Record<string, number>>;

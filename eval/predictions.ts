@@ -4,7 +4,7 @@ import { Florence2Error } from "../core/errors.ts";
 import type { Prompt } from "../datasets/truth/data_set.ts";
 import { parseLines } from "../datasets/truth/json_lines.ts";
 
-/** What the model answered to one prompt. */
+/** The model's answer to one prompt. */
 export interface Prediction {
   readonly file: string;
   readonly task: string;
@@ -20,7 +20,7 @@ export interface Prediction {
   readonly margin?: number;
 }
 
-/** What answers depend on; only answers of the same origin are kept in one file. */
+/** The inputs that determine answers; one file holds answers of one origin only. */
 export type Origin = Readonly<Record<string, string | number | null>>;
 
 /**

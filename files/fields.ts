@@ -19,7 +19,7 @@ export interface Field {
   readonly isWhole?: boolean;
 }
 
-/** What a file holds, or one of its lines if it is read line by line. */
+/** The content of a file, or of one of its lines if it is read line by line. */
 export function wholeFile(file: string, value: JsonValue | undefined, code?: ErrorCode): Field {
   return { where: file, value, code, isWhole: true };
 }
@@ -118,7 +118,7 @@ const MAX_SIZE = 2 ** 20;
 
 export interface Section {
   readonly file: string;
-  /** What stands before the key in messages: "text_config." */
+  /** The prefix of the key in messages: "text_config." */
   readonly path: string;
   readonly values: JsonObject;
 }

@@ -9,7 +9,7 @@ import { shownUrl } from "./web_request.ts";
 
 export type { FileContent, RangedFile } from "./ranged_file.ts";
 
-/** Where the files of a model are: a folder (path, file: or http(s): URL), or the files by name. */
+/** The place of a model's files: a folder (path, file: or http(s): URL), or the files by name. */
 export type Source = string | URL | ReadonlyMap<string, FileContent> | Readonly<Record<string, FileContent>>;
 
 /** One file: a path, a file: or http(s): URL, or its content. */

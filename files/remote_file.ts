@@ -66,7 +66,7 @@ export async function openRemote(
     }
     return received(response, end - start, name, signal);
   };
-  // Read when it is asked for: whoever only looks whether the file is there does not wait for its bytes.
+  // Read on demand: a check whether the file exists does not wait for its bytes.
   let begun: Response | undefined = first;
   const takeFirst = (length: number) => {
     const response = begun;

@@ -35,7 +35,7 @@ export class Florence2 {
   readonly config: Florence2Config;
   readonly imageConfig: ImageConfig;
   readonly tokenizer: Tokenizer;
-  /** What computes, for people. */
+  /** The device that computes, as a name for people. */
   readonly device: { readonly kind: "gpu" | "cpu"; readonly name: string };
   readonly #runner: Runner;
   readonly #weights: Weights;

@@ -17,7 +17,7 @@ export interface ForwardInput {
   readonly inputIds: IdLists;
   /** Decoder inputs, all of the same length: a list for each image, or the only one. */
   readonly decoderInputIds: IdLists;
-  /** Names of stages to be returned; see the README for their list. */
+  /** Names of stages to be returned; see docs/usage.md for their list. */
   readonly taps?: (name: string) => boolean;
 }
 

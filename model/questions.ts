@@ -1,4 +1,4 @@
-/** What is asked of the model: types, and the checks of a question before anything is computed for it. */
+/** Questions to the model: types, and the checks before anything is computed. */
 import { Florence2Error, quote } from "../core/errors.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { Florence2Config } from "./config/config.ts";
@@ -19,7 +19,7 @@ import {
 /** A task as callers name it: a tag, a tag with text beside it, a free prompt, or a task of `defineTask`. */
 export type AskedTask = TaskOrPrompt | Task;
 
-/** What a task is asked about besides the image. */
+/** The inputs of a task besides the image. */
 export interface Inputs {
   /**
    * For tasks that take a text: the phrase, the caption. `<OPEN_VOCABULARY_DETECTION>` and

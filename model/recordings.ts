@@ -34,7 +34,7 @@ export function recordVision(
   return rec.keep(projectImage(rec, weights.projector, map, config.projection.imageFeatureSource));
 }
 
-/** What one question is encoded from, and to. */
+/** The inputs and outputs of encoding one question. */
 export interface EncodingTensors {
   /** (I, d). */
   readonly image: Tensor;

@@ -1,4 +1,4 @@
-/** What the model answers: types, and how decoded tokens become a result. */
+/** Answers of the model: types, and how decoded tokens become a result. */
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { GeneratedSequence } from "./generation/report.ts";
 import type { AskedTask, PreparedQuestion } from "./questions.ts";

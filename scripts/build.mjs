@@ -30,7 +30,7 @@ if (!isBench) {
 }
 writeFileSync(join(target, ".built"), "");
 
-/** What stands for core/shaders.ts: the texts of all shaders in these folders, so that nothing is read at run time. */
+/** The module in place of core/shaders.ts: the texts of all shaders in these folders; no file is read at run time. */
 function shaderModule(folders) {
   const files = folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { root } from "./steps.mjs";
 
 const COMPILED = join(root, "core/cpu/compiled.js");
-/** What is exported beside kernels. */
+/** Exports beside the kernels. */
 const SHARED_ENTRIES = ["limits", "memory", "pack"].map((name) => `kernels/shared/${name}.as.ts`);
 const FORMS = { relaxed: ["--enable", "relaxed-simd"], simd: [] };
 const OPTIONS = [

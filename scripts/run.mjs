@@ -11,7 +11,7 @@ import { ensureApp, ensureBuild, ensurePackages, root, run } from "./steps.mjs";
 const ONNX_RUNTIME = "onnxruntime-node@1.30.0";
 
 const cli = (...command) => ({ program: "dist/cli.js", command });
-/** What each name runs, with which first arguments, and what has to be there before. */
+/** The program of each name, its first arguments, and its requirements. */
 const PROGRAMS = {
   start: cli(),
   eval: cli("evaluate"),
@@ -45,7 +45,7 @@ function buildBench() {
   run(process.execPath, [join(root, "scripts", "build.mjs"), "bench"]);
 }
 
-/** The bench, and ONNX Runtime: 290 MB that nobody else needs. */
+/** The bench, and ONNX Runtime: 290 MB that only this bench needs. */
 function buildPeers() {
   buildBench();
   const peers = join(root, ".cache/peers");

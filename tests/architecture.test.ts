@@ -172,7 +172,7 @@ describe("shaders", () => {
     for (const [file, uses] of borrowedNames(shaders)) {
       if (!file.includes("/weights.")) expect(usesIn(wgsl(file)), file).toEqual(uses);
     }
-    // What nobody uses is not included.
+    // No shader includes a file that it does not use.
     for (const parts of shaders) {
       for (const part of parts.slice(1, -1)) {
         const names = definedIn(part);

@@ -58,7 +58,7 @@ function commandLines(document: string): string[] {
 }
 
 describe.each(documents)("%s", (document) => {
-  it("links to what exists", () => {
+  it("links to files and headings that exist", () => {
     for (const link of localLinks(document)) {
       const [path = "", anchor] = link.split("#");
       const target = path === "" ? join(root, document) : join(root, dirname(document), decodeURI(path));

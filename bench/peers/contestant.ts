@@ -59,7 +59,7 @@ export interface Contestant {
   readonly loadMs?: number;
 }
 
-/** Whoever takes part, by name; ours is what the others are compared with. */
+/** The contestants by name; the others are compared with ours. */
 export const CONTESTANTS = [
   "ours",
   "ONNX Runtime, WebGPU",

@@ -4,7 +4,7 @@ import { Florence2Error } from "../../core/errors.ts";
 import type { GenerationSettings } from "../../model/generation/options.ts";
 import { type Contestant, captionOf, type Question, rulesOf } from "./contestant.ts";
 
-/** Where scripts/run.mjs installs it: 290 MB that nobody else needs. */
+/** Where scripts/run.mjs installs it: 290 MB that only this bench needs. */
 export const PACKAGES = resolve(".cache/peers");
 
 type Provider = "webgpu" | "cpu";

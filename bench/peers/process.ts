@@ -4,7 +4,7 @@ import { type ErrorCode, Florence2Error } from "../../core/errors.ts";
 import type { Caption, ContestantName, Question } from "./contestant.ts";
 import type { Reply, Request } from "./entry.ts";
 
-/** A contestant in a process of its own, so that its memory can be told, and nothing of it disturbs the others. */
+/** A contestant in a process of its own, so that its memory can be measured and it does not disturb the others. */
 export class ContestantProcess {
   readonly name: ContestantName;
   readonly #process: ChildProcess;

@@ -69,7 +69,7 @@ class PythonProcess {
     this.#process.stderr.on("data", (text) => {
       this.#errors += text;
     });
-    // Told by the answer that does not come.
+    // The missing answer reports it.
     this.#process.on("error", () => {});
     this.#process.stdin.on("error", () => {});
     this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();

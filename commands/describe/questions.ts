@@ -1,4 +1,4 @@
-/** What is asked of each image: tasks by their tags or plain names, and free prompts. */
+/** The questions about each image: tasks by their tags or plain names, and free prompts. */
 import { Florence2Error, quote } from "../../core/errors.ts";
 import { nearestName } from "../../core/names.ts";
 import { type ImageSize, type Region, resolveTask, tasks } from "../../model/tasks/index.ts";

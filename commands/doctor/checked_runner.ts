@@ -29,7 +29,7 @@ export class CheckedRunner implements Runner {
   readonly #inner: Runner;
   readonly #kernels = new Map<string, KernelCheck>();
   readonly #compared = new Set<string>();
-  /** What stands for temporaries, which have to outlive a call here. */
+  /** Owned tensors in place of temporaries, which have to outlive a call here. */
   readonly #standIns = new Map<Storage, Storage>();
   readonly #damaged = new Set<string>();
 

@@ -139,7 +139,7 @@ function describeCpu({ name }: Runner): DeviceReport {
   return { name, features: [], limits: [] };
 }
 
-/** What keeps `auto` from a GPU. */
+/** The reason why `auto` takes no GPU. */
 async function whyNoGpu(): Promise<Finding> {
   try {
     const gpu = await openRunner("gpu");
@@ -182,7 +182,7 @@ function madeUpImage(width: number, height: number): RawImage {
   };
 }
 
-/* What is wrong, and how to mend it. */
+/* Faults and their remedies. */
 
 const SOFTWARE: Finding = {
   kind: "remark",
@@ -197,7 +197,7 @@ const ONE_ORIGIN = "Take all files of the model from one repository and revision
 const REPORT_BUG =
   'Update the driver of the GPU; if that does not help, report this with the output of florence2 doctor --json. { device: "cpu" } works meanwhile.';
 
-/** Where the message of an error alone does not say it. */
+/** Remedies of errors whose message has none. */
 const REMEDIES: Partial<Record<ErrorCode, string>> = {
   dependency_missing: "Run npm install webgpu in your project; it is skipped by npm install --omit=optional.",
   gpu_unavailable:

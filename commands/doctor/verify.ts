@@ -22,7 +22,7 @@ token where tokens were recorded. Downloads what is missing: weights of 0.5 to 1
   --help
 `;
 
-/** Where the recorded weights are, by their names. */
+/** Repositories of the recorded weights, by name. */
 const REPOSITORIES: Readonly<Record<string, string>> = {
   "Florence-2-base": "florence-community/Florence-2-base",
   "Florence-2-large": "florence-community/Florence-2-large",

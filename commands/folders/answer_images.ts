@@ -12,7 +12,7 @@ import type { Result } from "../../model/results.ts";
 import type { DetectedObject } from "../../model/tasks/index.ts";
 import type { ImageFile } from "./find_images.ts";
 
-/** What a command asks about images. */
+/** The questions of a command about images. */
 export interface Job {
   /** The parts of an image that are looked at besides, or in place of, the whole: tiles. Default: the whole. */
   views?(size: { readonly width: number; readonly height: number }): readonly (PixelEdges | undefined)[];
@@ -24,11 +24,11 @@ export interface Job {
   ask(image: ImageAnswers, round: number): readonly Question[];
   /** Whether there is nothing to ask about an image, so that it need not be read. */
   skips?(file: string): boolean;
-  /** What is known of an image before the model sees it. */
+  /** Facts about an image before the model sees it. */
   known?(file: string): Pick<ImageAnswers, "given" | "existing">;
 }
 
-/** What became of an image. */
+/** The outcome of an image. */
 export type Outcome =
   | { readonly image: ImageFile; readonly answers: ImageAnswers }
   | { readonly image: ImageFile; readonly error: Florence2Error };

@@ -15,7 +15,7 @@ import { dirname } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
 import type { ImageAnswers } from "../../datasets/answers.ts";
 
-/** What answers depend on: only answers of the same origin are kept in one file. */
+/** The inputs that determine answers: one file holds answers of one origin only. */
 export type Origin = Readonly<Record<string, string | number | boolean | null>>;
 
 const BLOCK = 1 << 20;

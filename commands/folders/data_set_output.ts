@@ -93,7 +93,7 @@ export function share(name: string, value: string | undefined): number | undefin
   });
 }
 
-/** What of the answers is kept, by the options. */
+/** Selects the answers that the options keep. */
 export function selectionOf(values: DataSetValues, classes?: readonly ClassRule[]): SelectionOptions {
   return {
     classes,

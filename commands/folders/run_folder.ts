@@ -72,11 +72,11 @@ export interface FolderCommand extends Job {
   readonly name: string;
   /** Where the answers are kept, and errors and summary beside them. */
   readonly out: string;
-  /** What answers depend on besides the model. */
+  /** The inputs besides the model that determine answers. */
   readonly origin: Origin;
   /** Chooses among the images of the folder. */
   choose?(images: readonly ImageFile[]): readonly ImageFile[];
-  /** What a dry run says besides the number of images. */
+  /** The output of a dry run besides the number of images. */
   readonly plan: readonly string[];
   /** Called with answers that are safe on the disk; after a stop, again with those of the last batch. */
   settled?(answers: readonly ImageAnswers[]): void;

@@ -166,7 +166,7 @@ export async function label(args: string[], open?: OpenModel): Promise<number> {
   );
 }
 
-/** What is asked about every image, and whether it names things that may be absent. */
+/** The question about every image, and whether it names things that may be absent. */
 function questionsOf(
   { task, method }: { readonly task?: string; readonly method?: string },
   classes: readonly ClassRule[] | undefined,

@@ -11,7 +11,7 @@ import { deviceDtype, isLinear, shapeInBlocks } from "../../model/weights/dtypes
 import { SHARED_EMBEDDING, type Shape, TABLE_COPIES } from "../../model/weights/expected_tensors.ts";
 import { areEqual, pieces } from "../../model/weights/loader.ts";
 
-/** What a model's folder has beside its weights. */
+/** The files of a model's folder beside its weights. */
 const OTHER_FILES = [
   "config.json",
   "generation_config.json",
@@ -30,7 +30,7 @@ const LENGTH_BYTES = 8;
 
 export interface QuantizeOptions extends OpenModelOptions {
   readonly dtype: BlockDtype;
-  /** Told after each piece how many bytes of how many are written. */
+  /** Called after each piece with the bytes written and the bytes in all. */
   readonly onWritten?: (written: number, total: number) => void;
 }
 

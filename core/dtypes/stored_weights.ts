@@ -3,7 +3,7 @@ import { BYTES_PER_ELEMENT, type TensorData } from "../tensor.ts";
 import { narrowToFloat16, widenFloat16 } from "./float16.ts";
 import { BLOCK, type BlockDtype, dequantize, isBlockDtype, quantize, wordsOfBlock } from "./quantization.ts";
 
-/** How tensors may hold weights. */
+/** The ways in which tensors store weights. */
 export type PackedDtype = "f32" | "f16" | BlockDtype;
 
 /** Weights as a device holds them, for who computes on the CPU. */

@@ -2,7 +2,7 @@ import { Florence2Error } from "../errors.ts";
 import { watchDevice } from "./device_watch.ts";
 
 /**
- * What went wrong on a device since it was last asked: errors of guarded calls, errors that no scope caught, the loss
+ * The errors of a device since the last look: errors of guarded calls, errors that no scope caught, the loss
  * of the device. A lost device stays lost; any other failure is thrown once.
  */
 export class DeviceErrors {

@@ -26,7 +26,7 @@ const STAGING_BYTES = 64 * 2 ** 10;
 
 /** Debug runs watch this many words behind every tensor for writes past its end. */
 const GUARD_WORDS = 64;
-/** A quiet NaN that no arithmetic makes: what debug runs find where nothing was written. */
+/** A quiet NaN that no arithmetic produces. Debug runs fill memory with it and find elements that were not written. */
 const POISON = 0x7fc0_dead;
 
 interface GpuRunnerOptions {

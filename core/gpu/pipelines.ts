@@ -70,7 +70,7 @@ export class PipelineCache {
         buffer: { type: access === "read" ? "read-only-storage" : "storage" },
       })),
     });
-    // What is wrong with the module comes with the pipeline's failure; here it would come unasked.
+    // The pipeline's failure reports errors of the module. This scope keeps them from being reported twice.
     this.#device.pushErrorScope("validation");
     const module = this.#device.createShaderModule({ label, code: joined(parts) });
     this.#device.popErrorScope().catch(() => {});

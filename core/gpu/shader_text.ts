@@ -3,7 +3,7 @@ import type { Dispatch } from "../recording.ts";
 import type { Shader } from "../shaders.ts";
 import type { Dtype } from "../tensor.ts";
 
-/** What a feature must be called at the head of a shader. */
+/** The name of a feature in the head of a shader. */
 const ENABLES: Partial<Record<Feature, string>> = {
   f16: "f16",
   subgroups: "subgroups",
@@ -30,7 +30,7 @@ export function shaderParts(dispatch: Dispatch): readonly Shader[] {
 
 export const joined = (parts: readonly Shader[]) => parts.map(({ text }) => text).join("\n");
 
-/** What the tensors of a call that hold weights store them as, by binding. */
+/** The storage format of each weights binding of a call. */
 export function formatsOf({ kernel, tensors }: Dispatch): Readonly<Record<string, Dtype>> {
   const bindings = Object.entries(kernel.bindings);
   return Object.fromEntries(

@@ -131,7 +131,7 @@ export function readImageLines(content: string, file: string): LabelledImage[] {
   });
 }
 
-/** What writes Parquet: the package `hyparquet-writer`, which the caller imports. */
+/** The writer of Parquet: the package `hyparquet-writer`, which the caller imports. */
 export interface ParquetWriter {
   parquetWriteBuffer(options: {
     columnData: { name: string; data: unknown[]; type: "STRING" | "DOUBLE" | "INT32"; nullable: boolean }[];

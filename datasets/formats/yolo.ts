@@ -7,7 +7,7 @@ import type { LabelledImage, LabelledObject } from "../labelled.ts";
 import { splitEnding, stemsOf } from "../names.ts";
 import { type Format, type OutputFile, splitsOf, type WriteOptions } from "./format.ts";
 
-/** What a line of a label file says of a thing. */
+/** One line of a label file. */
 export type YoloTask = "detect" | "segment" | "obb";
 
 const yoloFormat = (name: string, about: string, task: YoloTask): Format => ({

@@ -39,7 +39,7 @@ function convexHull(points: readonly Point[]): Point[] {
   return [...half(sorted), ...half(sorted.reverse())];
 }
 
-/** What of a polygon lies in a convex one (Sutherland and Hodgman, 1974). */
+/** The part of a polygon inside a convex one (Sutherland and Hodgman, 1974). */
 function clip(polygon: readonly Point[], window: readonly Point[]): readonly Point[] {
   let inside = polygon;
   for (const [i, from] of window.entries()) {

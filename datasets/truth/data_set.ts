@@ -5,10 +5,10 @@ import { parseJson } from "../../files/json.ts";
 import { readCoco } from "./coco.ts";
 import { readJsonLines } from "./json_lines.ts";
 
-/** A question about an image, and what its answer should be. */
+/** A question about an image, and its true answer. */
 export interface Prompt {
   readonly task: string;
-  /** What the task asks about: a phrase, or a region as location tags. */
+  /** The input of the task: a phrase, or a region as location tags. */
   readonly text?: string;
   /** In the form that belongs to the task (truth.ts). */
   readonly truth: unknown;

@@ -1,6 +1,6 @@
 import { type CaptionCase, countNgrams, MAX_ORDER } from "./ngrams.ts";
 
-/** What pycocoevalcap adds so that nothing divides by zero. */
+/** The constants of pycocoevalcap against division by zero. */
 const [TINY, SMALL] = [1e-15, 1e-9];
 
 interface Counts {

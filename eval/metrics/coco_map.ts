@@ -59,7 +59,7 @@ interface Group {
   readonly overlaps: readonly (readonly number[])[];
 }
 
-/** What became of a group's detections at one threshold. */
+/** The matches of a group's detections at one threshold. */
 type Verdict = "right" | "wrong" | "ignored";
 
 interface Curve {

@@ -9,7 +9,7 @@ export interface PresenceFigures {
   readonly auroc: number;
   /** The least confidence that counts as present so that the mean of both classes' accuracies is best. */
   readonly threshold: number;
-  /** That mean. */
+  /** The mean of both classes' accuracies at that threshold. */
   readonly accuracy: number;
 }
 

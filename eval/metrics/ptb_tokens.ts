@@ -8,7 +8,7 @@
 /** Brackets stay: pycocoevalcap means to drop them too, but compares with "-LRB-" in capitals. */
 const DROPPED = /^(?:''?|``?|[.?!,:;]|\.\.\.|-+)$/;
 
-/** What the tokenizer writes for characters that the Penn Treebank did not have. */
+/** The tokenizer's replacements for characters that the Penn Treebank did not have. */
 const WRITTEN: ReadonlyMap<string, string> = new Map([
   ["(", "-lrb-"],
   [")", "-rrb-"],

@@ -2,7 +2,7 @@ import { mean } from "./mean.ts";
 
 export interface VqaCase {
   readonly prediction: string;
-  /** What people answered, usually ten of them. */
+  /** The answers of people, usually ten. */
   readonly answers: readonly string[];
 }
 

@@ -71,7 +71,7 @@ export class BrowserCache {
     return this.#list;
   }
 
-  /** What the revision is, or was when the hub was last reached. */
+  /** The commit of the revision, now or when the hub was last reached. */
   async #look(): Promise<FileList> {
     const repository = this.#repository;
     const { href } = listUrl(repository);

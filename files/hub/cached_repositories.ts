@@ -1,4 +1,4 @@
-/** What lies in the cache of models that disk_cache.ts and Python's hub fill. */
+/** The contents of the cache of models that disk_cache.ts and Python's hub fill. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import * as fs from "node:fs/promises";

@@ -145,7 +145,7 @@ export class DiskCache {
       await withLock(lock, { signal, silence: 2 * persistence.silence }, async (isOwnerAlive) => {
         const present = await fileSize(blob);
         if (present && (size === undefined || present === size)) return;
-        // What another process may still write to is left to it.
+        // The other process may still write to its open file: this download begins a new one.
         if (isOwnerAlive) await fs.rm(partial, { force: true });
         await this.#download(name, commit, etag, size, partial);
         await fs.rename(partial, blob);
@@ -172,7 +172,7 @@ export class DiskCache {
     const handle = await fs.open(path, fs.constants.O_RDWR | fs.constants.O_CREAT);
     try {
       const sink = await sinkInto(handle);
-      // What cannot be checked in the end is not built on what an earlier process left.
+      // Without a checksum, an earlier process's part of the file is not continued.
       if (!isHashed) await sink.truncate(0);
       await this.#checkSpace(path, (size ?? 0) - (await sink.length()));
       for (let isLast = false; ; isLast = true) {

@@ -1,4 +1,4 @@
-/** What Python's hub reads from the environment (huggingface_hub 2.4, constants.py and utils/_auth.py). */
+/** The environment variables that Python's hub reads (huggingface_hub 2.4, constants.py and utils/_auth.py). */
 import * as fs from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 export interface HubEnvironment {
   readonly endpoint: string | undefined;
   readonly token: string | undefined;
-  /** Where the repositories lie. */
+  /** The folder of the repositories. */
   readonly cacheFolder: string;
   /** Whether the network must not be used. */
   readonly isOffline: boolean;

@@ -75,7 +75,7 @@ export class Pieces implements Sink {
     await this.append(chunk.subarray(fits));
   }
 
-  /** What came so far. */
+  /** The bytes so far. */
   joined(): Blob {
     return new Blob([...this.#pieces, ...this.#pending]);
   }

@@ -22,7 +22,7 @@ interface Amount {
   readonly progress: number;
 }
 
-/** What is known of a repository's files, told to whom it concerns. */
+/** The progress of a repository's files, reported to the listener. */
 export class Progress {
   readonly #name: string;
   readonly #emit: (event: DownloadEvent) => void;

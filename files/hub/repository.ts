@@ -1,7 +1,7 @@
 import { Florence2Error, quote } from "../../core/errors.ts";
 import { isRelativeName } from "../files.ts";
 
-/** What a caller may say about where a repository is. */
+/** Options for the place of a repository. */
 export interface HubOptions {
   /** A branch, tag or commit of the repository. Default `main`. */
   readonly revision?: string | undefined;

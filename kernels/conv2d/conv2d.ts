@@ -90,7 +90,7 @@ export function conv2d(
   const out = rec.temp([outHeight * outWidth, O]);
   rec.dispatch(
     conv2dKernel,
-    // What is absent is bound to something that is there, and not read.
+    // An absent tensor is bound to another one, which is then not read.
     {
       normed: source,
       norm_weight: norm?.weight ?? source,

@@ -142,7 +142,7 @@ export function matmul(
   const normWeights = norm ?? residualNorm;
   rec.dispatch(
     matmulKernel,
-    // What is absent is bound to something that is there, and not read.
+    // An absent tensor is bound to another one, which is then not read.
     {
       x: rows,
       weight,

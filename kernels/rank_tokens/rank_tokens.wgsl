@@ -155,7 +155,7 @@ fn main(
     }
     let place = row * params.columns + token;
     var score = scores[place];
-    // What is not finite is left for log_sum_exp to find.
+    // log_sum_exp reports scores that are not finite.
     if (score == LOWEST || !is_finite(score)) {
       continue;
     }

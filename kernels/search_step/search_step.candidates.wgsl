@@ -25,7 +25,7 @@ fn best_of_lists(search: u32, taken: Best, lane: u32) -> Best {
   return best;
 }
 
-// What becomes of candidate `i`.
+// The fate of candidate `i`: beam, ended answer, or neither.
 fn look_at_candidate(i: u32, first_row: u32, step: u32, normalizer: vec2f) {
   let row = first_row + chosen[i].index / (params.best * params.slices);
   let candidate = candidates[first_row * params.slices * params.best + chosen[i].index];

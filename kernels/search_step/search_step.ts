@@ -52,7 +52,7 @@ export const searchStepKernel = defineKernel({
   twin: searchStepTwin,
 });
 
-/** What a search keeps from step to step. S searches of R / S rows each, T steps of capacity. */
+/** The state of a search from step to step. S searches of R / S rows each, T steps of capacity. */
 export interface SearchState {
   /** u32 (S), all alike: how many tokens each search has chosen. */
   readonly positions: Tensor;

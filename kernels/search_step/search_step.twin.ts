@@ -11,7 +11,7 @@ import {
 import { LOWEST } from "../shared/vocabulary.ts";
 import type { signature } from "./search_step.ts";
 
-/** What a candidate makes of the beam that it continues. */
+/** A candidate as the continuation of its beam. */
 type Beam = Pick<TraceRow, "token" | "parent" | "logProb" | "score">;
 
 type SearchArrays = Arrays<typeof signature.bindings>;

@@ -47,7 +47,7 @@ struct Beam {
 }
 
 var<workgroup> chosen: array<Best, MAX_CANDIDATES>;
-// What the candidates would be as beams and as ended answers; with the score LOWEST where they are not.
+// The candidates as beams and as ended answers; their score is LOWEST where they are not.
 var<workgroup> new_beams: array<Beam, MAX_CANDIDATES>;
 var<workgroup> new_ended: array<Ended, MAX_CANDIDATES>;
 var<workgroup> beams: array<Beam, MAX_WIDTH>;

@@ -18,7 +18,7 @@ export interface InputArray {
 }
 
 /**
- * What tests and benches need to know of one kernel; the default export of `<kernel>.cases.ts`, which
+ * The cases of one kernel for tests and benches; the default export of `<kernel>.cases.ts`, which
  * both find by glob. Sizes in `cases` are those of the released models, and ragged ones.
  */
 export interface KernelCases<Case extends { readonly name: string }> {

@@ -1,4 +1,4 @@
-// What is subtracted from the scores of a row to make them log-probabilities, in this order: the largest
+// The terms subtracted from the scores of a row to make them log-probabilities, in this order: the largest
 // score, and log(sum(exp(score - largest))). `sums` is what log_sum_exp found of the row's slices, which all
 // lanes put together.
 //

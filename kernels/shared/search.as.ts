@@ -1,4 +1,4 @@
-// What the kernels of a search share: see search_trace.ts and log_normalizer.ts.
+// Shared by the kernels of a search: see search_trace.ts and log_normalizer.ts.
 import { LOWEST } from "./vocabulary.as";
 
 /** Bytes of a row of the trace, and of its parts. */

@@ -42,7 +42,7 @@ export interface TraceRow {
   readonly brokenLogit: number;
   /**
    * Of a token that is a location: probability of the locations within each radius around it (locations.ts). All 0 of
-   * other tokens, and where nobody asked.
+   * other tokens, and where it was not requested.
    */
   readonly masses: readonly number[];
 }

@@ -1,4 +1,4 @@
-// What the kernels of a search hand each other; see search_trace.ts.
+// The data that the kernels of a search exchange; see search_trace.ts.
 
 // A token that may come next: what candidates are ranked by, and the score of the token alone.
 struct Candidate {

@@ -1,5 +1,5 @@
-// What a tile adds up by itself, in single precision: with U x V = TILE/4 x TILE/8 invocations, (u, v) has the sums
-// of rows v, v + V, ... v + 7V and columns u, u + U, u + 2U, u + 3U.
+// Sums of a tile by plain multiplication and addition in single precision. Of U x V = TILE/4 x TILE/8 invocations,
+// (u, v) has the sums of rows v, v + V, ... v + 7V and columns u, u + U, u + 2U, u + 3U.
 //
 // uses constants: TILE
 // uses kernel: store
@@ -15,7 +15,7 @@ var<workgroup> weight_tile: array<vec4f, TILE * PITCH>;
 
 alias OwnSums = array<vec4f, 8>;
 
-// What numbers the invocations of a workgroup.
+// The number of an invocation in its workgroup.
 struct Lane {
   @builtin(local_invocation_index) number: u32,
 }

@@ -1,4 +1,4 @@
-// What a tile adds up by matrix units: 2 x TILE/32 subgroups of 32 lanes, each with the sums of TILE/2 rows and 32
+// Sums of a tile by matrix units: 2 x TILE/32 subgroups of 32 lanes, each with the sums of TILE/2 rows and 32
 // columns, in blocks of 16 x 16. The units multiply half precision and add up in single. That is enough for weights
 // that have no more; each element of x goes in twice, its leading bits and the rest.
 //
@@ -18,7 +18,7 @@ var<workgroup> x_tile: array<vec4<f16>, TILE * PITCH>;
 var<workgroup> rest_of_x_tile: array<vec4<f16>, TILE * PITCH>;
 var<workgroup> weight_tile: array<vec4<f16>, TILE * PITCH>;
 
-// What numbers the invocations of a workgroup: through its subgroups, of which each multiplies blocks of its own.
+// The number of an invocation in its workgroup, by subgroups: each multiplies blocks of its own.
 struct Lane {
   @builtin(subgroup_id) subgroup: u32,
   @builtin(subgroup_size) size: u32,

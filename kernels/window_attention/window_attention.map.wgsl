@@ -1,4 +1,4 @@
-// What the variants of window attention share: the map, as windows see it.
+// The map as windows see it.
 //
 // uses window_attention: D, WINDOW, params, qkv, qkv_bias
 

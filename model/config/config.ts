@@ -6,7 +6,7 @@ import { type GenerationDefaults, parseGeneration } from "./generation.ts";
 import { parseText, parseTokens } from "./text.ts";
 import { parseVision } from "./vision.ts";
 
-/** What config.json and generation_config.json say about a model, checked. Lists have one value per stage. */
+/** The contents of config.json and generation_config.json, checked. Lists have one value per stage. */
 export interface Florence2Config {
   readonly vision: VisionConfig;
   readonly projection: ProjectionConfig;

@@ -3,7 +3,7 @@ import { integer, number, only, type Section, setting } from "../../files/fields
 import type { JsonValue } from "../../files/json.ts";
 import { GENERATION_RANGES } from "./limits.ts";
 
-/** What a checkpoint decodes with unless a call says otherwise. */
+/** The generation settings of a checkpoint: defaults of every call. */
 export interface GenerationDefaults {
   readonly numBeams: number;
   readonly earlyStopping: boolean | "never";

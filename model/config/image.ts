@@ -57,7 +57,7 @@ export function parseImageConfig({ preprocessor, processor }: ImageConfigFiles):
   return undefined;
 }
 
-/** What the released models have: 768 x 768 pixels, ImageNet's mean and standard deviation. */
+/** The settings of the released models: 768 x 768 pixels, ImageNet's mean and standard deviation. */
 export const RELEASED_IMAGE_CONFIG: ImageConfig = {
   width: 768,
   height: 768,

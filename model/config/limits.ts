@@ -4,7 +4,7 @@ export const MAX_LAYERS = 1000;
 /** Rows of the decoder that one image takes at most: beams, or sampled sequences. */
 export const MAX_ROWS_PER_IMAGE = 32;
 
-/** What generation settings may be, in a checkpoint's files and as options alike: [least, most]. */
+/** The ranges of generation settings, in a checkpoint's files and as options alike: [min, max]. */
 export const GENERATION_RANGES = {
   numBeams: [1, MAX_ROWS_PER_IMAGE],
   temperature: [1e-4, 1e4],

@@ -71,7 +71,7 @@ export async function* search(
       if (report.running > 0 || !hasFailed) await onStep?.(report);
       yield report;
       step++;
-      // What the device ran after the last answer was complete repeats it.
+      // Steps that the device ran after the last answer was complete repeat it.
       if (report.running === 0) break;
     }
   }

@@ -47,7 +47,7 @@ export interface GenerationOptions {
   onStep?: ((report: StepReport) => void | Promise<void>) | undefined;
 }
 
-/** What decoding must know of a checkpoint. */
+/** The properties of a checkpoint that decoding needs. */
 export interface DecodedModel {
   vocabSize: number;
   /** How many tokens the decoder can take in, the start token included. */
@@ -71,7 +71,7 @@ export interface GenerationSettings extends Required<Omit<GenerationOptions, "si
 
 const USUAL_MAX_NEW_TOKENS = 1024;
 
-/** What the published Florence-2 checkpoints decode with. */
+/** The generation settings of the published Florence-2 checkpoints. */
 const FLORENCE2_DEFAULTS = {
   numBeams: 3,
   doSample: false,
@@ -88,7 +88,7 @@ const FLORENCE2_DEFAULTS = {
   numReturnSequences: 1,
 } as const satisfies GenerationOptions;
 
-/** What `generationSettings` makes of the options for a model's configuration. */
+/** The settings for a model's configuration and the options of a call: see `generationSettings`. */
 export function settingsFor(
   { text, tokens, generation }: Florence2Config,
   options: GenerationOptions,

@@ -66,7 +66,7 @@ export class Search {
     return this.#state;
   }
 
-  /** Makes room for `capacity` steps, keeping the past. What was recorded has to be recorded anew. */
+  /** Makes room for `capacity` steps, keeping the past. Earlier recordings are void. */
   reserve(capacity: number): void {
     const runner = this.#runner;
     const { trace, ancestry } = this.#state;
@@ -94,7 +94,7 @@ export class Search {
     recordSearchStep(rec, logits, this.#state, this.settings);
   }
 
-  /** What the next steps decided, by step and row; they have to have run. */
+  /** The decisions of the next steps, by step and row; the steps have to have run. */
   async read(steps: number): Promise<TraceRow[][]> {
     const from = this.#stepsRead;
     this.#stepsRead += steps;

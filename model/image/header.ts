@@ -3,7 +3,7 @@ import { bmpSize } from "./bmp.ts";
 
 export type ImageFormat = "AVIF" | "BMP" | "GIF" | "JPEG" | "PNG" | "TIFF" | "WebP";
 
-/** What the first bytes of an encoded image say. Sides in pixels as stored, before EXIF orientation. */
+/** The header of an encoded image. Sides in pixels as stored, before EXIF orientation. */
 export interface ImageHeader {
   format: ImageFormat;
   width: number;

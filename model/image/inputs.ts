@@ -3,7 +3,7 @@ import { Florence2Error } from "../../core/errors.ts";
 import type { Drawable } from "./load.ts";
 import type { RawImage } from "./pixels.ts";
 
-/** What sharp's `toBuffer({ resolveWithObject: true })` gives, raw or encoded. */
+/** The result of sharp's `toBuffer({ resolveWithObject: true })`, raw or encoded. */
 export interface SharpOutput {
   readonly data: Uint8Array;
   readonly info: {

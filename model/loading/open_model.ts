@@ -22,7 +22,7 @@ export interface ModelOptions extends SourceOptions {
   readonly imageSize?: InputSize | undefined;
 }
 
-/** What the files of a model say, checked against each other. Whoever opened it closes the checkpoint. */
+/** The contents of a model's files, checked against each other. The caller closes the checkpoint. */
 export interface OpenedModel {
   readonly config: Florence2Config;
   readonly imageConfig: ImageConfig;

@@ -1,4 +1,4 @@
-/** Where the parts of a model are: its own folder, a tokenizer from elsewhere, an adapter and its base. */
+/** The places of a model's parts: its own folder, a tokenizer from elsewhere, an adapter and its base. */
 import { Florence2Error, quote } from "../../core/errors.ts";
 import { type Files, filesInFolder, isRelativeName, isUrl, type Source } from "../../files/files.ts";
 import { isJsonObject, type JsonValue } from "../../files/json.ts";

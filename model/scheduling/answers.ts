@@ -18,7 +18,7 @@ const MAX_BATCHES = 4;
 
 const OUT_OF_MEMORY: ReadonlySet<string> = new Set(["gpu_out_of_memory", "cpu_out_of_memory"]);
 
-/** What decodes answers. */
+/** The parts of a model that decode answers. */
 export interface AnswerModel {
   readonly runner: Runner;
   readonly weights: Pick<Weights, "text">;
@@ -65,7 +65,7 @@ export class AnswerQueue {
       const session = await this.#device.turn(() => this.#begin(batch, stop));
       if (session) await this.#decode(batch, session, stop.signal);
     } catch (error) {
-      // Without a batch there is no device any more: nobody need wait for it.
+      // Without a batch the device is gone: there is nothing to wait for.
       for (const question of batch.length > 0 ? batch : this.#waiting.splice(0)) question.reject(error);
     } finally {
       for (const question of batch) question.leave();

@@ -9,7 +9,7 @@ export class Calls {
   /**
    * Makes a call.
    *
-   * @param work is told by its signal to stop, and to free what it holds: nobody waits for it any more then
+   * @param work stops and frees its memory when its signal aborts; the call does not wait for that
    * @throws what the work throws; at once the reason of the caller's signal, or that of `close`
    */
   async make<T>(signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {

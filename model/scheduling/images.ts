@@ -12,7 +12,7 @@ import { Semaphore } from "./semaphore.ts";
 /** Images that are loaded, or waiting for the device as pixels (9 MB each for base), at a time. */
 const LOADED_AHEAD = 8;
 
-/** What encodes images. */
+/** The parts of a model that encode images. */
 export interface ImageModel {
   readonly runner: Runner;
   readonly weights: Weights;
@@ -37,7 +37,7 @@ export class ImageQueue {
     this.#device = device;
   }
 
-  /** Queues an image. Whoever asks for it leaves it in the end, whatever happens. */
+  /** Queues an image. Each caller that asks for it leaves it at the end, also after a failure. */
   open(input: ImageInput, options: EncodeOptions): QueuedImage {
     const settings = settingsKey(options);
     const key = input instanceof URL ? input.href : input;
@@ -55,7 +55,7 @@ export class ImageQueue {
     return image;
   }
 
-  /** Loads and encodes an image for the caller to keep, shared with nobody. */
+  /** Loads and encodes an image that belongs to the caller alone. */
   async encode(input: ImageInput, options: EncodeOptions & { signal: AbortSignal }): Promise<EncodedImage> {
     const { release, ...pixels } = await this.#load(input, options, () => {});
     try {
@@ -110,13 +110,13 @@ interface Loaded extends ImagePixels {
 interface ImageSteps {
   load(signal: AbortSignal): Promise<Loaded>;
   encode(pixels: ImagePixels, signal: AbortSignal): Promise<EncodedImage>;
-  /** Nobody can join any more. */
+  /** Closed: no further caller can join. */
   forget(): void;
 }
 
 /** An image on its way to the device, for one or more calls. */
 class QueuedImage {
-  /** What it is loaded with. */
+  /** Options of loading. */
   readonly settings: string;
   readonly #steps: ImageSteps;
   readonly #controller = new AbortController();
@@ -128,7 +128,7 @@ class QueuedImage {
     this.settings = settings;
     this.#steps = steps;
     this.#loaded = steps.load(this.#controller.signal);
-    // Told to the calls that ask for it.
+    // The calls that ask for the image report the failure.
     this.#loaded.catch(() => steps.forget());
   }
 

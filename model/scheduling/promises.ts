@@ -5,7 +5,7 @@ export interface Deferred<T> {
   readonly reject: (reason: unknown) => void;
 }
 
-/** `Promise.withResolvers`, which Node 20 lacks. A rejection that nobody waits for is no unhandled one. */
+/** `Promise.withResolvers`, which Node 20 lacks. A rejection without a listener does not count as unhandled. */
 export function deferred<T>(): Deferred<T> {
   let [resolve, reject]: [(value: T) => void, (reason: unknown) => void] = [() => {}, () => {}];
   const promise = new Promise<T>((...ends) => {

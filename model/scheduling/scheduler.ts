@@ -111,7 +111,7 @@ export class Scheduler {
     });
   }
 
-  /** What prompts are prepared with: the model, and how many tokens an image of this size is to it. */
+  /** The inputs to preparing prompts: the model, and the number of tokens of an image of this size. */
   #beside({ imageSize }: EncodeOptions, size?: ImageSize) {
     const { imageConfig, config } = this.#model;
     const isKnown = size !== undefined || imageSize !== undefined || !imageConfig.keepSize;

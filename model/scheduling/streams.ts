@@ -45,7 +45,7 @@ export class StoppableCall<T> {
       this.#work = done;
       return done;
     });
-    // Nobody may read on: a failure is told to whoever does.
+    // A caller that reads on gets the failure; without one it does not count as unhandled.
     this.result.then(unlisten, unlisten);
   }
 

@@ -13,7 +13,7 @@ export type ParseContext = {
   readonly scores: Scores;
 };
 
-/** What a task is asked about besides the image. */
+/** The kind of input of a task besides the image. */
 export type TaskInput = "none" | "text" | "region";
 
 /** One thing that the model can be asked, as a value. */

@@ -1,4 +1,4 @@
-/** What an adapter by peft says: which weights it changes, and by what. */
+/** The contents of an adapter by peft: which weights it changes, and how. */
 import { Florence2Error, quote } from "../../core/errors.ts";
 import { field, integer, invalid, number, only, type Section, subsection } from "../../files/fields.ts";
 import type { TensorFile } from "../../files/tensors/tensor_file.ts";
@@ -27,7 +27,7 @@ export interface LowRank {
   readonly isEmbedding: boolean;
 }
 
-/** What an adapter changes, by Microsoft's names. */
+/** The changes of an adapter, by Microsoft's names of the weights. */
 export interface Adapter {
   readonly layout: Layout;
   readonly lowRank: ReadonlyMap<string, LowRank>;
@@ -39,7 +39,7 @@ export interface Adapter {
   readonly untiesTable: boolean;
 }
 
-/** What a tensor of an adapter is to the tensor that it changes. */
+/** The role of an adapter's tensor for the tensor that it changes. */
 type Part = "a" | "b" | "magnitude" | "bias";
 
 /**

@@ -17,7 +17,7 @@ export interface StoredTensor {
 /** The weights of one model under Microsoft's names; values as float32, whatever the file stores. */
 export interface FlorenceCheckpoint {
   readonly layout: Layout;
-  /** What there is. Only the output head, the decoder's token table and the bias of the logits may be absent. */
+  /** The tensors of the files. Only the output head, the decoder's token table and the bias of the logits may be absent. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** All values, row by row. Uses memory for the values and a few MB. */
   read(name: string): Promise<Float32Array<ArrayBuffer>>;

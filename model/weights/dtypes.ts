@@ -14,7 +14,7 @@ export function isLinear(name: string, shape: Shape): boolean {
 
 /**
  * By requested dtype, the matrices that can be held in it and cost the bundled checkpoint no more than 0.5 % (q8) and
- * 3 % (q4) of any metric (see README, "Memory"). The others are held in twice the bits.
+ * 3 % (q4) of any metric (see docs/models.md, "Memory"). The others are held in twice the bits.
  */
 const IN_BLOCKS: Readonly<Record<BlockDtype, RegExp>> = {
   q8: /^vision_tower\.blocks\.[23]\./,

@@ -96,7 +96,7 @@ export function storedNames(
   for (const name of expected.keys()) {
     if (file.tensors.has(storedName(name, layout))) stored.set(name, storedName(name, layout));
   }
-  // Whoever stores one of several tied tensors chooses which: any of them is the token table.
+  // Writers choose which of several tied tensors they store: any of them is the token table.
   const table = [SHARED_EMBEDDING, ...TABLE_COPIES].find((name) => stored.has(name));
   if (table) stored.set(SHARED_EMBEDDING, stored.get(table)!);
   return stored;

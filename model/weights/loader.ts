@@ -22,7 +22,7 @@ const DTYPES = ["auto", "f32", "f16", "q8", "q4"] as const;
  */
 export type WeightsDtype = (typeof DTYPES)[number];
 
-/** What `auto` holds matrices in, by what files store them in. */
+/** The dtype of matrices under `auto`, by their dtype in the files. */
 const AS_STORED = { F32: "f32", BF16: "f32", F16: "f16", Q8: "q8", Q4: "q4" } as const;
 /** Of one weight in a file. */
 const STORED_BYTES = { F32: 4, BF16: 2, F16: 2, Q8: 1.125, Q4: 0.625 } as const;
@@ -44,7 +44,7 @@ export interface UploadOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What weights are brought to: a runner, or what only keeps their shapes. */
+/** The target of loading: a runner, or a double that only keeps shapes. */
 export type WeightTarget = Pick<Runner, "zeros" | "upload" | "write" | "settle">;
 
 /** Rows are read and uploaded in pieces of at most this many bytes: what bounds the host's memory. */

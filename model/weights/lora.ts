@@ -118,7 +118,7 @@ function merged(
   };
 }
 
-/** What there is after merging. Values that are computed count as F32. */
+/** The tensors after merging. Computed values count as F32. */
 function mergedTensors(
   checkpoint: FlorenceCheckpoint,
   whole: FlorenceCheckpoint,

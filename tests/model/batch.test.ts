@@ -1,4 +1,4 @@
-/** `runBatch`: what fails is told by its item, what is done is kept, and images are loaded ahead. */
+/** `runBatch`: errors name their item, finished results are kept, and images are loaded ahead. */
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { Florence2, Florence2Error, type ImageInput, type StepReport } from "../../index.ts";

@@ -29,7 +29,7 @@ async function memory(): Promise<{ resident: number; heap: number }> {
   return { resident: rss, heap: heapUsed };
 }
 
-/** Has a device count the bytes of the buffers that live on it, whoever made them. */
+/** Makes a device count the bytes of all buffers that live on it. */
 function counted({ device }: GpuRunner): () => number {
   let bytes = 0;
   const create = device.createBuffer.bind(device);

@@ -17,7 +17,7 @@ declare module "vitest" {
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Versions of the tools, as the table of the README names them. */
+/** Versions of the tools. */
 const TOOLS = {
   "@arethetypeswrong/cli": "^0.18.5",
   "@rollup/plugin-node-resolve": "^16.0.3",

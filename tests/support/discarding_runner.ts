@@ -1,7 +1,7 @@
 import type { Runner } from "../../core/runner.ts";
 import { newTensor } from "../../core/tensor.ts";
 
-/** Takes weights and keeps none of them: what is left of loading is what loading itself needs. */
+/** Discards weights, so that only the memory of loading itself remains to be measured. */
 export function discardingRunner(): Runner {
   const runner: Pick<Runner, "zeros" | "upload" | "write" | "settle"> = {
     zeros: (label, shape, dtype = "f32") => newTensor(label, shape, dtype, "owned"),

@@ -12,7 +12,7 @@ import {
   wordsOf,
 } from "../../core/tensor.ts";
 
-/** Gives tensors that are nowhere, computes nothing, and counts the memory that all of it would take on a device. */
+/** Allocates and computes nothing; counts the memory that tensors and programs would take on a device. */
 export class PlanningRunner implements Runner {
   readonly kind = "gpu";
   readonly name = "a plan";

@@ -1,4 +1,4 @@
-/** Searchable PDF: the image, and over it the text that nobody sees but everybody can search and copy. */
+/** Searchable PDF: the image, and over it the text, invisible but open to search and copying. */
 
 import type { LabelledImage } from "../../labelled.ts";
 import { linesOf, type TextLine } from "../../reading_order.ts";

@@ -1,4 +1,4 @@
-/** What was read, without or with little about where: plain text, Markdown, TSV. */
+/** The text that was read, with little or no layout: plain text, Markdown, TSV. */
 
 import type { LabelledImage } from "../../labelled.ts";
 import { linesOf, type TextLine, wordsOf } from "../../reading_order.ts";

@@ -15,7 +15,7 @@ const TOLERANCE = 1 / 3;
  */
 const LABEL_WEIGHT = 1 / 3;
 
-/** What is scored: a place, and the label in front of it. */
+/** The parts of a score: a place, and the label in front of it. */
 export type Scored = {
   /** Location tags, x and y in turn. */
   readonly tags: readonly Tag[];

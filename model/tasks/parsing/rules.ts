@@ -28,7 +28,7 @@ export type ParseOptions = {
   readonly coordinates?: Coordinates | undefined;
   /** Which rules labels and texts follow. Default "clean"; places are the same with all. */
   readonly labels?: Labels | undefined;
-  /** What the scores of places are. Default "confidence"; "microsoft" where only the tokens' probabilities are known. */
+  /** Meaning of the scores. Default "confidence"; "microsoft" where only the tokens' probabilities are known. */
   readonly scores?: Scores | undefined;
 };
 

@@ -421,7 +421,7 @@ describe("a folder that takes nothing", () => {
       ...["blobs", "refs", "snapshots"].map((name) => inRepository(name)),
     ];
     for (const path of folders) await chmod(path, 0o555);
-    // Root may write anywhere, so somebody else has to try.
+    // Root may write anywhere, so another user has to try.
     const isRoot = process.geteuid?.() === 0;
     if (isRoot) process.seteuid?.(65534);
     try {

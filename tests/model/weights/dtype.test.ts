@@ -134,7 +134,7 @@ describe("the bundled checkpoint, stored in F16", () => {
       return { bytes, tokens, score };
     };
     const [whole, half, byDefault] = [await answer("f32"), await answer("f16"), await answer()];
-    // What files store in 16 bits is lost nowhere.
+    // No value that a file stores in 16 bits changes.
     expect({ ...half, bytes: 0 }).toEqual({ ...whole, bytes: 0 });
     expect(byDefault).toEqual(half);
     expect(half.bytes).toBeLessThan(0.6 * whole.bytes);

@@ -126,7 +126,7 @@ for (const folder of FULL_SIZE ? [TINY, FULL_SIZE] : [TINY]) {
   });
 }
 
-/** Tokens do not depend on the size that boxes are told in. */
+/** Tokens do not depend on the size to which boxes are scaled. */
 const SIZE = { width: 768, height: 768 };
 /** Values that are compared at a time. */
 const PIECE = 8 * 2 ** 20;
