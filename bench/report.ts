@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
+import type { Report as DeviceReport } from "../commands/report/document.ts";
 import { Florence2Error } from "../core/errors.ts";
 import type { CpuProfileRow } from "../measure/cpu_profile.ts";
 import type { KernelFindings, KernelRow, Limits } from "../measure/kernels.ts";
@@ -20,6 +21,7 @@ import {
 import type { Measured } from "../measure/timing.ts";
 import { type PeersReport, peersSection } from "./peers/report.ts";
 import { phasePlot } from "./plot.ts";
+import { sideBySide } from "./side_by_side.ts";
 
 export interface KernelReport extends KernelFindings {
   readonly part: "kernels";
@@ -122,12 +124,17 @@ export function withReports(markdown: string, results: string): string {
     : [];
   if (files.length === 0)
     throw new Florence2Error("data_invalid", `There are no reports in ${results}: npm run bench writes them`);
-  const sections = files.sort().map((name) => {
+  const found = files.sort().map((name) => {
     const file = join(results, name);
-    const report = JSON.parse(readFileSync(file, "utf8")) as Report;
+    return { file, report: JSON.parse(readFileSync(file, "utf8")) as Report | DeviceReport };
+  });
+  const ofDevices = found.flatMap(({ report }) => (report.part === "report" ? [report] : []));
+  const sections = found.flatMap(({ file, report }) => {
+    if (report.part === "report") return [];
     if (report.part === "model") return modelSection(report, `./${relative(results, plotFile(file))}`);
     return report.part === "peers" ? peersSection(report) : kernelSection(report);
   });
+  if (ofDevices.length > 0) sections.unshift(sideBySide(ofDevices));
   return `${markdown.slice(0, start + OPENING.length)}\n${sections.join("\n\n")}\n${markdown.slice(end)}`;
 }
 

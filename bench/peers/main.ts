@@ -12,7 +12,7 @@ import { preprocessImage } from "../../model/image/preprocess.ts";
 import { resolveTask } from "../../model/tasks/index.ts";
 import { checkDtype } from "../../model/weights/loader.ts";
 import { writeReport } from "../report.ts";
-import { type Caption, CONTESTANTS, type Question } from "./contestant.ts";
+import { type Caption, CONTESTANTS, type ContestantName, type Question } from "./contestant.ts";
 import { ensureGraphs } from "./graphs.ts";
 import { PACKAGES } from "./onnxruntime.ts";
 import { ContestantProcess } from "./process.ts";
@@ -32,6 +32,7 @@ as JSON, by adapter.
   --dtype TYPE        what this library holds the weights in (default: f32, as the peers)
   --tokens N          of the caption (default: 20)
   --rounds N          timed captions of each (default: 5)
+  --only NAMES        this library and these alone, with semicolons between them: PyTorch, CUDA, eager
   --results DIR       (default: bench/results)
   --help
 
@@ -49,6 +50,7 @@ async function main(args: string[]): Promise<void> {
       dtype: { type: "string", default: "f32" },
       tokens: { type: "string", default: "20" },
       rounds: { type: "string", default: "5" },
+      only: { type: "string" },
       results: { type: "string", default: "bench/results" },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -64,28 +66,52 @@ async function main(args: string[]): Promise<void> {
   const tokens = integer("--tokens", Number(values.tokens), FIRST_STEPS + 1, 512);
   const rounds = integer("--rounds", Number(values.rounds), 1, 1000);
   const subject = size ? generatedSubject(size) : folderSubject(values.model);
-  const question = { ...(await questionOf(subject, size ?? subject.folder!)), tokens, dtype };
-  const report = await compete(subject.name, question, rounds);
+  const names = contestantsOf(values.only);
+  const needsGraphs = names.some((name) => name.startsWith("ONNX"));
+  const asked = await questionOf(subject, size ?? subject.folder!, needsGraphs);
+  const report = await compete(subject.name, { ...asked, tokens, dtype }, rounds, names);
   say(`\n${peersSection(report)}\n\nWritten to ${writeReport(values.results, report)}`);
 }
 
-async function questionOf(subject: Subject, source: string): Promise<Omit<Question, "tokens" | "dtype">> {
+/** This library first, since the others are compared with it. */
+function contestantsOf(only: string | undefined): readonly ContestantName[] {
+  if (only === undefined) return CONTESTANTS;
+  const wanted = only.split(";").map((name) => name.trim());
+  const unknown = wanted.find((name) => !(CONTESTANTS as readonly string[]).includes(name));
+  if (unknown !== undefined) {
+    const message = `--only has ${unknown}, expected some of ${CONTESTANTS.join("; ")}`;
+    throw new Florence2Error("option_invalid", message, { only });
+  }
+  return CONTESTANTS.filter((name, i) => i === 0 || wanted.includes(name));
+}
+
+async function questionOf(
+  subject: Subject,
+  source: string,
+  needsGraphs: boolean,
+): Promise<Omit<Question, "tokens" | "dtype">> {
   const { imageConfig, tokenizer, checkpoint } = await subject.open();
   await checkpoint.close();
   const picture = new Uint8Array(await readFile(PICTURE));
   const { pixelValues, ...seen } = await preprocessImage(picture, imageConfig);
   const promptIds = tokenizer.encode(resolveTask("<CAPTION>", undefined, seen).prompt);
   const folder = join(PACKAGES, "graphs", subject.name);
-  ensureGraphs(subject.folder ? resolve(source) : source, imageConfig.width, folder);
+  const side = needsGraphs ? imageConfig.width : undefined;
+  ensureGraphs(subject.folder ? resolve(source) : source, side, folder);
   return { folder, imageConfig, pixelValues, promptIds };
 }
 
 /** Opens everyone, has each caption once untimed, and then in rounds, one after the other. */
-async function compete(model: string, question: Question, rounds: number): Promise<PeersReport> {
+async function compete(
+  model: string,
+  question: Question,
+  rounds: number,
+  names: readonly ContestantName[],
+): Promise<PeersReport> {
   const entrants: { contestant: ContestantProcess; first: Caption; captions: Caption[] }[] = [];
   const absent: { name: string; reason: string }[] = [];
   try {
-    for (const name of CONTESTANTS) {
+    for (const name of names) {
       say(`${name}: loads, compiles, and captions for the first time`);
       let contestant: ContestantProcess | undefined;
       try {

@@ -5,7 +5,7 @@ import type { Failure, Message, PartResult, Row } from "./part.ts";
 /** Seconds that a process has beyond its time, to come to an end by itself. */
 const GRACE = 1.5;
 /** An item is given up after this share of the time that was left when it began, or these seconds if that is more. */
-const ITEM = { share: 0.4, seconds: 15 };
+const ITEM = { share: 0.5, seconds: 15 };
 /** The last lines of what a process wrote when it ended without a word. */
 const LAST_WORDS = 3;
 
@@ -82,6 +82,7 @@ function runOnce(
     const args = [module, device, String(secondsLeft()), ...settled];
     const child = fork(program, args, {
       serialization: "advanced",
+      detached: process.platform !== "win32",
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
     const words = lastWords(child);
@@ -91,7 +92,7 @@ function runOnce(
     const partTimer = setTimeout(
       () => {
         isOverTime = true;
-        child.kill("SIGKILL");
+        endAll(child);
       },
       1000 * (secondsLeft() + GRACE),
     );
@@ -114,7 +115,7 @@ function runOnce(
         itemTimer = setTimeout(() => {
           isGivenUp = true;
           result.failures.push({ item, message: `no result after ${seconds.toFixed(1)} s` });
-          child.kill("SIGKILL");
+          endAll(child);
         }, 1000 * seconds);
       }
     });
@@ -132,6 +133,16 @@ function runOnce(
       resolve({ how, isOverTime });
     });
   });
+}
+
+/** Ends a process and those that it has started: they have a process group of their own, but on Windows. */
+function endAll(child: ChildProcess): void {
+  try {
+    if (process.platform !== "win32" && child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
+  child.kill("SIGKILL");
 }
 
 /** What the process writes for people is kept for the case that it says nothing else. */

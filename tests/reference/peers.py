@@ -17,10 +17,9 @@ from pathlib import Path
 import onnx
 import torch
 from onnx import TensorProto, helper
-from transformers import Florence2ForConditionalGeneration
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
-import build
+import checkpoint
 
 PARTS = ("decoder.key", "decoder.value", "encoder.key", "encoder.value")
 # Initializers of at least so many bytes are shared by the two decoders; each keeps its small ones.
@@ -139,14 +138,7 @@ def merge(first: onnx.ModelProto, further: onnx.ModelProto) -> onnx.ModelProto:
 @torch.no_grad()
 def main(source: str, side: int, folder: Path) -> None:
     torch.set_num_threads(2)
-    if source in ("base", "large"):
-        model = build.build(getattr(build, source.upper()))
-    else:
-        model = Florence2ForConditionalGeneration.from_pretrained(
-            source, dtype=torch.float32, attn_implementation="eager"
-        ).eval()
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
+    model = checkpoint.save(source, folder)
     text = model.config.text_config
     heads, size = text.decoder_attention_heads, text.d_model // text.decoder_attention_heads
 

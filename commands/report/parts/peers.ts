@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,7 +30,7 @@ const PYTHON =
 const part: Part = {
   title: "Beside transformers in PyTorch on CUDA, base in f16",
   weight: 14,
-  async run({ device, secondsLeft, add, tell, absent }) {
+  async run({ device, secondsLeft, item, add, tell, absent }) {
     if (device !== "gpu") return absent("the report is of the CPU");
     if (!existsSync(PROGRAM) || !import.meta.url.endsWith(".ts"))
       return absent("the program is not in the package, only in a checkout: node cli.ts report");
@@ -42,26 +43,13 @@ const part: Part = {
       const reason = error?.message ?? stderr.trim().split("\n").at(-1) ?? "";
       return absent(`${python} has no PyTorch with CUDA, and transformers with Florence-2 (${reason})`);
     }
-    const results = mkdtempSync(join(tmpdir(), "florence2-peers-"));
-    try {
-      await run(python, results);
-      const file = readdirSync(results, { recursive: true, encoding: "utf8" }).find((name) =>
-        name.endsWith(".json"),
-      );
-      const {
-        rows,
-        contestants,
-        absent: others,
-      } = JSON.parse(readFileSync(join(results, file!), "utf8")) as {
-        readonly rows: readonly Row[];
-        readonly contestants: readonly { readonly name: string; readonly version: string }[];
-        readonly absent: readonly { readonly name: string; readonly reason: string }[];
-      };
-      tell(Object.fromEntries(contestants.map(({ name, version }) => [name, version])));
-      tell(Object.fromEntries(others.map(({ name, reason }) => [name, `absent: ${reason}`])));
-      for (const row of rows) add({ ...row });
-    } finally {
-      rmSync(results, { recursive: true });
+    for (const how of ["eager", "compiled"]) {
+      await item(`PyTorch, ${how}`, async () => {
+        const { rows, contestants, absent: others } = await compete(python, `PyTorch, CUDA, ${how}`);
+        tell(Object.fromEntries(contestants.map(({ name, version }) => [name, version])));
+        tell(Object.fromEntries(others.map(({ name, reason }) => [name, `absent: ${reason}`])));
+        for (const row of rows) add({ beside: how, ...row });
+      });
     }
   },
   inWords({ facts, rows }) {
@@ -70,26 +58,31 @@ const part: Part = {
 };
 export default part;
 
-function run(python: string, results: string): Promise<void> {
-  const only = "PyTorch, CUDA, eager;PyTorch, CUDA, compiled";
-  const args = [PROGRAM, "--size", "base", "--dtype", "f16", "--only", only, "--results", results];
-  const env = { ...process.env, FLORENCE2_REFERENCE_PYTHON: python };
-  const child = spawn(process.execPath, args, {
-    cwd: packageFile("."),
-    env,
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  process.once("exit", () => child.kill());
-  let words = "";
-  child.stderr.setEncoding("utf8").on("data", (text) => {
-    words += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => {
-      const reason = words.trim().split("\n").at(-1);
-      if (code === 0) resolve();
-      else reject(new Error(`The comparison ended with ${code}: ${reason}`));
+interface Comparison {
+  readonly rows: readonly Row[];
+  readonly contestants: readonly { readonly name: string; readonly version: string }[];
+  readonly absent: readonly { readonly name: string; readonly reason: string }[];
+}
+
+/** Runs the program that has this library and a peer answer in turn. */
+async function compete(python: string, peer: string): Promise<Comparison> {
+  const results = mkdtempSync(join(tmpdir(), "florence2-peers-"));
+  try {
+    const args = [PROGRAM, "--size", "base", "--dtype", "f16", "--only", peer, "--results", results];
+    const env = { ...process.env, FLORENCE2_REFERENCE_PYTHON: python };
+    const stdio = ["ignore", "ignore", "pipe"] as const;
+    const child = spawn(process.execPath, args, { cwd: packageFile("."), env, stdio: [...stdio] });
+    let words = "";
+    child.stderr!.setEncoding("utf8").on("data", (text) => {
+      words += text;
     });
-  });
+    const [code] = (await once(child, "close")) as [number | null];
+    if (code !== 0)
+      throw new Error(`The comparison ended with exit ${code}: ${words.trim().split("\n").at(-1)}`);
+    const files = readdirSync(results, { recursive: true, encoding: "utf8" });
+    const file = files.find((name) => name.endsWith(".json"))!;
+    return JSON.parse(readFileSync(join(results, file), "utf8")) as Comparison;
+  } finally {
+    rmSync(results, { recursive: true });
+  }
 }
