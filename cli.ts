@@ -30,14 +30,14 @@ Commands (florence2 help COMMAND explains one):
   label      draws boxes, outlines or quads on a folder of images, for training a detector
   caption    writes a caption beside each image of a folder
   read       reads the text in a folder of images, as pages for search and archives
-  regions    says what is in given boxes of a folder of images
+  regions    describes given boxes in a folder of images
   convert    makes other formats of what label, read, regions or caption computed
-  doctor     says what runs here, and whether it runs right
+  doctor     checks the device, the kernels and a model on this machine
   report     tests and times everything on this device, in one folder
   evaluate   measures how good a model's answers are, on a data set
   gallery    draws the answers to every task about images of a data set
   quantize   writes a smaller model, in 8 or 4 bits
-  verify     asks the released weights what others have published their answers to
+  verify     compares answers of the released weights with published ones
 `;
 
 async function main([name = "", ...rest]: string[]): Promise<number> {

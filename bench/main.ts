@@ -36,7 +36,7 @@ folder into its README.md.
 
   --model DIR         a checkpoint folder (default: the bundled one)
   --size base|large   a model of this size instead, with generated weights
-  --dtype TYPE        what its weights are held in, as in fromPretrained (default: auto, as in the files)
+  --dtype TYPE        format of its weights, as in fromPretrained (default: auto, as in the files)
   --filter TEXT       only phases, kernels, variants or cases with this in their name; nothing is written
   --device gpu|cpu    what profile looks at (default: gpu). On the CPU engine it tells each product's GFLOP/s and its
                       share of what multiply-adds reach there

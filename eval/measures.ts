@@ -1,43 +1,17 @@
 import { boxOverlap } from "../datasets/geometry/boxes.ts";
-import { type ImageSize, maskOverlap, rasterize } from "../datasets/geometry/masks.ts";
+import { maskOverlap, rasterize } from "../datasets/geometry/masks.ts";
 import { quadOverlap } from "../datasets/geometry/quads.ts";
 import type { LabelledBoxes, TrueBoxes, TruePolygons, TrueQuads } from "../datasets/truth/truth.ts";
 import type { AnswerOf, TaskToken } from "../model/tasks/index.ts";
-import { bleu } from "./metrics/bleu.ts";
+import type { Case, Measure } from "./measure.ts";
 import { matchBoxes, phrasesFound } from "./metrics/boxes.ts";
-import { ciderD } from "./metrics/cider.ts";
 import { type CocoBox, type CocoFigures, type CocoTruth, cocoFigures } from "./metrics/coco_map.ts";
 import { matchPairs, type PairCounts, precisionRecall } from "./metrics/matching.ts";
 import { mean } from "./metrics/mean.ts";
 import { presence } from "./metrics/presence.ts";
-import { captionTokens } from "./metrics/ptb_tokens.ts";
 import { type Bin, type Judged, reliability } from "./metrics/reliability.ts";
-import { characterErrorRate, wordErrorRate } from "./metrics/texts.ts";
-import { vqaAccuracy } from "./metrics/vqa.ts";
-
-/** A prompt's answer beside its truth. */
-export interface Case<Truth, Answer> {
-  readonly truth: Truth;
-  readonly answer: Answer;
-  /** Of the image, in pixels. */
-  readonly size: ImageSize;
-}
-
-/** The findings of an evaluation of one task. */
-export interface Findings {
-  /** By name; NaN where there was nothing to measure. */
-  readonly figures: Readonly<Record<string, number>>;
-  /** A figure of each prompt. */
-  readonly distribution?: { readonly name: string; readonly values: readonly number[] };
-  /** Precision at 101 recalls from 0 to 1, IoU 0.5, by ranking. */
-  readonly precisions?: Readonly<Record<string, readonly number[]>>;
-  readonly reliability?: readonly Bin[];
-}
-
-/** How the answers to a task are judged. */
-export interface Measure<Truth = unknown, Answer = unknown> {
-  judge(cases: readonly Case<Truth, Answer>[]): Findings;
-}
+import { characterErrorRate } from "./metrics/texts.ts";
+import { captions, category, freePrompt, plainText, reading } from "./text_measures.ts";
 
 /** IoU from which a shape counts as found. */
 const THRESHOLD = 0.5;
@@ -46,23 +20,6 @@ type BoxAnswer = AnswerOf<"<OD>">;
 
 /** Names are compared without regard to capitals and outer white space. */
 const named = (label: string) => label.trim().toLowerCase();
-
-/** Text without the location tags that models repeat behind it, and without padding. */
-export const plainText = (answer: string) => answer.replaceAll(/<loc_\d+>|<\/?s>|<pad>/g, "").trim();
-
-const captions: Measure<readonly string[], string> = {
-  judge(cases) {
-    const tokens = cases.map(({ truth, answer }) => ({
-      hypothesis: captionTokens(plainText(answer)),
-      references: truth.map(captionTokens),
-    }));
-    const { score, perCase } = ciderD(tokens);
-    return {
-      figures: { "CIDEr-D": score, "BLEU-4": bleu(tokens).scores[3]! },
-      distribution: { name: "CIDEr-D", values: perCase },
-    };
-  },
-};
 
 const detection: Measure<TrueBoxes, BoxAnswer> = {
   judge(cases) {
@@ -206,19 +163,6 @@ const segmentation: Measure<TruePolygons, AnswerOf<"<REGION_TO_SEGMENTATION>">> 
   },
 };
 
-const reading: Measure<string, string> = {
-  judge(cases) {
-    const texts = cases.map(({ truth, answer }) => ({ truth, found: plainText(answer) }));
-    return {
-      figures: {
-        "character error rate": characterErrorRate(texts),
-        "word error rate": wordErrorRate(texts),
-        "exact match": mean(texts.map(({ truth, found }) => (truth === found ? 1 : 0))),
-      },
-    };
-  },
-};
-
 const readingWithRegions: Measure<TrueQuads, AnswerOf<"<OCR_WITH_REGION>">> = {
   judge(cases) {
     const texts: { truth: string; found: string }[] = [];
@@ -246,28 +190,6 @@ const readingWithRegions: Measure<TrueQuads, AnswerOf<"<OCR_WITH_REGION>">> = {
         ...calibration(judged).figures,
       },
       reliability: calibration(judged).bins,
-    };
-  },
-};
-
-const category: Measure<string, string> = {
-  judge: (cases) => ({ figures: { "exact match": exactMatch(cases) } }),
-};
-
-/** Prompts of fine-tuned models: a text to be met exactly, or a question that several people answered. */
-const freePrompt: Measure<string | readonly string[], string> = {
-  judge(cases) {
-    const answered = cases.flatMap(({ truth, answer }) =>
-      typeof truth === "string" ? [] : [{ prediction: plainText(answer), answers: truth }],
-    );
-    const single = cases.flatMap(({ truth, answer }) =>
-      typeof truth === "string" ? [{ truth, answer }] : [],
-    );
-    return {
-      figures: {
-        ...(answered.length > 0 && { "VQA accuracy": vqaAccuracy(answered).accuracy }),
-        ...(single.length > 0 && { "exact match": exactMatch(single) }),
-      },
     };
   },
 };
@@ -301,10 +223,6 @@ const byDefault: Measure = {
 /** How the answers to a task are judged. */
 export function measureOf(task: string): Measure {
   return Object.hasOwn(measures, task) ? (measures[task as keyof typeof measures] as Measure) : byDefault;
-}
-
-function exactMatch(cases: readonly { readonly truth: string; readonly answer: string }[]): number {
-  return mean(cases.map(({ truth, answer }) => (plainText(answer) === truth.trim() ? 1 : 0)));
 }
 
 function foundBoxes(answer: BoxAnswer | AnswerOf<"<OPEN_VOCABULARY_DETECTION>">): LabelledBoxes {

@@ -4,7 +4,8 @@ import { type AskedImage, type DataSet, type Prompt, pathOf } from "../datasets/
 import type { EncodedImage } from "../model/encoded_image.ts";
 import type { Florence2 } from "../model/florence2.ts";
 import type { GenerationOptions } from "../model/generation/options.ts";
-import { type Case, type Findings, measureOf } from "./measures.ts";
+import type { Case, Findings } from "./measure.ts";
+import { measureOf } from "./measures.ts";
 import type { PredictionFile } from "./predictions.ts";
 
 export interface RunOptions extends Pick<GenerationOptions, "maxNewTokens" | "numBeams"> {

@@ -99,6 +99,11 @@ describe("the house", () => {
     }
   });
 
+  it("source files have 350 lines at most", () => {
+    for (const file of Object.keys(MAY_IMPORT).flatMap(filesOf))
+      expect(textOf(file).split("\n").length - 1, file).toBeLessThanOrEqual(350);
+  });
+
   it("files import each other without cycles", () => {
     const done = new Set<string>();
     const visit = (file: string, trail: readonly string[]) => {

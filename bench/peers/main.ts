@@ -29,7 +29,7 @@ as JSON, by adapter.
 
   --model DIR         a checkpoint folder (default: the bundled one)
   --size base|large   a model of this size instead, with generated weights
-  --dtype TYPE        what this library holds the weights in (default: f32, as the peers)
+  --dtype TYPE        format of the weights in this library (default: f32, as the peers)
   --tokens N          of the caption (default: 20)
   --rounds N          timed captions of each (default: 5)
   --only NAMES        this library and these alone, with semicolons between them: PyTorch, CUDA, eager

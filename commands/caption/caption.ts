@@ -24,7 +24,7 @@ A run that was stopped goes on where it was.
 
 What is written:
   --task NAME            caption, detailed, more-detailed (default), or a prompt such as "<GENERATE_TAGS>"
-  --mode NAME            what happens to captions that are there: skip (default), overwrite, append or prepend
+  --mode NAME            treatment of existing captions: skip (default), overwrite, append or prepend
   --ext .ENDING          of the files (default: .txt; kohya's tools also know .caption)
   --prefix TEXT          before each caption
   --suffix TEXT          behind it

@@ -111,7 +111,7 @@ function kindOf(path: string): SourceKind {
   else if (path.endsWith(".yaml")) return "yolo";
   else if (path.endsWith(".xml")) return "cvat";
   else if (path.endsWith(".json")) return Array.isArray(jsonOf(path)) ? "labelstudio" : "coco";
-  const message = `What format ${path} has cannot be told; say it with --from: ${SOURCES.join(", ")}.`;
+  const message = `The format of ${path} is not recognised; name it with --from: ${SOURCES.join(", ")}.`;
   throw new Florence2Error("option_invalid", message, { path });
 }
 

@@ -52,7 +52,7 @@ How to compute:
 The run:
   --restart              drop the answers of an earlier run; by default a run goes on where it was stopped
   --progress NAME        bar, json (a line of JSON on stdout for each image) or none (default: bar)
-  --dry-run              say what would be done, and do nothing
+  --dry-run              print the plan, and do nothing
   --quiet, -q            errors only
   --help, -h
 `;
