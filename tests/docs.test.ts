@@ -111,6 +111,12 @@ describe("the README", () => {
     expect(textOf("README.md").split("\n").length).toBeLessThanOrEqual(200);
   });
 
+  it("has every room of the build in its map", () => {
+    const { include } = JSON.parse(textOf("tsconfig.build.json")) as { include: string[] };
+    const map = textOf("README.md").split("## The map")[1]!.split("\n## ")[0]!;
+    for (const room of include.filter((path) => !path.endsWith(".ts"))) expect(map).toContain(`\`${room}/\``);
+  });
+
   it("links to files that the package has, for npm and for the installed package", () => {
     const output = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
       cwd: root,

@@ -64,8 +64,9 @@ for (const [name, missing, open] of runners) {
       console.log(
         `tiny on the ${name}: largest relative error ${worst.error.toExponential(1)}, at ${worst.stage}`,
       );
-      // In the order of computation, so that the first in the list is the first to blame.
-      expect(errors.filter(({ error }) => !(error <= TOLERANCE))).toEqual([]);
+      // In the order of computation: the first in the list is the first to blame.
+      const bad = errors.filter(({ error }) => !(error <= TOLERANCE));
+      expect(bad, `the first stage that differs is ${bad[0]?.stage}`).toEqual([]);
       expect(logits).toEqual(taps[0]!.get("logits"));
     });
 
