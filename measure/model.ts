@@ -282,7 +282,7 @@ function endless(config: Florence2Config, numBeams: number): GenerationSettings 
 
 /** A greedy decoding that ends with its first token: what is submitted after it finds nothing to do. */
 function ended(config: Florence2Config): GenerationSettings {
-  const { eosTokenId: forcedBosTokenId } = rulesOf(config);
+  const forcedBosTokenId = config.tokens.eos[0]!;
   return generationSettings({ numBeams: 1, maxNewTokens: DECODED, forcedBosTokenId }, rulesOf(config));
 }
 

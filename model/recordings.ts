@@ -4,13 +4,12 @@
  */
 import type { Recording } from "../core/recording.ts";
 import { type Allocate, reshape, rows, type Tensor } from "../core/tensor.ts";
-import type { SearchState } from "../kernels/search_step/search_step.ts";
 import { crossKeysValues, type DecoderState, decodeStep, encode, type TextWeights } from "./bart.ts";
 import type { Florence2Config, TextConfig } from "./config/config.ts";
 import type { ImageConfig } from "./config/image.ts";
 import { visionTower } from "./davit.ts";
 import type { GenerationSettings } from "./generation/options.ts";
-import { positionOf, recordSearchStep } from "./generation/search.ts";
+import { positionOf, recordSearchStep, type SearchTensors } from "./generation/search.ts";
 import { projectImage } from "./projector.ts";
 import type { Weights } from "./weights/load_weights.ts";
 
@@ -69,7 +68,7 @@ export function recordStep(
   rec: Recording,
   weights: TextWeights,
   caches: DecoderCaches,
-  search: SearchState,
+  search: SearchTensors,
   config: TextConfig,
 ): Tensor {
   const { tokens, ancestry } = search;
@@ -81,7 +80,7 @@ export function recordSearchedStep(
   rec: Recording,
   weights: TextWeights,
   caches: DecoderCaches,
-  search: SearchState,
+  search: SearchTensors,
   config: TextConfig,
   settings: GenerationSettings,
 ): void {

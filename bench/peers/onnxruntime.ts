@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
-import type { GenerationSettings } from "../../model/generation/options.ts";
+import { type GenerationSettings, listOf } from "../../model/generation/options.ts";
 import { type Contestant, captionOf, type Question, rulesOf } from "./contestant.ts";
 
 /** Where scripts/run.mjs installs it: 290 MB that only this bench needs. */
@@ -161,8 +161,9 @@ export function likeliest(
   }: GenerationSettings,
 ): number {
   if (answer.length === 1 && forcedBosTokenId !== null) return forcedBosTokenId;
-  if (answer.length === maxNewTokens && forcedEosTokenId !== null) return forcedEosTokenId;
-  const banned = new Set(answer.length <= minNewTokens ? [model.eosTokenId] : []);
+  if (answer.length === maxNewTokens && forcedEosTokenId !== null)
+    return Math.min(...listOf(forcedEosTokenId));
+  const banned = new Set(answer.length <= minNewTokens ? listOf(model.eosTokenId) : []);
   if (n > 0) {
     const tail = answer.slice(answer.length - n + 1).join();
     for (let i = 0; i + n <= answer.length; i++)

@@ -4,12 +4,10 @@ import { local, scratch } from "../shared/memory.as";
 import { CANDIDATE_BYTES, largest_score, log_sum, SCORE, TRACE_BYTES } from "../shared/search.as";
 import { finite_lanes, LOWEST, SLICE } from "../shared/vocabulary.as";
 import { gumbel_noise } from "./gumbel.as";
+import { allow, BANNED, ban, ban_all, ban_listed, is_listed, mark_answer, penalize, USED } from "./rules.as";
 
 /** Stands for no token. */
 const NONE: u32 = 0xffffffff;
-/** Bits of a mark. */
-const USED: u8 = 1;
-const BANNED: u8 = 2;
 
 /* Local memory: a byte of marks for each token of the slice, then the best keys and their tokens. */
 const KEYS: usize = 1024;
@@ -26,13 +24,13 @@ export function rank_tokens_scratch(
   best: u32,
   normalize: u32,
   start_token: u32,
-  end_token: u32,
+  end_count: u32,
   ngram: u32,
   penalty: f32,
   minimum: u32,
   maximum: u32,
   forced_first: u32,
-  forced_last: u32,
+  forced_count: u32,
   noise: u32,
   seed_low: u32,
   seed_high: u32,
@@ -49,13 +47,13 @@ export function rank_tokens_first_units(
   best: u32,
   normalize: u32,
   start_token: u32,
-  end_token: u32,
+  end_count: u32,
   ngram: u32,
   penalty: f32,
   minimum: u32,
   maximum: u32,
   forced_first: u32,
-  forced_last: u32,
+  forced_count: u32,
   noise: u32,
   seed_low: u32,
   seed_high: u32,
@@ -69,6 +67,8 @@ export function rank_tokens_first(
   trace: usize,
   ancestry: usize,
   position: usize,
+  end_tokens: usize,
+  forced_last: usize,
   candidates: usize,
   rows: u32,
   columns: u32,
@@ -78,13 +78,13 @@ export function rank_tokens_first(
   best: u32,
   normalize: u32,
   start_token: u32,
-  end_token: u32,
+  end_count: u32,
   ngram: u32,
   penalty: f32,
   minimum: u32,
   maximum: u32,
   forced_first: u32,
-  forced_last: u32,
+  forced_count: u32,
   noise: u32,
   seed_low: u32,
   seed_high: u32,
@@ -109,13 +109,13 @@ export function rank_tokens_units(
   best: u32,
   normalize: u32,
   start_token: u32,
-  end_token: u32,
+  end_count: u32,
   ngram: u32,
   penalty: f32,
   minimum: u32,
   maximum: u32,
   forced_first: u32,
-  forced_last: u32,
+  forced_count: u32,
   noise: u32,
   seed_low: u32,
   seed_high: u32,
@@ -129,6 +129,8 @@ export function rank_tokens(
   trace: usize,
   ancestry: usize,
   position: usize,
+  end_tokens: usize,
+  forced_last: usize,
   candidates: usize,
   rows: u32,
   columns: u32,
@@ -138,13 +140,13 @@ export function rank_tokens(
   best: u32,
   normalize: u32,
   start_token: u32,
-  end_token: u32,
+  end_count: u32,
   ngram: u32,
   penalty: f32,
   minimum: u32,
   maximum: u32,
   forced_first: u32,
-  forced_last: u32,
+  forced_count: u32,
   noise: u32,
   seed_low: u32,
   seed_high: u32,
@@ -173,10 +175,16 @@ export function rank_tokens(
         if (marks & BANNED) ban(at);
       }
     }
-    const end_place = end_token - first;
-    if (generated < minimum && end_place < count) ban(slice + <usize>end_place * 4);
-    if (generated == 0 && forced_first != NONE) force(slice, count, forced_first - first);
-    if (generated == maximum - 1 && forced_last != NONE) force(slice, count, forced_last - first);
+    if (generated < minimum) ban_listed(slice, count, first, end_tokens, end_count);
+    if (generated == 0 && forced_first != NONE) {
+      ban_all(slice, count);
+      allow(slice, count, forced_first - first);
+    }
+    if (generated == maximum - 1 && forced_count > 0) {
+      ban_all(slice, count);
+      for (let i: u32 = 0; i < forced_count; i++)
+        allow(slice, count, load<u32>(forced_last + <usize>i * 4) - first);
+    }
 
     let sum: f32 = row % width == 0 ? 0 : LOWEST;
     if (generated > 0)
@@ -187,7 +195,7 @@ export function rank_tokens(
       if (noise) list_noisy(slice, count, shift, best, first, row % rows_per_image, generated, seed_low, seed_high);
       else list_best(slice, count, shift, best);
     }
-    store_list(slice, first, best, candidates + <usize>(unit * best) * CANDIDATE_BYTES);
+    store_list(slice, first, best, end_tokens, end_count, candidates + <usize>(unit * best) * CANDIDATE_BYTES);
   }
 }
 
@@ -205,62 +213,6 @@ function to_log_probs(slice: usize, count: u32, largest: f32, log_of_sum: f32): 
     const score = load<f32>(at);
     if (score != LOWEST) store<f32>(at, score - largest - log_of_sum);
   }
-}
-
-/** Token `place` of the row's answer; 0 is the start token. */
-// @ts-ignore: decorator
-@inline
-function token_at(trace: usize, history: usize, rows: u32, start_token: u32, place: u32): u32 {
-  if (place == 0) return start_token;
-  const row = load<u32>(history + <usize>place * 4);
-  return load<u32>(trace + <usize>((place - 1) * rows + row) * TRACE_BYTES);
-}
-
-/** Marks the tokens of the slice that the answer contains, and those that would complete a run of `ngram` it contains. */
-function mark_answer(
-  trace: usize,
-  history: usize,
-  rows: u32,
-  start_token: u32,
-  generated: u32,
-  ngram: u32,
-  first: u32,
-  count: u32,
-): void {
-  memory.fill(local, 0, SLICE);
-  const length = generated + 1;
-  for (let place: u32 = 0; place < length; place++) {
-    const bit = token_at(trace, history, rows, start_token, place) - first;
-    if (bit >= count) continue;
-    let marks = load<u8>(local + bit) | USED;
-    if (ngram > 0 && place + 1 >= ngram) {
-      // The tokens before this one against the last ones of the answer.
-      let matched: u32 = 1;
-      while (
-        matched < ngram &&
-        token_at(trace, history, rows, start_token, place - matched) ==
-          token_at(trace, history, rows, start_token, length - matched)
-      )
-        matched++;
-      if (matched == ngram) marks |= BANNED;
-    }
-    store<u8>(local + bit, marks);
-  }
-}
-
-function penalize(at: usize, penalty: f32): void {
-  const score = load<f32>(at);
-  if (score != LOWEST) store<f32>(at, score < 0 ? score * penalty : score / penalty);
-}
-
-/** What is not finite stays, for log_sum_exp to find. */
-function ban(at: usize): void {
-  if (isFinite(load<f32>(at))) store<f32>(at, LOWEST);
-}
-
-function force(slice: usize, count: u32, place: u32): void {
-  for (let i: u32 = 0; i < count; i++) ban(slice + <usize>i * 4);
-  if (place < count && isFinite(load<f32>(slice + <usize>place * 4))) store<f32>(slice + <usize>place * 4, 0);
 }
 
 function clear_list(best: u32): void {
@@ -318,7 +270,7 @@ function list_noisy(
   }
 }
 
-function store_list(slice: usize, first: u32, best: u32, to: usize): void {
+function store_list(slice: usize, first: u32, best: u32, ends: usize, end_count: u32, to: usize): void {
   for (let i: u32 = 0; i < best; i++, to += CANDIDATE_BYTES) {
     const key = load<f32>(local + KEYS + <usize>i * 4);
     const isFree = key == LOWEST;
@@ -326,5 +278,6 @@ function store_list(slice: usize, first: u32, best: u32, to: usize): void {
     store<f32>(to, key);
     store<u32>(to, isFree ? 0 : first + place, 4);
     store<f32>(to, isFree ? LOWEST : load<f32>(slice + <usize>place * 4), 8);
+    store<u32>(to, !isFree && is_listed(first + place, ends, end_count) ? 1 : 0, 12);
   }
 }

@@ -4,13 +4,12 @@ import { EMPTY_ROW, TRACE_ROW, writeTraceRow } from "../shared/search_trace.ts";
 import { SLICE } from "../shared/vocabulary.ts";
 import { type RankTokensOptions, rankTokens, rankTokensKernel } from "./rank_tokens.ts";
 
-const free = { ngram: 0, penalty: 1, minimum: 0, maximum: 100, forcedFirst: null, forcedLast: null };
-const usual = { ...free, ngram: 3, forcedFirst: 0, forcedLast: 2 };
+const free = { ngram: 0, penalty: 1, minimum: 0, maximum: 100, forcedFirst: null, forcesLast: false };
+const usual = { ...free, ngram: 3, forcedFirst: 0, forcesLast: true };
 const options: RankTokensOptions = {
   best: 1,
   width: 1,
   startToken: 2,
-  endToken: 2,
   normalize: false,
   rules: usual,
 };
@@ -51,6 +50,26 @@ export default kernelCases(rankTokensKernel, {
       options: { ...beams, best: 4, width: 2, rules: { ...usual, ngram: 2, penalty: 1.3, minimum: 80 } },
     },
     {
+      name: "several end tokens, too few tokens yet",
+      R: 4,
+      V: 700,
+      T: 100,
+      position: 7,
+      used: 40,
+      ends: [2, 5, 600, 3],
+      options: { ...beams, best: 10, width: 2, rules: { ...free, minimum: 9 } },
+    },
+    {
+      name: "several end tokens, several forced",
+      R: 2,
+      V: 700,
+      T: 100,
+      position: 99,
+      used: 40,
+      ends: [2, 600, 3],
+      options: { ...beams, best: 8, width: 2 },
+    },
+    {
       name: "nothing twice, more wanted than there is",
       R: 2,
       V: 30,
@@ -68,8 +87,18 @@ export default kernelCases(rankTokensKernel, {
       used: 300,
       options: { ...beams, best: 4, width: 2, noise: { seed: 2 ** 40 + 12345, rowsPerImage: 2 } },
     },
-  ],
-  inputs: ({ R, V, T, position, used }, random) => {
+  ] as {
+    name: string;
+    R: number;
+    V: number;
+    T: number;
+    position: number;
+    used: number;
+    /** Also forced where the last token is. */
+    ends?: readonly number[];
+    options: RankTokensOptions;
+  }[],
+  inputs: ({ R, V, T, position, used, ends = [2] }, random) => {
     const slices = ceilDiv(V, SLICE);
     const tokens = random.integers(used, T, R).data;
     const scores = random.normal(T, R).data;
@@ -85,10 +114,18 @@ export default kernelCases(rankTokensKernel, {
       trace: { shape: [T, R, TRACE_ROW], data: trace },
       ancestry: random.integers(R, R, T),
       position: { shape: [1], data: Uint32Array.of(position) },
+      endTokens: { shape: [ends.length], data: Uint32Array.from(ends) },
+      forcedLast: { shape: [ends.length], data: Uint32Array.from(ends) },
     };
   },
-  record: (rec, { scores, sums, trace, ancestry, position }, testCase) => {
-    const soFar = { trace: trace!, ancestry: ancestry!, position: position! };
+  record: (rec, { scores, sums, trace, ancestry, position, endTokens, forcedLast }, testCase) => {
+    const soFar = {
+      trace: trace!,
+      ancestry: ancestry!,
+      position: position!,
+      endTokens: endTokens!,
+      forcedLast: forcedLast!,
+    };
     return { candidates: rankTokens(rec, scores!, sums!, soFar, testCase.options), scores: scores! };
   },
   work: ({ R, V }) => ({ bytes: 4 * 2 * R * V, operations: 4 * R * V }),

@@ -1,7 +1,7 @@
 import { ceilDiv, defineKernel, linearGroups, read, readU32, update, writeU32 } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import { wgsl } from "../../core/shaders.ts";
-import { columnsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
+import { columnsOf, elementsOf, expectShape, rowsOf, type Tensor } from "../../core/tensor.ts";
 import { CANDIDATE, TRACE_ROW } from "../shared/search_trace.ts";
 import { SLICE } from "../shared/vocabulary.ts";
 import { rankTokensTwin } from "./rank_tokens.twin.ts";
@@ -14,6 +14,8 @@ export const signature = {
     trace: readU32,
     ancestry: readU32,
     position: readU32,
+    end_tokens: readU32,
+    forced_last: readU32,
     candidates: writeU32,
   },
   params: {
@@ -25,13 +27,13 @@ export const signature = {
     best: "u32",
     normalize: "u32",
     start_token: "u32",
-    end_token: "u32",
+    end_count: "u32",
     ngram: "u32",
     penalty: "f32",
     minimum: "u32",
     maximum: "u32",
     forced_first: "u32",
-    forced_last: "u32",
+    forced_count: "u32",
     noise: "u32",
     seed_low: "u32",
     seed_high: "u32",
@@ -53,6 +55,7 @@ export const rankTokensKernel = defineKernel({
         wgsl("kernels/shared/log_normalizer.wgsl"),
         wgsl("kernels/shared/search_trace.wgsl"),
         wgsl("kernels/rank_tokens/gumbel.wgsl"),
+        wgsl("kernels/rank_tokens/rules.wgsl"),
       ],
       groups: ({ rows, columns }) => linearGroups(rows * ceilDiv(columns, SLICE)),
     },
@@ -66,11 +69,12 @@ interface TokenRules {
   readonly ngram: number;
   /** Divides positive and multiplies negative scores of tokens already in the answer. */
   readonly penalty: number;
-  /** The number of new tokens before the end token may come, and at which the answer ends. */
+  /** The number of new tokens before an end token may come, and at which the answer ends. */
   readonly minimum: number;
   readonly maximum: number;
   readonly forcedFirst: number | null;
-  readonly forcedLast: number | null;
+  /** Whether the last of `maximum` tokens is one of `forcedLast`. */
+  readonly forcesLast: boolean;
 }
 
 export interface RankTokensOptions {
@@ -79,7 +83,6 @@ export interface RankTokensOptions {
   /** Rows that compete with each other; where there are several, by what a token adds to their beam's sum. */
   readonly width: number;
   readonly startToken: number;
-  readonly endToken: number;
   /** Whether scores are made log-probabilities first. */
   readonly normalize: boolean;
   readonly rules: TokenRules;
@@ -87,11 +90,15 @@ export interface RankTokensOptions {
   readonly noise?: { readonly seed: number; readonly rowsPerImage: number };
 }
 
-/** Where a search stands; see `SearchState`. */
+/** Where a search stands, see `SearchState`, and its lists of tokens. */
 interface SearchSoFar {
   readonly trace: Tensor;
   readonly ancestry: Tensor;
   readonly position: Tensor;
+  /** u32 (E): tokens that end an answer. */
+  readonly endTokens: Tensor;
+  /** u32 (F): the tokens that may come last where the last one is forced. */
+  readonly forcedLast: Tensor;
 }
 
 /** For scores that went through the rules before. */
@@ -101,7 +108,7 @@ export const NO_RULES: TokenRules = {
   minimum: 0,
   maximum: 0,
   forcedFirst: null,
-  forcedLast: null,
+  forcesLast: false,
 };
 
 const NO_TOKEN = 0xffff_ffff;
@@ -112,17 +119,17 @@ const NO_TOKEN = 0xffff_ffff;
  *
  * @param scores (R, V), replaced by the scores after the rules; `LOWEST` for what is banned
  * @param sums (R, slices, 4) of `logSumExp`; read only to normalise
- * @returns u32 (R, slices, best, 3): of each slice the best candidates in descending order
+ * @returns u32 (R, slices, best, 4): of each slice the best candidates in descending order
  * @throws {Florence2Error} `shape_mismatch`
  */
 export function rankTokens(
   rec: Recording,
   scores: Tensor,
   sums: Tensor,
-  { trace, ancestry, position }: SearchSoFar,
+  { trace, ancestry, position, endTokens, forcedLast }: SearchSoFar,
   options: RankTokensOptions,
 ): Tensor {
-  const { best, width, startToken, endToken, normalize, rules, noise } = options;
+  const { best, width, startToken, normalize, rules, noise } = options;
   const [rows, columns] = [rowsOf(scores), columnsOf(scores)];
   const slices = ceilDiv(columns, SLICE);
   const [, capacity = 0] = ancestry.shape;
@@ -137,19 +144,25 @@ export function rankTokens(
     capacity,
     best,
     start_token: startToken,
-    end_token: endToken,
+    end_count: elementsOf(endTokens.shape),
     normalize: normalize ? 1 : 0,
     ngram: rules.ngram,
     penalty: rules.penalty,
     minimum: rules.minimum,
     maximum: rules.maximum,
     forced_first: rules.forcedFirst ?? NO_TOKEN,
-    forced_last: rules.forcedLast ?? NO_TOKEN,
+    forced_count: rules.forcesLast ? elementsOf(forcedLast.shape) : 0,
     noise: noise ? 1 : 0,
     rows_per_image: noise?.rowsPerImage ?? 1,
     seed_low: (noise?.seed ?? 0) % 2 ** 32,
     seed_high: Math.floor((noise?.seed ?? 0) / 2 ** 32),
   };
-  rec.dispatch(rankTokensKernel, { scores, sums, trace, ancestry, position, candidates }, params, {});
+  const lists = { end_tokens: endTokens, forced_last: forcedLast };
+  rec.dispatch(
+    rankTokensKernel,
+    { scores, sums, trace, ancestry, position, ...lists, candidates },
+    params,
+    {},
+  );
   return candidates;
 }

@@ -1,6 +1,6 @@
 import type { Twin, Values } from "../../core/kernel.ts";
 import { logNormalizer } from "../shared/log_normalizer.ts";
-import { readTraceRow } from "../shared/search_trace.ts";
+import { CANDIDATE, readTraceRow } from "../shared/search_trace.ts";
 import { LOWEST, SLICE } from "../shared/vocabulary.ts";
 import { gumbelNoise } from "./gumbel.ts";
 import type { signature } from "./rank_tokens.ts";
@@ -11,10 +11,12 @@ const NONE = 0xffffffff;
 type Params = Values<typeof signature.params>;
 
 export const rankTokensTwin: Twin<typeof signature> = (
-  { scores, sums, trace, ancestry, position, candidates },
+  { scores, sums, trace, ancestry, position, end_tokens, forced_last, candidates },
   params,
 ) => {
   const { rows, columns, width, rows_per_image, capacity, best, normalize, start_token, noise } = params;
+  const ends = end_tokens.subarray(0, params.end_count);
+  const forcedLast = forced_last.subarray(0, params.forced_count);
   const generated = position[0]!;
   const slices = Math.ceil(columns / SLICE);
   const seed = params.seed_high * 2 ** 32 + params.seed_low;
@@ -31,7 +33,7 @@ export const rankTokensTwin: Twin<typeof signature> = (
         if (own[v] !== LOWEST) own[v] = Math.fround(own[v]! - largest) - logSum;
       }
     }
-    applyRules(own, answer, params);
+    applyRules(own, answer, params, ends, forcedLast);
 
     const first = r % width === 0 ? 0 : LOWEST;
     const sum = generated === 0 ? first : readTraceRow(trace, (generated - 1) * rows + r).score;
@@ -45,11 +47,12 @@ export const rankTokensTwin: Twin<typeof signature> = (
       const tokens = Array.from({ length: Math.min(SLICE, columns - s * SLICE) }, (_, i) => s * SLICE + i);
       const ranked = tokens.filter((v) => keys[v]! > LOWEST).sort((a, b) => keys[b]! - keys[a]! || a - b);
       for (let i = 0; i < best; i++) {
-        const at = ((r * slices + s) * best + i) * 3;
+        const at = ((r * slices + s) * best + i) * CANDIDATE;
         const token = ranked[i] ?? 0;
         candidates[at + 1] = token;
         asFloats[at] = i < ranked.length ? keys[token]! : LOWEST;
         asFloats[at + 2] = i < ranked.length ? own[token]! : LOWEST;
+        candidates[at + 3] = i < ranked.length && ends.includes(token) ? 1 : 0;
       }
     }
   }
@@ -61,14 +64,20 @@ export const rankTokensTwin: Twin<typeof signature> = (
  *
  * @param answer the tokens so far, start token included
  */
-function applyRules(scores: Float32Array, answer: readonly number[], params: Params): void {
-  const { end_token, ngram, penalty, minimum, maximum, forced_first, forced_last } = params;
+function applyRules(
+  scores: Float32Array,
+  answer: readonly number[],
+  params: Params,
+  ends: Uint32Array,
+  forcedLast: Uint32Array,
+): void {
+  const { ngram, penalty, minimum, maximum, forced_first } = params;
   const generated = answer.length - 1;
   if (penalty !== 1) penalizeRepetition(scores, answer, Math.fround(penalty));
   if (ngram > 0) banRepeatedNgrams(scores, answer, ngram);
-  if (generated < minimum) ban(scores, end_token);
-  if (generated === 0 && forced_first !== NONE) force(scores, forced_first);
-  if (generated === maximum - 1 && forced_last !== NONE) force(scores, forced_last);
+  if (generated < minimum) for (const end of ends) ban(scores, end);
+  if (generated === 0 && forced_first !== NONE) force(scores, Uint32Array.of(forced_first));
+  if (generated === maximum - 1 && forcedLast.length > 0) force(scores, forcedLast);
 }
 
 function penalizeRepetition(scores: Float32Array, answer: readonly number[], penalty: number): void {
@@ -88,9 +97,9 @@ function banRepeatedNgrams(scores: Float32Array, answer: readonly number[], size
   }
 }
 
-function force(scores: Float32Array, forced: number): void {
+function force(scores: Float32Array, forced: Uint32Array): void {
   for (let token = 0; token < scores.length; token++) ban(scores, token);
-  if (Number.isFinite(scores[forced])) scores[forced] = 0;
+  for (const token of forced) if (Number.isFinite(scores[token])) scores[token] = 0;
 }
 
 function ban(scores: Float32Array, token: number): void {

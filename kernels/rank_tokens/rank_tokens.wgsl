@@ -8,6 +8,7 @@
 // uses grid: linear_workgroup
 // uses gumbel: gumbel_noise
 // uses log_normalizer: log_normalizer
+// uses rules: is_end, mark_answer, ruled
 // uses search_trace: Candidate, TraceRow
 // uses vocabulary: Best, LOWEST, SLICE, is_finite
 
@@ -20,13 +21,13 @@ struct Params {
   best: u32,
   normalize: u32,
   start_token: u32,
-  end_token: u32,
+  end_count: u32,
   ngram: u32,
   penalty: f32,
   minimum: u32,
   maximum: u32,
   forced_first: u32,
-  forced_last: u32,
+  forced_count: u32,
   noise: u32,
   seed_low: u32,
   seed_high: u32,
@@ -37,73 +38,12 @@ struct Params {
 @group(0) @binding(2) var<storage, read> trace: array<TraceRow>;
 @group(0) @binding(3) var<storage, read> ancestry: array<u32>;
 @group(0) @binding(4) var<storage, read> position: array<u32>;
-@group(0) @binding(5) var<storage, read_write> candidates: array<Candidate>;
+@group(0) @binding(5) var<storage, read> end_tokens: array<u32>;
+@group(0) @binding(6) var<storage, read> forced_last: array<u32>;
+@group(0) @binding(7) var<storage, read_write> candidates: array<Candidate>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-// Stands for no token.
-const NONE = 0xffffffffu;
-
 var<workgroup> keys: array<f32, SLICE>;
-var<workgroup> used: array<atomic<u32>, SLICE / 32u>;
-var<workgroup> banned: array<atomic<u32>, SLICE / 32u>;
-
-// Token `place` of the row's answer; 0 is the start token.
-fn token_at(row: u32, place: u32) -> u32 {
-  if (place == 0u) {
-    return params.start_token;
-  }
-  return trace[(place - 1u) * params.rows + ancestry[row * params.capacity + place]].token;
-}
-
-// Marks in `used` what the answer contains, and in `banned` what would complete a run of `ngram` tokens that
-// it contains.
-fn mark_answer(row: u32, generated: u32, first: u32, lane: u32) {
-  let length = generated + 1u;
-  for (var place = lane; place < length; place += LANES) {
-    let token = token_at(row, place);
-    let bit = token - first;
-    if (bit >= SLICE) {
-      continue;
-    }
-    atomicOr(&used[bit / 32u], 1u << (bit % 32u));
-    if (params.ngram == 0u || place + 1u < params.ngram) {
-      continue;
-    }
-    // The tokens before this one against the last ones of the answer.
-    var matched = 1u;
-    while (matched < params.ngram && token_at(row, place - matched) == token_at(row, length - matched)) {
-      matched++;
-    }
-    if (matched == params.ngram) {
-      atomicOr(&banned[bit / 32u], 1u << (bit % 32u));
-    }
-  }
-}
-
-fn is_marked(word: u32, bit: u32) -> bool {
-  return ((word >> (bit % 32u)) & 1u) != 0u;
-}
-
-// The score of a token after the rules, in the order of transformers' logits processors.
-fn ruled(unruled: f32, token: u32, bit: u32, generated: u32) -> f32 {
-  var score = unruled;
-  if (params.penalty != 1.0 && is_marked(atomicLoad(&used[bit / 32u]), bit)) {
-    score = select(score / params.penalty, score * params.penalty, score < 0.0);
-  }
-  if (is_marked(atomicLoad(&banned[bit / 32u]), bit)) {
-    score = LOWEST;
-  }
-  if (token == params.end_token && generated < params.minimum) {
-    score = LOWEST;
-  }
-  if (generated == 0u && params.forced_first != NONE) {
-    score = select(LOWEST, 0.0, token == params.forced_first);
-  }
-  if (generated == params.maximum - 1u && params.forced_last != NONE) {
-    score = select(LOWEST, 0.0, token == params.forced_last);
-  }
-  return score;
-}
 
 // What the scores of the row's beam have added up to.
 fn beam_score(row: u32, generated: u32) -> f32 {
@@ -180,10 +120,10 @@ fn main(
   for (var i = 0u; i < params.best; i++) {
     let best = best_of_lanes(own, lane);
     if (best.index % LANES == lane) {
-      var candidate = Candidate(LOWEST, 0u, LOWEST);
+      var candidate = Candidate(LOWEST, 0u, LOWEST, 0u);
       if (best.key > LOWEST) {
         let token = first + best.index;
-        candidate = Candidate(best.key, token, scores[row * params.columns + token]);
+        candidate = Candidate(best.key, token, scores[row * params.columns + token], select(0u, 1u, is_end(token)));
       }
       candidates[number * params.best + i] = candidate;
       keys[best.index] = LOWEST;

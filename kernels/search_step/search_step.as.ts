@@ -27,7 +27,6 @@ export function search_step_units(
   slices: u32,
   best: u32,
   capacity: u32,
-  end_token: u32,
   maximum: u32,
   stop_early: u32,
   bound: u32,
@@ -49,7 +48,6 @@ export function search_step(
   slices: u32,
   best: u32,
   capacity: u32,
-  end_token: u32,
   maximum: u32,
   stop_early: u32,
   bound: u32,
@@ -81,7 +79,7 @@ export function search_step(
         log_prob = log_prob - largest - log_sum(of_row, slices, largest);
       }
       const score = log_prob + (before ? load<f32>(before + parent * TRACE_BYTES, SCORE) : 0);
-      if (token != end_token && step + 1 < maximum) add_beam(token, first + parent, log_prob, score, width);
+      if (load<u32>(candidate, 12) == 0 && step + 1 < maximum) add_beam(token, first + parent, log_prob, score, width);
       // An end that ranks below the width is not worth keeping: so many better beams are still running.
       else if (i < width)
         add_ended(step, first + parent, token, log_prob, score / load<f32>(lengths + <usize>(step + 1) * 4), width);

@@ -35,7 +35,7 @@ fn look_at_candidate(i: u32, first_row: u32, step: u32, normalizer: vec2f) {
     score += trace[(step - 1u) * params.rows + row].score;
   }
   let generated = step + 1u;
-  if (candidate.token != params.end_token && generated < params.maximum) {
+  if (candidate.ends == 0u && generated < params.maximum) {
     new_beams[i] = Beam(candidate.token, row, log_prob, score);
   } else if (i < params.width) {
     // An end that ranks below the width is not worth keeping: so many better beams are still running.

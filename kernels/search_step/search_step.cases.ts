@@ -4,7 +4,7 @@ import { LOWEST } from "../shared/vocabulary.ts";
 import { type SearchStepOptions, searchStep, searchStepKernel } from "./search_step.ts";
 
 const END = 2;
-const options: SearchStepOptions = { endToken: END, maximum: 40, stop: true };
+const options: SearchStepOptions = { maximum: 40, stop: true };
 const stopsAtMost: SearchStepOptions = { ...options, stop: "at most" };
 const stopsByLength: SearchStepOptions = { ...options, stop: "at length so far" };
 
@@ -80,6 +80,7 @@ export default kernelCases(searchStepKernel, {
       floats[i * CANDIDATE] = broken && i < width * slices * best ? LOWEST : key;
       candidates[i * CANDIDATE + 1] = tokens[i]!;
       floats[i * CANDIDATE + 2] = key;
+      candidates[i * CANDIDATE + 3] = tokens[i] === END ? 1 : 0;
     }
     const trace = new Uint32Array(T * R * TRACE_ROW);
     for (let row = 0; row < R && step > 0; row++) {

@@ -23,7 +23,6 @@ export const signature = {
     slices: "u32",
     best: "u32",
     capacity: "u32",
-    end_token: "u32",
     maximum: "u32",
     stop_early: "u32",
     bound: "u32",
@@ -69,7 +68,6 @@ export interface SearchState {
 }
 
 export interface SearchStepOptions {
-  readonly endToken: number;
   /** The number of new tokens at which an answer ends. */
   readonly maximum: number;
   /**
@@ -84,8 +82,8 @@ export interface SearchStepOptions {
  * 4.50 on, which always computes all beams and pushes what is ruled out down by 1e9; here it is not there
  * at all. Ties go to the lower row, then to the lower token. A search whose logits were not finite is done.
  *
- * @param candidates u32 (R, slices, best, 3) of `rankTokens`: twice as many as beams where there are
- *   several, because as many as beams may end; 64 at most. Their scores are log-probabilities there, and
+ * @param candidates u32 (R, slices, best, 4) of `rankTokens`. Where there are several beams, `best` is the number of
+ *   beams times one more than that of end tokens, because each may end in all ways; 64 at most. Their scores are log-probabilities there, and
  *   scores that `sums` make log-probabilities where a search has one row
  * @param sums (R, slices, 4) of `logSumExp`
  * @throws {Florence2Error} `shape_mismatch`
@@ -95,7 +93,7 @@ export function searchStep(
   candidates: Tensor,
   sums: Tensor,
   state: SearchState,
-  { endToken, maximum, stop }: SearchStepOptions,
+  { maximum, stop }: SearchStepOptions,
 ): void {
   const [rows = 0, slices = 0, best = 0] = candidates.shape;
   const [searches = 0] = state.positions.shape;
@@ -113,7 +111,6 @@ export function searchStep(
     slices,
     best,
     capacity,
-    end_token: endToken,
     maximum,
     stop_early: stop === true ? 1 : 0,
     bound: stop === "at most" ? maximum : 0,

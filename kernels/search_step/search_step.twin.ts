@@ -48,14 +48,14 @@ function advance(
   step: number,
   before: readonly TraceRow[],
 ): TraceRow[] {
-  const { width, slices, end_token, maximum } = params;
+  const { width, slices, maximum } = params;
   const generated = step + 1;
   let beams: Beam[] = [];
   let ended = before.map((row) => row.ended);
-  for (const [i, { row, token, score }] of bestCandidates(candidates, params, firstRow).entries()) {
+  for (const [i, { row, token, score, ends }] of bestCandidates(candidates, params, firstRow).entries()) {
     const logProb = width > 1 ? score : logProbability(score, sums, row, slices);
     const sum = Math.fround(logProb + (step > 0 ? before[row - firstRow]!.score : 0));
-    if (token !== end_token && generated < maximum) {
+    if (!ends && generated < maximum) {
       beams.push({ token, parent: row, logProb, score: sum });
     } else if (i < width) {
       // An end that ranks below the width is not worth keeping: so many better beams are still running.
@@ -88,6 +88,7 @@ function bestCandidates(candidates: Uint32Array, { width, slices, best }: Params
     key: floats[i * CANDIDATE]!,
     token: words[i * CANDIDATE + 1]!,
     score: floats[i * CANDIDATE + 2]!,
+    ends: words[i * CANDIDATE + 3] !== 0,
   }))
     .filter(({ key }) => key > LOWEST)
     .sort((a, b) => b.key - a.key)

@@ -18,7 +18,6 @@ struct Params {
   slices: u32,
   best: u32,
   capacity: u32,
-  end_token: u32,
   maximum: u32,
   stop_early: u32,
   bound: u32,

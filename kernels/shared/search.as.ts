@@ -8,8 +8,8 @@ export const DONE: usize = 36;
 export const MASSES: usize = 48;
 /** Distances within which the probabilities of locations are added up, as in locations.ts. */
 export const RADII: u32 = 12;
-/** Bytes of a candidate: key, token, score. */
-export const CANDIDATE_BYTES: usize = 12;
+/** Bytes of a candidate: key, token, score, 1 if the token ends the answer. */
+export const CANDIDATE_BYTES: usize = 16;
 
 /** The largest score of a row; call it before `log_sum`. */
 export function largest_score(sums: usize, slices: u32): f32 {

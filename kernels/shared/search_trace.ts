@@ -1,8 +1,8 @@
 import { RADII } from "./locations.ts";
 import { LOWEST } from "./vocabulary.ts";
 
-/** Words of a candidate: what it is ranked by (f32), its token (u32), the score of the token alone (f32). */
-export const CANDIDATE = 3;
+/** Words of a candidate: what it is ranked by (f32), its token (u32), the score of the token alone (f32), 1 if it ends (u32). */
+export const CANDIDATE = 4;
 
 /** Words of a row of the trace, and the first of its masses. */
 export const TRACE_ROW = 12 + RADII;

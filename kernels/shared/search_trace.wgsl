@@ -1,10 +1,12 @@
 // The data that the kernels of a search exchange; see search_trace.ts.
 
-// A token that may come next: what candidates are ranked by, and the score of the token alone.
+// A token that may come next: what candidates are ranked by, and the score of the token alone, and
+// 1 if the token ends the answer.
 struct Candidate {
   key: f32,
   token: u32,
   score: f32,
+  ends: u32,
 }
 
 // An answer that ended: the row of the step before that it continued, and its last token.

@@ -74,10 +74,12 @@ export interface TextConfig {
 export interface TokenIds {
   readonly bos: number;
   readonly pad: number;
-  readonly eos: number;
+  /** Any of them ends an answer. */
+  readonly eos: readonly number[];
   readonly decoderStart: number;
   readonly forcedBos: number;
-  readonly forcedEos: number;
+  /** Of which an answer that is cut has one as its last. */
+  readonly forcedEos: readonly number[];
 }
 
 /**

@@ -1,4 +1,13 @@
-import { checkDivides, checkFours, field, integer, only, type Section, setting } from "../../files/fields.ts";
+import {
+  checkDivides,
+  checkFours,
+  field,
+  integer,
+  invalid,
+  only,
+  type Section,
+  setting,
+} from "../../files/fields.ts";
 import { MAX_HEAD_WIDTH as MAX_CACHED_HEAD_WIDTH } from "../../kernels/cached_attention/cached_attention.ts";
 import { MAX_HEAD_WIDTH as MAX_CROSS_HEAD_WIDTH } from "../../kernels/cross_attention/cross_attention.ts";
 import { MAX_HEAD_WIDTH as MAX_ENCODER_HEAD_WIDTH } from "../../kernels/encoder_attention/encoder_attention.ts";
@@ -42,18 +51,25 @@ export function parseText(text: Section): TextConfig {
 
 /** Reads the ids of special tokens, each from the first section that has it. */
 export function parseTokens(sections: readonly Section[], vocabSize: number): TokenIds {
+  const range = { min: 0, max: vocabSize - 1 };
+  /** transformers may write one id as a list. */
+  const ids = (key: string, fallback: number): readonly number[] => {
+    const { where, value } = setting(sections, key);
+    if (!Array.isArray(value)) return [integer({ where, value }, { fallback, ...range })];
+    if (value.length === 0) throw invalid({ where, value }, "one token id or more");
+    return value.map((item, i) => integer({ where: `${where}[${i}]`, value: item }, range));
+  };
   const id = (key: string, fallback: number) => {
-    const found = setting(sections, key);
-    // transformers may write a list of ids that end a text.
-    const value = Array.isArray(found.value) && found.value.length === 1 ? found.value[0] : found.value;
-    return integer({ ...found, value }, { fallback, min: 0, max: vocabSize - 1 });
+    const found = ids(key, fallback);
+    if (found.length > 1) throw invalid(setting(sections, key), "one token id");
+    return found[0]!;
   };
   return {
     bos: id("bos_token_id", 0),
     pad: id("pad_token_id", 1),
-    eos: id("eos_token_id", 2),
+    eos: ids("eos_token_id", 2),
     decoderStart: id("decoder_start_token_id", 2),
     forcedBos: id("forced_bos_token_id", 0),
-    forcedEos: id("forced_eos_token_id", 2),
+    forcedEos: ids("forced_eos_token_id", 2),
   };
 }

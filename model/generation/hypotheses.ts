@@ -1,7 +1,7 @@
 import { Florence2Error } from "../../core/errors.ts";
 import type { Ended, TraceRow } from "../../kernels/shared/search_trace.ts";
 import { LOWEST } from "../../kernels/shared/vocabulary.ts";
-import type { GenerationSettings } from "./options.ts";
+import { type GenerationSettings, listOf } from "./options.ts";
 import type { GeneratedSequence } from "./report.ts";
 
 /** The answers of one search, put together from what its steps decided. */
@@ -69,7 +69,7 @@ export class Hypotheses {
 
   #finishReason({ step, token }: Ended): "stop" | "length" {
     const { maxNewTokens, forcedEosTokenId, model } = this.#settings;
-    const chosenEnd = token === model.eosTokenId && forcedEosTokenId === null;
+    const chosenEnd = listOf(model.eosTokenId).includes(token) && forcedEosTokenId === null;
     return step + 1 === maxNewTokens && !chosenEnd ? "length" : "stop";
   }
 

@@ -1,6 +1,6 @@
 import { Florence2Error, quote } from "../../core/errors.ts";
 import type { Florence2Config } from "../config/config.ts";
-import { GENERATION_RANGES, MAX_ROWS_PER_IMAGE } from "../config/limits.ts";
+import { GENERATION_RANGES, MAX_CANDIDATES, MAX_ROWS_PER_IMAGE } from "../config/limits.ts";
 import type { StepReport } from "./report.ts";
 
 /**
@@ -26,8 +26,11 @@ export interface GenerationOptions {
   repetitionPenalty?: number | undefined;
   /** The first new token, or null to let the model choose. Default 0. */
   forcedBosTokenId?: number | null | undefined;
-  /** The last token of an answer cut at `maxNewTokens`, or null to let the model choose. Default 2. */
-  forcedEosTokenId?: number | null | undefined;
+  /**
+   * The last token of an answer cut at `maxNewTokens`, several of which the model chooses one, or null to let it choose
+   * among all. Default 2.
+   */
+  forcedEosTokenId?: number | readonly number[] | null | undefined;
   /**
    * When beam search stops: true as soon as `numBeams` answers ended, false when a better one has become
    * unlikely, "never" when it has become impossible. Default true.
@@ -37,7 +40,7 @@ export interface GenerationOptions {
   lengthPenalty?: number | undefined;
   /** New tokens including the forced first one and the end token. Default 1024 or what the positions allow. */
   maxNewTokens?: number | undefined;
-  /** New tokens before the end token may come. Default 0. */
+  /** New tokens before an end token may come. Default 0. */
   minNewTokens?: number | undefined;
   /** Answers per image; with beam search at most `numBeams`, with greedy search 1. Default 1. */
   numReturnSequences?: number | undefined;
@@ -53,7 +56,8 @@ export interface DecodedModel {
   /** How many tokens the decoder can take in, the start token included. */
   maxPositions: number;
   decoderStartTokenId: number;
-  eosTokenId: number;
+  /** Any of them ends an answer. */
+  eosTokenId: number | readonly number[];
   /** Token of <loc_0>, which the other locations follow; answers have confidences then. */
   firstLocationId?: number;
   /** The checkpoint's own generation settings. */
@@ -131,7 +135,14 @@ export function generationSettings(options: GenerationOptions, model: DecodedMod
   const { vocabSize, maxPositions } = model;
 
   const doSample = oneOf("doSample", given.doSample, [true, false]);
-  const numBeams = integer("numBeams", given.numBeams, ...GENERATION_RANGES.numBeams);
+  const [minBeams, maxBeams] = GENERATION_RANGES.numBeams;
+  const maxBeamsOfEnds = Math.floor(MAX_CANDIDATES / (1 + listOf(model.eosTokenId).length));
+  const numBeams = integer(
+    "numBeams",
+    given.numBeams,
+    minBeams,
+    Math.max(1, Math.min(maxBeams, maxBeamsOfEnds)),
+  );
   const mostSequences = numBeams > 1 ? numBeams : doSample ? MAX_ROWS_PER_IMAGE : 1;
   const numReturnSequences = integer("numReturnSequences", given.numReturnSequences, 1, mostSequences);
   const defaultMaxNewTokens = Math.min(USUAL_MAX_NEW_TOKENS, maxPositions);
@@ -150,7 +161,7 @@ export function generationSettings(options: GenerationOptions, model: DecodedMod
       ...GENERATION_RANGES.repetitionPenalty,
     ),
     forcedBosTokenId: tokenOrNull("forcedBosTokenId", given.forcedBosTokenId, vocabSize),
-    forcedEosTokenId: tokenOrNull("forcedEosTokenId", given.forcedEosTokenId, vocabSize),
+    forcedEosTokenId: tokensOrNull("forcedEosTokenId", given.forcedEosTokenId, vocabSize),
     earlyStopping: oneOf("earlyStopping", given.earlyStopping, [true, false, "never"]),
     lengthPenalty: real("lengthPenalty", given.lengthPenalty, ...GENERATION_RANGES.lengthPenalty),
     maxNewTokens,
@@ -191,6 +202,21 @@ function tokenOrNull(option: string, found: number | null | undefined, vocabSize
   if (Number.isInteger(found) && found! >= 0 && found! < vocabSize) return found!;
   throw invalid(option, found, `null or an integer from 0 to ${vocabSize - 1}`);
 }
+
+/** One or several tokens. */
+function tokensOrNull(
+  option: string,
+  found: number | readonly number[] | null | undefined,
+  vocabSize: number,
+) {
+  if (!Array.isArray(found) || found.length === 0) return tokenOrNull(option, found as number, vocabSize);
+  for (const token of found) integer(option, token, 0, vocabSize - 1);
+  return found as readonly number[];
+}
+
+/** `listOf(2)` and `listOf([2])` are [2]. */
+export const listOf = (tokens: number | readonly number[]): readonly number[] =>
+  typeof tokens === "number" ? [tokens] : tokens;
 
 function invalid(option: string, found: unknown, allowed: string): Florence2Error {
   const message = `${option} is ${quote(found)}; allowed is ${allowed}`;

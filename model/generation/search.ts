@@ -9,19 +9,27 @@ import { samplingFilter } from "../../kernels/sampling_filter/sampling_filter.ts
 import { type SearchState, searchStep } from "../../kernels/search_step/search_step.ts";
 import { readTraceRow, TRACE_ROW, type TraceRow } from "../../kernels/shared/search_trace.ts";
 import { SLICE } from "../../kernels/shared/vocabulary.ts";
-import { type GenerationSettings, integer } from "./options.ts";
+import { type GenerationSettings, integer, listOf } from "./options.ts";
 
 /** How many rows of the decoder a batch of this many images has. */
 export const rowsOfBatch = (batch: number, { rowsPerImage }: GenerationSettings): number =>
   integer("batch", batch, 1, Number.MAX_SAFE_INTEGER) * rowsPerImage;
+
+/** What a search keeps, and what its rules are told of the model. */
+export interface SearchTensors extends SearchState {
+  /** u32 (E): any of these tokens ends an answer. */
+  readonly endTokens: Tensor;
+  /** u32 (F): the tokens that may come last where the last one is forced; one that nothing reads where none is. */
+  readonly forcedLast: Tensor;
+}
 
 /** The tensors of the searches of R rows, of which `trace` and `ancestry` have room for `capacity` steps. */
 export function searchState(
   allocate: Allocate,
   R: number,
   capacity: number,
-  { numBeams, maxNewTokens }: GenerationSettings,
-): SearchState {
+  { numBeams, maxNewTokens, forcedEosTokenId, model }: GenerationSettings,
+): SearchTensors {
   return {
     positions: allocate("positions", [R / numBeams], "u32"),
     trace: allocate("trace", [capacity, R, TRACE_ROW], "u32"),
@@ -29,6 +37,8 @@ export function searchState(
     ancestry: allocate("ancestry", [R, capacity], "u32"),
     running: allocate("running", [1], "u32"),
     lengths: allocate("lengths", [maxNewTokens + 1]),
+    endTokens: allocate("end_tokens", [listOf(model.eosTokenId).length], "u32"),
+    forcedLast: allocate("forced_last", [listOf(forcedEosTokenId ?? 0).length], "u32"),
   };
 }
 
@@ -43,26 +53,28 @@ export class Search {
   readonly settings: GenerationSettings;
   readonly rows: number;
   readonly #runner: Runner;
-  #state: SearchState;
+  #state: SearchTensors;
   #stepsRead = 0;
 
   /** @param batch number of images */
   constructor(runner: Runner, batch: number, settings: GenerationSettings) {
-    const { numBeams, maxNewTokens, lengthPenalty, model } = settings;
+    const { numBeams, maxNewTokens, lengthPenalty, forcedEosTokenId, model } = settings;
     const R = rowsOfBatch(batch, settings);
     this.settings = settings;
     this.rows = R;
     this.#runner = runner;
     this.#state = searchState((...tensor) => runner.zeros(...tensor), R, 0, settings);
-    const { tokens, running, lengths } = this.#state;
+    const { tokens, running, lengths, endTokens, forcedLast } = this.#state;
     runner.write(tokens, new Uint32Array(R).fill(model.decoderStartTokenId));
     runner.write(running, Uint32Array.of(R / numBeams));
+    runner.write(endTokens, Uint32Array.from(listOf(model.eosTokenId)));
+    runner.write(forcedLast, Uint32Array.from(listOf(forcedEosTokenId ?? 0)));
     const divisors = Float32Array.from({ length: maxNewTokens + 1 }, (_, length) => length ** lengthPenalty);
     runner.write(lengths, divisors);
   }
 
   /** Its tensors, which `reserve` replaces. */
-  get state(): SearchState {
+  get state(): SearchTensors {
     return this.#state;
   }
 
@@ -117,12 +129,13 @@ export class Search {
 export function recordSearchStep(
   rec: Recording,
   logits: Tensor,
-  search: SearchState,
+  search: SearchTensors,
   settings: GenerationSettings,
 ): void {
   const { numBeams, rowsPerImage, doSample, maxNewTokens, earlyStopping, lengthPenalty, model } = settings;
   const state = { ...search, position: positionOf(search) };
-  const { eosTokenId: endToken, vocabSize } = model;
+  const { vocabSize } = model;
+  const endTokens = listOf(model.eosTokenId).length;
   const R = search.tokens.shape[0]!;
   expectShape(logits, [R, vocabSize], "logits of a search");
   rec.runWhile(state.running);
@@ -131,10 +144,9 @@ export function recordSearchStep(
   const beams = numBeams > 1;
   const next = {
     width: numBeams,
-    // At most numBeams candidates end, so twice as many leave enough to go on with.
-    best: beams ? 2 * numBeams : 1,
+    // Each beam may end in as many ways as there are end tokens; numBeams more leave enough to go on with.
+    best: beams ? (1 + endTokens) * numBeams : 1,
     startToken: model.decoderStartTokenId,
-    endToken,
   };
   // Beams are compared by log-probabilities before the rules, answers without beams by scores after them.
   if (beams) logSumExp(rec, logits, sums);
@@ -147,13 +159,13 @@ export function recordSearchStep(
       minimum: settings.minNewTokens,
       maximum: maxNewTokens,
       forcedFirst: settings.forcedBosTokenId,
-      forcedLast: settings.forcedEosTokenId,
+      forcesLast: settings.forcedEosTokenId !== null,
     },
   });
   if (doSample) {
     const { temperature, topK, topP, seed } = settings;
-    // Beam search needs a second token, so that a beam can go on when its likeliest token is the end.
-    samplingFilter(rec, logits, { temperature, topK, topP, minKept: beams ? 2 : 1 });
+    // Beam search needs one token more than may end, so that a beam can go on when its likeliest tokens are ends.
+    samplingFilter(rec, logits, { temperature, topK, topP, minKept: beams ? 1 + endTokens : 1 });
     const noise = { seed, rowsPerImage };
     candidates = rankTokens(rec, logits, sums, state, {
       ...next,
@@ -165,7 +177,6 @@ export function recordSearchStep(
   if (!beams) logSumExp(rec, logits, sums);
   const bounded = earlyStopping === "never" && lengthPenalty > 0;
   searchStep(rec, candidates, sums, state, {
-    endToken,
     maximum: maxNewTokens,
     stop: earlyStopping === true || (bounded ? "at most" : "at length so far"),
   });

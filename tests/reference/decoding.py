@@ -1,7 +1,8 @@
 """Expected outcomes of decoding: transformers' own `generate` on a made-up decoder.
 
 Writes tests/fixtures/decoding/: search.json (greedy and beam search), warpers.json (temperature, top-k
-and top-p) and beam_sampling.json (how often beam sampling ends in which sequence).
+and top-p), beam_sampling.json (how often beam sampling ends in which sequence) and end_tokens.json (all of this where
+several tokens end an answer).
 
 The made-up decoder
 -------------------
@@ -46,6 +47,7 @@ from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 
 BOS, PAD, EOS = 0, 1, 2
 CASES = 1200
+END_TOKEN_CASES = 160
 CLOSE_CALL = 5e-5
 DEAD = -1e8  # scores below this belong to beams that are ruled out by a penalty of 1e9
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "decoding"
@@ -177,6 +179,7 @@ def run_case(case: dict):
         MadeUpConfig(case["vocab"]), case["key"], case["context"], case["spread"], case["eosBias"]
     )
     beams = case["numBeams"]
+    ends = case.get("eosTokenId", [EOS])
     outcome = model.generate(
         torch.arange(case["batch"])[:, None],
         do_sample=False,
@@ -190,7 +193,7 @@ def run_case(case: dict):
         repetition_penalty=float(case["repetitionPenalty"]),
         forced_bos_token_id=case["forcedBosTokenId"],
         forced_eos_token_id=case["forcedEosTokenId"],
-        bos_token_id=BOS, pad_token_id=PAD, eos_token_id=EOS, decoder_start_token_id=EOS,
+        bos_token_id=BOS, pad_token_id=PAD, eos_token_id=ends, decoder_start_token_id=EOS,
         use_cache=False, return_dict_in_generate=True, output_scores=True, output_logits=True,
     )  # fmt: skip
     indices = getattr(outcome, "beam_indices", None)
@@ -200,7 +203,7 @@ def run_case(case: dict):
     sequences = []
     for row, tokens in enumerate(outcome.sequences.tolist()):
         if indices is None:
-            generated = tokens.index(EOS, 1) if EOS in tokens[1:] else len(tokens) - 1
+            generated = next((i for i, token in enumerate(tokens) if i > 0 and token in ends), len(tokens) - 1)
         else:
             generated = int((indices[row] >= 0).sum())
         score = None if indices is None else outcome.sequences_scores[row].item()
@@ -311,6 +314,45 @@ def write_beam_sampling() -> None:
     write("beam_sampling.json", {"decoder": decoder, "settings": settings, "counts": dict(counts.most_common())})
 
 
+def draw_end_tokens_case(rng: random.Random) -> dict:
+    case = draw_case(rng)
+    ends = rng.sample(range(2, min(case["vocab"], 40)), rng.choice([2, 2, 3, 4]))
+    # Several forced tokens are a tie, which only greedy search decides: by the lower token.
+    forced = [None, ends[0], EOS] + ([ends] if case["numBeams"] == 1 else [])
+    return {**case, "eosTokenId": ends, "forcedEosTokenId": rng.choice(forced)}
+
+
+def write_end_tokens() -> None:
+    """Greedy and beam search, and how often sampling ends in each sequence, where several tokens end an answer."""
+    rng = random.Random(22)
+    cases = []
+    while len(cases) < END_TOKEN_CASES:
+        case = draw_end_tokens_case(rng)
+        sequences, closest_call = run_case(case)
+        if closest_call >= CLOSE_CALL:
+            names = ("tokens", "score", "logProbs")
+            cases.append({**case, "sequences": [dict(zip(names, sequence)) for sequence in sequences]})
+    ends, drawn = [3, 5], []
+    model = MadeUpDecoder(MadeUpConfig(7), key=5, context=1, spread=1)
+    torch.manual_seed(2)
+    for beams in (1, 2):
+        counts = Counter()
+        for _ in range(10):
+            outcome = model.generate(
+                torch.zeros(2000, 1, dtype=torch.long),
+                do_sample=True, num_beams=beams, max_new_tokens=4, min_new_tokens=1, temperature=0.9, top_k=5, top_p=0.9,
+                early_stopping=True if beams > 1 else None, forced_bos_token_id=None, forced_eos_token_id=None,
+                bos_token_id=BOS, pad_token_id=PAD, eos_token_id=ends, decoder_start_token_id=EOS, use_cache=False,
+            )  # fmt: skip
+            for tokens in outcome.tolist():
+                end = next((i + 1 for i, token in enumerate(tokens) if i > 0 and token in ends), len(tokens))
+                counts[" ".join(map(str, tokens[:end]))] += 1
+        drawn.append({"numBeams": beams, "counts": dict(counts.most_common())})
+    decoder = {"key": 5, "vocab": 7, "context": 1, "spread": 1, "eosBias": 0}
+    settings = {"maxNewTokens": 4, "minNewTokens": 1, "temperature": 0.9, "topK": 5, "topP": 0.9}
+    write("end_tokens.json", {"cases": cases, "draws": {"decoder": decoder, "eosTokenId": ends, "settings": settings, "drawn": drawn}})
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
@@ -318,3 +360,4 @@ if __name__ == "__main__":
     write_warpers()
     write_beam_sampling()
     write_search()
+    write_end_tokens()

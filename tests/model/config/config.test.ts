@@ -57,7 +57,7 @@ describe("config.json", () => {
         scaleEmbedding: false,
         activation: "gelu",
       },
-      tokens: { bos: 0, pad: 1, eos: 2, decoderStart: 2, forcedBos: 0, forcedEos: 2 },
+      tokens: { bos: 0, pad: 1, eos: [2], decoderStart: 2, forcedBos: 0, forcedEos: [2] },
       generation: {
         numBeams: 3,
         earlyStopping: true,
@@ -205,7 +205,10 @@ describe("config.json", () => {
     for (const pad_token_id of [-1, 51289, 1.5, "1", [1, 2]]) {
       rejects(changed("text_config", { pad_token_id }), "pad_token_id");
     }
-    expect(parseConfig(changed("text_config", { eos_token_id: [2] })).tokens.eos).toBe(2);
+    expect(parseConfig(changed("text_config", { eos_token_id: [2] })).tokens.eos).toEqual([2]);
+    expect(parseConfig(changed("text_config", { eos_token_id: [57, 58] })).tokens.eos).toEqual([57, 58]);
+    const forced = changed("text_config", { forced_eos_token_id: [57, 58] });
+    expect(parseConfig(forced).tokens.forcedEos).toEqual([57, 58]);
   });
 
   it("decides how long texts are (D7)", () => {
