@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { decisionsInWords, decisionsOf } from "../../commands/report/decisions.ts";
 import { withDecisions, writeReport } from "../../commands/report/document.ts";
 import type { Message, Part, PartResult } from "../../commands/report/part.ts";
@@ -88,6 +88,16 @@ describe("the process of a part", () => {
       { begun: "three" },
       { row: { n: 3 } },
       { settled: "three" },
+      { ended: "done" },
+    ]);
+  });
+
+  it("of PyTorch is absent, with the reason, where there is no Python", async () => {
+    vi.stubEnv("FLORENCE2_REFERENCE_PYTHON", "no-such-python");
+    const messages = await told(PARTS.peers!, [], 12.3456);
+    vi.unstubAllEnvs();
+    expect(messages).toEqual([
+      { absent: expect.stringMatching(/^no-such-python has no PyTorch with CUDA.*ENOENT/) },
       { ended: "done" },
     ]);
   });

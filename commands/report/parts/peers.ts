@@ -37,7 +37,7 @@ const part: Part = {
     const python = process.env.FLORENCE2_REFERENCE_PYTHON || "python3";
     const { status, stderr, error } = spawnSync(python, ["-c", PYTHON], {
       encoding: "utf8",
-      timeout: 1000 * secondsLeft(),
+      timeout: Math.ceil(1000 * secondsLeft()),
     });
     if (status !== 0) {
       const reason = error?.message ?? stderr.trim().split("\n").at(-1) ?? "";
