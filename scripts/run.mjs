@@ -23,6 +23,7 @@ const PROGRAMS = {
     before: buildPeers,
   },
   serve: { program: "apps/server/dist/main.js", before: () => ensureApp("server") },
+  mcp: { program: "apps/mcp/dist/main.js", before: () => ensureApp("mcp") },
 };
 
 const [name, ...given] = process.argv.slice(2);

@@ -61,15 +61,20 @@ export function ensureBuild() {
   run(process.execPath, [join(root, "scripts", "build.mjs")]);
 }
 
-/** Builds `apps/NAME/dist` if a source of it or of the library is newer than its last build. */
+/** Builds `apps/NAME/dist`, and before it the apps that it stands on, if a source is newer than the last build. */
 export function ensureApp(name) {
   ensureAppPackages();
   const app = join(root, "apps", name);
+  const { dependencies } = JSON.parse(readFileSync(join(app, "package.json"), "utf8"));
+  const below = Object.keys(dependencies).flatMap((other) => /^florence2-(\w+)$/.exec(other)?.[1] ?? []);
+  below.forEach(ensureApp);
   const built = join(app, "dist", ".built");
   const sources = readdirSync(app).filter((entry) => !["dist", "tests", "README.md"].includes(entry));
-  const changes = [join(root, "dist", ".built"), ...sources.map((entry) => join(app, entry))].map(
-    newestChange,
-  );
+  const builds = [root, ...below.map((other) => join(root, "apps", other))];
+  const changes = [
+    ...builds.map((folder) => join(folder, "dist", ".built")),
+    ...sources.map((entry) => join(app, entry)),
+  ].map(newestChange);
   if (existsSync(built) && Math.max(...changes) <= statSync(built).mtimeMs) return;
   say(`building apps/${name}`);
   rmSync(join(app, "dist"), { recursive: true, force: true });

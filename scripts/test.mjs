@@ -3,7 +3,7 @@
  * counts. In CI a missing GPU is a failure; elsewhere its suites are skipped and counted.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureDriver } from "./driver.mjs";
@@ -11,7 +11,7 @@ import { ensureApp, ensureBuild, ensurePackages, root } from "./steps.mjs";
 
 ensurePackages();
 ensureBuild();
-ensureApp("server");
+for (const app of readdirSync(join(root, "apps"))) ensureApp(app);
 ensureDriver();
 
 if (process.argv.length === 2) {

@@ -18,6 +18,8 @@ import { describeCause, type Log } from "./http/log.ts";
 import { observe } from "./http/observe.ts";
 import { type FetchOptions, ImageFetcher } from "./images/fetch_image.ts";
 import { ImageLoader } from "./images/load_image.ts";
+import { toolPartsOf } from "./mcp/open_tools.ts";
+import { addMcpRoutes } from "./mcp/routes.ts";
 import { type Asker, Asking } from "./openai/ask.ts";
 import { ChatCompletions } from "./openai/chat.ts";
 import { ModelNames } from "./openai/model_names.ts";
@@ -74,6 +76,7 @@ export function createApp({
   const responses = new Responses(asking, names, settings);
   addOpenAiRoutes(app, { service, names, chat, responses, limits: settings });
   addFileRoutes(app, files, settings.maxUpload);
+  addMcpRoutes(app, toolPartsOf(settings, { service, asking, loader }), settings, log);
 
   const execute: Execute = (endpoint, body, context) => {
     const asker: Asker = { ...context, priority: "batch", note: () => {} };

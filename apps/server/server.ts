@@ -1,8 +1,8 @@
+import type { ProgressEvent } from "florence2-webgpu";
 import { type AppOptions, createApp } from "./app.ts";
 import type { Settings } from "./config/settings.ts";
-import type { Engine } from "./engine/engine.ts";
 import { Florence2Engine } from "./engine/florence2_engine.ts";
-import { Service } from "./engine/service.ts";
+import { type LoadEngine, Service } from "./engine/service.ts";
 import { createLog, type Log } from "./http/log.ts";
 import { ModelNames } from "./openai/model_names.ts";
 import type { App } from "./openai/routes.ts";
@@ -22,32 +22,41 @@ export interface ServerParts {
 export interface ServerOptions extends Pick<AppOptions, "fetching" | "batchEngine"> {
   readonly log?: Log;
   /** Another engine than the model that the settings name. */
-  readonly load?: (signal: AbortSignal) => Promise<Engine>;
+  readonly load?: LoadEngine;
+}
+
+/** The model that settings name, not loaded yet, and its queue. */
+export function createService(
+  settings: Settings,
+  { log, load = loaderOf(settings, log) }: { readonly log: Log; readonly load?: LoadEngine },
+): Service {
+  const onEvent = (event: string, details: object) => log({ level: "warn", event, ...details });
+  return new Service({ ...settings, metrics: new Metrics(), load, onEvent });
+}
+
+function loaderOf(settings: Settings, log: Log): LoadEngine {
+  const { model, revision, device, dtype, maxPixels, maxImageBytes } = settings;
+  return (signal, tell) => {
+    const options = {
+      ...(revision && { revision }),
+      device: device === "auto" ? undefined : device,
+      dtype,
+      signal,
+      onProgress: (event: ProgressEvent) => {
+        const { status } = event;
+        if (status === "progress_total") tell({ stage: "downloaded", percent: event.progress });
+        if (status === "load") tell({ stage: "loaded", percent: event.progress });
+      },
+      onWarning: (message: string) => log({ level: "warn", event: "model_warning", message }),
+    };
+    return Florence2Engine.load(model, options, { maxPixels, maxBytes: maxImageBytes });
+  };
 }
 
 /** The whole service by its settings, without a port: `app.fetch` answers requests. */
 export function createServer(settings: Settings, options: ServerOptions = {}): ServerParts {
   const log = options.log ?? createLog(settings.logFormat, (line) => void process.stderr.write(`${line}\n`));
-  const metrics = new Metrics();
-  const { model, revision, device, dtype, maxPixels, maxImageBytes } = settings;
-  const loadModel = (signal: AbortSignal) =>
-    Florence2Engine.load(
-      model,
-      {
-        ...(revision && { revision }),
-        device: device === "auto" ? undefined : device,
-        dtype,
-        signal,
-        onWarning: (message) => log({ level: "warn", event: "model_warning", message }),
-      },
-      { maxPixels, maxBytes: maxImageBytes },
-    );
-  const service = new Service({
-    ...settings,
-    metrics,
-    load: options.load ?? loadModel,
-    onEvent: (event, details) => log({ level: "warn", event, ...details }),
-  });
+  const service = createService(settings, { log, load: options.load });
   const { app, batchEngine } = createApp({ ...options, settings, service, log });
   return {
     app,
@@ -56,8 +65,9 @@ export function createServer(settings: Settings, options: ServerOptions = {}): S
     async start() {
       await service.start();
       await batchEngine.start();
+      const { model, dtype } = settings;
       const name = new ModelNames(model, []).own;
-      metrics.info.set({ version, model: name, dtype, device: service.device?.name ?? "" }, 1);
+      service.metrics.info.set({ version, model: name, dtype, device: service.device?.name ?? "" }, 1);
       log({ event: "ready", model: name, device: service.device?.name });
     },
     async stop() {

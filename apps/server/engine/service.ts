@@ -9,9 +9,17 @@ import { openLifetime } from "./signals.ts";
 
 export type ServiceState = "loading" | "ready" | "lost" | "draining" | "stopped";
 
+/** How far loading is: the files come from a hub, if they are not here, and then the weights go to the device. */
+export interface LoadProgress {
+  readonly stage: "downloaded" | "loaded";
+  readonly percent: number;
+}
+
+export type LoadEngine = (signal: AbortSignal, tell: (progress: LoadProgress) => void) => Promise<Engine>;
+
 export interface ServiceOptions {
-  /** Loads the model; called again when its device was lost. */
-  readonly load: (signal: AbortSignal) => Promise<Engine>;
+  /** Loads the model, and tells how far that is; called again when its device was lost. */
+  readonly load: LoadEngine;
   readonly metrics: Metrics;
   readonly maxQueue: number;
   readonly maxRunning: number;
@@ -33,6 +41,8 @@ export class Service implements CallHost {
   readonly #stop = new AbortController();
   #state: ServiceState = "loading";
   #engine: Engine | undefined;
+  #starting: Promise<void> | undefined;
+  #loadProgress: LoadProgress | undefined;
   #calls = new Set<Call>();
   #idle: (() => void)[] = [];
 
@@ -82,9 +92,30 @@ export class Service implements CallHost {
     return this.#admission.isFull ? "overloaded" : undefined;
   }
 
-  async start(): Promise<void> {
-    this.#engine = await this.#options.load(this.#stop.signal);
+  /** Undefined until something of the model is there. */
+  get loadProgress(): LoadProgress | undefined {
+    return this.#loadProgress;
+  }
+
+  /** Loads the model. Calls during the loading wait for it, too; after one that failed, the next call tries again. */
+  start(): Promise<void> {
+    this.#starting ??= this.#begin().catch((error: unknown) => {
+      this.#starting = undefined;
+      throw error;
+    });
+    return this.#starting;
+  }
+
+  async #begin(): Promise<void> {
+    this.#engine = await this.#load();
     if (this.#state === "loading") this.#state = "ready";
+  }
+
+  #load(): Promise<Engine> {
+    this.#loadProgress = undefined;
+    return this.#options.load(this.#stop.signal, (progress) => {
+      this.#loadProgress = progress;
+    });
   }
 
   /** @throws {ApiError} 503 when the model cannot be asked, 429 when too many wait */
@@ -218,7 +249,7 @@ export class Service implements CallHost {
   async #reload(): Promise<void> {
     for (let wait = RELOAD_MILLISECONDS.first; !this.#stop.signal.aborted; wait *= 2) {
       try {
-        const engine = await this.#options.load(this.#stop.signal);
+        const engine = await this.#load();
         if (this.#stop.signal.aborted) return engine.dispose();
         this.#engine = engine;
         if (this.#state === "lost") this.#state = "ready";
