@@ -1,0 +1,115 @@
+import { spawn, spawnSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, readFileSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Client } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { Client as EarlierClient } from "@modelcontextprotocol/sdk/client/index.js";
+import { StdioClientTransport as EarlierTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { Florence2 } from "florence2-webgpu";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const path = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "florence2-mcp-"));
+copyFileSync(path("examples/scene.png"), join(folder, "scene.png"));
+symlinkSync(path("examples/scene.png"), join(folder, "link.png"));
+
+const identity = { name: "test", version: "0" };
+const command = {
+  command: process.execPath,
+  args: [main, "--device", "cpu", "--root", folder, "--request-timeout", "30m"],
+  stderr: "ignore" as const,
+};
+
+// biome-ignore lint/suspicious/noExplicitAny: tests say what they expect.
+type Answer = { isError?: boolean; structuredContent?: any; content: { type: string; text?: string }[] };
+interface Connected {
+  readonly call: (name: string, args: Record<string, unknown>) => Promise<Answer>;
+  readonly close: () => Promise<void>;
+}
+
+async function today(): Promise<Connected> {
+  const client = new Client(identity, { versionNegotiation: { mode: "auto" } });
+  await client.connect(new StdioClientTransport(command));
+  expect(client.getNegotiatedProtocolVersion()).toBe("2026-07-28");
+  await client.listTools();
+  return {
+    call: async (name, args) => (await client.callTool({ name, arguments: args })) as Answer,
+    close: () => client.close(),
+  };
+}
+
+async function before(): Promise<Connected> {
+  const client = new EarlierClient(identity);
+  await client.connect(new EarlierTransport(command));
+  await client.listTools();
+  return {
+    call: async (name, args) => (await client.callTool({ name, arguments: args })) as Answer,
+    close: () => client.close(),
+  };
+}
+
+describe.each([
+  ["today's client", today],
+  ["the client of the SDK before", before],
+] as const)("%s", (_, connect) => {
+  let client: Connected;
+  beforeAll(async () => {
+    client = await connect();
+  });
+  afterAll(() => client.close());
+
+  it("gets the model's own answer about a file", async () => {
+    const { structuredContent, content } = await client.call("florence2", { image: "scene.png", task: "OD" });
+    using model = await Florence2.fromPretrained(path("checkpoints/nano"), { device: "cpu" });
+    const { answer, objects } = await model.run(join(folder, "scene.png"), "<OD>");
+    expect(structuredContent.answer).toEqual(answer);
+    expect(content[0]!.text).toContain(objects[0]!.label);
+  });
+
+  it("gets no file outside, by path or link", async () => {
+    for (const image of ["/etc/hostname", "link.png", { path: "../scene.png" }]) {
+      const { isError, content } = await client.call("describe_image", { image });
+      expect(isError).toBe(true);
+      expect(content[0]!.text).toMatch(/not allowed.*--root.*\(path_not_allowed\)/);
+    }
+  });
+});
+
+it("writes nothing but messages to standard output, and ends with its input", async () => {
+  const child = spawn(command.command, command.args, { stdio: ["pipe", "pipe", "pipe"] });
+  let [output, log] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    log += text;
+  });
+  const send = (message: object) => child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
+  const params = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: identity };
+  send({ id: 1, method: "initialize", params });
+  send({ method: "notifications/initialized" });
+  const call = { name: "florence2", arguments: { image: "scene.png", task: "<NOPE>" } };
+  send({ id: 2, method: "tools/call", params: call });
+  while (!output.includes('"id":2')) await new Promise((resolve) => setTimeout(resolve, 20));
+  child.stdin.end();
+  expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(0);
+  const messages = output
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(messages.every(({ jsonrpc }) => jsonrpc === "2.0")).toBe(true);
+  expect(messages[0].result.protocolVersion).toBe("2025-06-18");
+  expect(log).toContain('"tool_called"');
+});
+
+it("tells its help and version, and ends with 2 for a flag that is none", () => {
+  const tell = (flag: string) => spawnSync(process.execPath, [main, flag], { encoding: "utf8" });
+  expect(tell("--help").stdout).toContain("--root FOLDER");
+  expect(tell("--version").stdout.trim()).toBe(
+    JSON.parse(readFileSync(path("apps/mcp/package.json"), "utf8")).version,
+  );
+  expect(tell("--nope")).toMatchObject({ status: 2, stderr: expect.stringContaining("--nope") });
+});
