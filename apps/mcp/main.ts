@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { serveStdio } from "@modelcontextprotocol/server/stdio";
+import { StdioServerTransport, serveStdio } from "@modelcontextprotocol/server/stdio";
 import { createLog, createMcpServer, openTools, SettingsError } from "florence2-server/mcp";
 import { Roots } from "./roots.ts";
 import { helpText, readMcpSettings } from "./settings.ts";
@@ -26,7 +26,12 @@ async function main(): Promise<void> {
   };
   const handle = serveStdio(
     () => createMcpServer(tools.parts, (fields) => log({ event: "tool_called", ...fields })),
-    { onerror: (error) => log({ level: "warn", event: "mcp_error", error: error.message }) },
+    {
+      transport: new StdioServerTransport(process.stdin, process.stdout, {
+        maxBufferSize: messageBytesFor(settings.maxImageBytes),
+      }),
+      onerror: (error) => log({ level: "warn", event: "mcp_error", error: error.message }),
+    },
   );
   // The client that closes the input has ended; so does its server.
   process.stdin.once("end", () => void stop());
@@ -37,6 +42,9 @@ async function main(): Promise<void> {
       log({ level: "error", event: "model_failed", error: error.message });
     });
 }
+
+/** Of the longest message: an image in base64, and what is around it. */
+const messageBytesFor = (imageBytes: number) => Math.ceil((imageBytes * 4) / 3) + 1_000_000;
 
 main().catch((error: unknown) => {
   const message = error instanceof Error ? error.message : String(error);

@@ -21,6 +21,7 @@ export function toolPartsOf(
     ...shared,
     kept: new KeptImages(KEPT_BYTES),
     limits: { maxPixels, maxBytes: maxImageBytes },
+    isLocal: false,
     patience: PATIENCE_MILLISECONDS,
   };
 }
@@ -52,7 +53,7 @@ export function openTools(settings: Settings, options: OpenToolsOptions): OpenTo
   const asking = new Asking(service, loader, settings.maxTasks);
   const parts = toolPartsOf(settings, { service, asking, loader });
   return {
-    parts: { ...parts, readPath, ...(patience !== undefined && { patience }) },
+    parts: { ...parts, isLocal: true, readPath, ...(patience !== undefined && { patience }) },
     service,
     stop: () => service.drain(0),
   };

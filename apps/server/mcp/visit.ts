@@ -20,6 +20,8 @@ export interface ToolParts {
   readonly limits: ImageLimits;
   /** Reads a file of this machine that callers may see; a server for others has none. */
   readonly readPath?: ((path: string) => Promise<Uint8Array>) | undefined;
+  /** Callers are who started the program: they are told why it cannot load its model. */
+  readonly isLocal: boolean;
   /** How long a call waits for the model, in milliseconds. */
   readonly patience: number;
 }
@@ -64,12 +66,12 @@ export class Visit {
     image: ImageArgument,
     questions: readonly (readonly [task: string, fields?: QuestionFields])[],
   ): Promise<{ readonly image: AskedImage; readonly answers: readonly Answered[] }> {
-    const { service, asking, patience } = this.#parts;
+    const { service, asking } = this.#parts;
     // Before the model is waited for: what is wrong with an image is told at once.
     const reference = await this.#referenceOf(image);
     const stop = this.#reportProgress();
     try {
-      await untilReady(service, this.signal, patience);
+      await untilReady(service, this.signal, this.#parts);
       const asked = await asking.ask(
         reference,
         questions.map(([task, fields]) => ({ task: taskOf(task), ...fields, generation: {} })),

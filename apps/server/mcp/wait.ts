@@ -15,9 +15,13 @@ export const describeProgress = (progress: LoadProgress | undefined): string =>
  * Waits until the model can be asked, and has it loaded if no one did.
  *
  * @throws {ApiError} 503 `model_loading` when that takes longer than `patience` milliseconds, while the loading goes
- *   on; 503 `model_unavailable`, with the cause, when it fails
+ *   on; 503 `model_unavailable`, with the cause for local callers, when it fails
  */
-export async function untilReady(service: Service, signal: AbortSignal, patience: number): Promise<void> {
+export async function untilReady(
+  service: Service,
+  signal: AbortSignal,
+  { patience, isLocal }: { readonly patience: number; readonly isLocal: boolean },
+): Promise<void> {
   const isWaiting = () => service.state === "loading" || service.state === "lost";
   if (!isWaiting()) return;
   const end = performance.now() + patience;
@@ -30,7 +34,8 @@ export async function untilReady(service: Service, signal: AbortSignal, patience
   } catch (error) {
     if (error instanceof ApiError || signal.aborted) throw error;
     const why = error instanceof Error ? error.message : String(error);
-    throw new ApiError(503, "model_unavailable", `The model cannot be loaded: ${why}`, { cause: error });
+    const told = isLocal ? why : "the server's log says why";
+    throw new ApiError(503, "model_unavailable", `The model cannot be loaded: ${told}`, { cause: error });
   }
 }
 

@@ -184,9 +184,9 @@ describe("answers", () => {
   it("warn of a task that the model does not know", async () => {
     const { structuredContent, content } = await client.call("florence2", {
       image: sceneUrl,
-      task: "<NOPE>",
+      task: "<OCD>",
     });
-    expect(structuredContent.warnings).toEqual([expect.stringContaining("<NOPE>")]);
+    expect(structuredContent.warnings).toEqual([expect.stringContaining("<OCD>")]);
     expect(content[0].text).toContain(`Warning: ${structuredContent.warnings[0]}`);
   });
 });
