@@ -4,12 +4,12 @@ import { Florence2Error } from "../../core/errors.ts";
 import { type ImageAnswers, labelledFrom } from "../../datasets/answers.ts";
 import { CAPTION_MODES, type CaptionStyle, mergeCaption, styleCaption } from "../../datasets/captions.ts";
 import { writeMetadata } from "../../datasets/formats/image_folder.ts";
-import { writeCsv } from "../../datasets/formats/tables.ts";
+import { writeCaptionCsv, writeCaptionParquet } from "../../datasets/formats/tables.ts";
 import { splitEnding } from "../../datasets/names.ts";
-import { formatsFor } from "../folders/data_set_output.ts";
+import { loadParquetWriter } from "../folders/data_set_output.ts";
 import { rootOf } from "../folders/find_images.ts";
 import { FOLDER_HELP, FOLDER_OPTIONS, folderOf, type OpenModel, runFolder } from "../folders/run_folder.ts";
-import { readIfThere, replaceFile, writeFiles } from "../folders/write_files.ts";
+import { readIfThere, replaceFile } from "../folders/write_files.ts";
 import { oneOf, readArguments, wholeNumber } from "../options.ts";
 import { note } from "../terminal.ts";
 
@@ -32,7 +32,8 @@ What is written:
   --separator TEXT       between captions, and behind the trigger (default: ", ")
   --clean                drop openings such as "The image shows", and quotes
   --max-words N          cut longer captions
-  --metadata NAME        also a table of all captions: jsonl (imagefolder of Hugging Face), csv or parquet
+  --metadata NAME        also a table of all captions, metadata.NAME for imagefolder of Hugging Face: jsonl, csv or
+                         parquet (needs the package hyparquet-writer)
   --out DIR              where the files go, in the folders of the images (default: beside the images)
   --log DIR              where answers, errors and summary are kept (default: OUT/.florence2-captions)
 
@@ -71,6 +72,7 @@ export async function caption(args: string[], open?: OpenModel): Promise<number>
   const mode = oneOf("mode", values.mode ?? "skip", CAPTION_MODES);
   const task = taskOf(values.task ?? "more-detailed");
   const metadata = values.metadata && oneOf("metadata", values.metadata, ["jsonl", "csv", "parquet"]);
+  const parquet = metadata === "parquet" ? await loadParquetWriter() : undefined;
   const separator = values.separator ?? ", ";
   const style: CaptionStyle = {
     prefix: values.prefix,
@@ -128,11 +130,9 @@ export async function caption(args: string[], open?: OpenModel): Promise<number>
         };
         if (metadata === "jsonl") {
           replaceFile(join(out, "metadata.jsonl"), writeMetadata(captioned, { classes: [] }));
-        } else if (metadata === "csv") replaceFile(join(out, "metadata.csv"), writeCsv(captioned, {}));
-        else if (metadata === "parquet") {
-          const format = formatsFor(() => ({ path: "" })).find(({ name }) => name === "parquet")!;
-          await writeFiles(out, format.write(captioned, { classes: [] }));
-        }
+        } else if (metadata === "csv") replaceFile(join(out, "metadata.csv"), writeCaptionCsv(captioned));
+        else if (parquet)
+          replaceFile(join(out, "metadata.parquet"), [writeCaptionParquet(captioned, parquet)]);
         let empty = 0;
         for (const { text } of captioned) if (text === "") empty++;
         return { captions: files.size - empty, empty };

@@ -72,7 +72,7 @@ export async function convert(args: string[]): Promise<number> {
     path: join(images, file),
     orientation: source.answers?.get(file)?.orientation,
   });
-  const formats = formatsOf(values, "coco", find);
+  const formats = await formatsOf(values, "coco", find);
   const settings = settingsOf(values);
   const rules = readClasses(values.classes, values.ontology);
   const classes = rules ?? source.classes?.map((prompt) => ({ prompt }));

@@ -126,10 +126,13 @@ async function seeImage(model: Model, image: ImageFile, job: Job, signal?: Abort
   return seen;
 }
 
-/** EXIF orientation, 1 where none is written. */
+/** EXIF orientation of a readable image, 1 where none is written; sharp does not know BMP, which has none. */
 async function orientationOf(path: string): Promise<number> {
   const sharp = await loadSharp();
-  return (await sharp(path).metadata()).orientation ?? 1;
+  const metadata = await sharp(path)
+    .metadata()
+    .catch(() => undefined);
+  return metadata?.orientation ?? 1;
 }
 
 function crop({ data, width }: RgbImage, [left, top, right, bottom]: PixelEdges): RgbImage {

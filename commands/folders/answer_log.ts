@@ -55,6 +55,7 @@ export class AnswerLog {
     this.#fd = openSync(path, existsSync(path) ? "r+" : "wx+");
     try {
       this.#size = this.#readLines(origin);
+      if (this.#places.size === 0) this.#size = 0;
       ftruncateSync(this.#fd, this.#size);
       if (this.#size === 0) this.#write(`${JSON.stringify({ origin })}\n`);
     } catch (error) {
@@ -119,20 +120,22 @@ export class AnswerLog {
     closeSync(this.#fd);
   }
 
-  /** Notes the places of all complete lines; returns where they end. */
+  /** Notes the places of all complete lines; returns where they end. A file without answers is of any origin. */
   #readLines(origin: Origin): number {
     const total = fstatSync(this.#fd).size;
     const block = Buffer.alloc(BLOCK);
     let pending = Buffer.alloc(0);
     let [offset, isFirst] = [0, true];
+    let found: Origin | undefined;
     for (let at = 0; at < total; ) {
       const read = readSync(this.#fd, block, 0, BLOCK, at);
       at += read;
       pending = Buffer.concat([pending, block.subarray(0, read)]);
       for (let end = pending.indexOf(NEWLINE); end >= 0; end = pending.indexOf(NEWLINE)) {
         const value = this.#parse(pending.toString("utf8", 0, end), offset);
-        if (isFirst) this.#expectOrigin(value, origin);
-        else this.#keep(value.file, { offset, length: end + 1, bytes: value.bytes });
+        if (isFirst) found = value.origin;
+        else if (this.#places.size === 0) this.#expectOrigin(found, origin);
+        if (!isFirst) this.#keep(value.file, { offset, length: end + 1, bytes: value.bytes });
         isFirst = false;
         offset += end + 1;
         pending = pending.subarray(end + 1);
@@ -150,7 +153,7 @@ export class AnswerLog {
     }
   }
 
-  #expectOrigin({ origin: found }: { origin?: Origin }, origin: Origin): void {
+  #expectOrigin(found: Origin | undefined, origin: Origin): void {
     for (const [name, expected] of Object.entries(origin)) {
       if (found && found[name] === expected) continue;
       throw new Florence2Error(

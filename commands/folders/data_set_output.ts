@@ -109,11 +109,17 @@ export function selectionOf(values: DataSetValues, classes?: readonly ClassRule[
 /**
  * The formats that options name, in their order.
  *
- * @throws {Florence2Error} `option_invalid` for one that is none, with the nearest
+ * @throws {Florence2Error} `option_invalid` for one that is none, with the nearest; `dependency_missing` if the
+ *   package that writes one is not there
  */
-export function formatsOf(values: DataSetValues, usual: string, find: ImagePlacing["find"]): Format[] {
+export async function formatsOf(
+  values: DataSetValues,
+  usual: string,
+  find: ImagePlacing["find"],
+): Promise<Format[]> {
   const all = formatsFor(find);
   const names = (values.format ?? [usual]).flatMap((list) => list.split(",")).filter(Boolean);
+  if (names.includes(parquet.name)) await loadParquetWriter();
   return [...new Set(names)].map((name) => {
     const known = oneOf(
       "format",
@@ -206,8 +212,12 @@ function placementOf(values: DataSetValues): Placement | undefined {
   throw new Florence2Error("option_invalid", message, { chosen, others });
 }
 
-/** The package that writes Parquet, loaded on first use. */
-async function loadParquetWriter(): Promise<ParquetWriter> {
+/**
+ * The package that writes Parquet, loaded on first use.
+ *
+ * @throws {Florence2Error} `dependency_missing`
+ */
+export async function loadParquetWriter(): Promise<ParquetWriter> {
   const name = "hyparquet-writer";
   try {
     return (await import(name)) as ParquetWriter;

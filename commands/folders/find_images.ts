@@ -17,9 +17,11 @@ export interface FindOptions {
   readonly list?: string;
   /** Takes only files whose path from the folder fits: `*.jpg`, `cats/**`. */
   readonly glob?: string;
+  /** A folder that is passed over, such as the one that copies of the images go to. */
+  readonly without?: string;
 }
 
-const IMAGE = /\.(avif|gif|jpe?g|jfif|png|tiff?|webp)$/i;
+const IMAGE = /\.(avif|bmp|gif|jpe?g|jfif|png|tiff?|webp)$/i;
 /** Masks that trainers keep beside images. */
 const NO_IMAGE = /-masklabel\.png$/i;
 
@@ -30,7 +32,10 @@ const NO_IMAGE = /-masklabel\.png$/i;
  * @throws {Florence2Error} `file_not_found` if the folder or a listed file is missing; `option_invalid` if there is
  *   no image at all
  */
-export function findImages(folder: string, { recursive = false, list, glob }: FindOptions = {}): ImageFile[] {
+export function findImages(
+  folder: string,
+  { recursive = false, list, glob, without }: FindOptions = {},
+): ImageFile[] {
   if (!existsSync(folder)) throw missing(folder, "folder");
   const isFile = statSync(folder).isFile();
   const root = isFile ? resolve(folder, "..") : folder;
@@ -38,7 +43,7 @@ export function findImages(folder: string, { recursive = false, list, glob }: Fi
     ? [relative(root, resolve(folder))]
     : list
       ? listed(list, root)
-      : walk(root, "", recursive);
+      : walk(root, "", recursive, without === undefined ? undefined : resolve(without));
   const images = names
     .map((name) => name.split(sep).join("/"))
     .filter((file) => list || isFile || (IMAGE.test(file) && !NO_IMAGE.test(file)))
@@ -62,11 +67,14 @@ export function rootOf(folder: string): string {
   return existsSync(folder) && statSync(folder).isFile() ? resolve(folder, "..") : folder;
 }
 
-function walk(root: string, below: string, recursive: boolean): string[] {
+function walk(root: string, below: string, recursive: boolean, without?: string): string[] {
   return readdirSync(join(root, below), { withFileTypes: true }).flatMap((entry) => {
     if (entry.name.startsWith(".")) return [];
     const path = below ? `${below}/${entry.name}` : entry.name;
-    if (entry.isDirectory()) return recursive ? walk(root, path, recursive) : [];
+    if (entry.isDirectory()) {
+      const isTaken = recursive && resolve(root, path) !== without;
+      return isTaken ? walk(root, path, recursive, without) : [];
+    }
     const isFile = entry.isFile() || (entry.isSymbolicLink() && isRegular(join(root, path)));
     return isFile ? [path] : [];
   });

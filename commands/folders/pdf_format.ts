@@ -25,7 +25,10 @@ export function pdfFormat(find: ImagePlacing["find"]): Format {
 /** A JPEG that is stored upright goes in as it is; all else as pixels. */
 async function pdfImage(path: string, orientation: number): Promise<PdfImage> {
   const sharp = await loadSharp();
-  const { format, channels } = await sharp(path).metadata();
+  // sharp does not know BMP, which loadImage reads.
+  const { format, channels } = await sharp(path)
+    .metadata()
+    .catch(() => ({ format: undefined, channels: undefined }));
   if (format === "jpeg" && orientation === 1 && (channels === 1 || channels === 3 || channels === 4)) {
     return { jpeg: readFileSync(path), channels };
   }

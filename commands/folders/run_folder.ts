@@ -5,6 +5,8 @@ import { Florence2Error } from "../../core/errors.ts";
 import type { ImageAnswers } from "../../datasets/answers.ts";
 import { Florence2 } from "../../model/florence2.ts";
 import {
+  DEVICES,
+  DTYPES,
   GENERATION_OPTIONS,
   generationOptions,
   MODEL_OPTIONS,
@@ -45,6 +47,7 @@ How to compute:
   --revision NAME        branch, tag or commit of the repository (default: main)
   --device NAME          auto, gpu or cpu (default: auto)
   --dtype NAME           how weights are held: auto (as stored), f32, f16, q8 or q4 (default: auto)
+  --threads N            of the CPU engine (default: as many as the machine has cores)
   --num-beams N          hypotheses of beam search (default: the model's own, 3)
   --max-new-tokens N     length of an answer at most
   --batch N              images seen at a time (default: 8)
@@ -104,10 +107,14 @@ export async function runFolder(
   const batch = wholeNumber("batch", values.batch, 1) ?? 8;
   const progressKind = oneOf("progress", values.progress ?? (values.quiet ? "none" : "bar"), PROGRESS);
   const decoding = generationOptions(values);
+  oneOf("device", values.device ?? "auto", DEVICES);
+  oneOf("dtype", values.dtype ?? "auto", DTYPES);
+  wholeNumber("threads", values.threads, 1);
   const found = findImages(folder, {
     recursive: values.recursive,
     list: values["file-list"],
     glob: values.glob,
+    without: out,
   });
   const images = command.choose?.(found) ?? found;
   if (values["dry-run"]) {
@@ -188,6 +195,7 @@ export async function openModel(values: FolderValues): Promise<FolderModel> {
     device: values.device as "auto",
     dtype: values.dtype as "auto",
     revision: values.revision,
+    threads: wholeNumber("threads", values.threads, 1),
     onProgress: showLoading,
   });
 }

@@ -89,6 +89,10 @@ async function placeImage(
   target: string,
 ): Promise<void> {
   const { path, orientation = 1 } = find(file);
+  if (!existsSync(path)) {
+    const message = `The image ${path} is missing. Name the folder of the images with --images, or leave them out with --in-place.`;
+    throw new Florence2Error("file_not_found", message, { path });
+  }
   const part = `${target}.part`;
   rmSync(part, { force: true });
   if (placement === "symlink") symlinkSync(relative(resolve(dirname(target)), resolve(path)), part);

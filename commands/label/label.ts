@@ -112,7 +112,7 @@ export async function label(args: string[], open?: OpenModel): Promise<number> {
     : given;
   let orientations: (file: string) => number | undefined = () => undefined;
   const find = (file: string) => ({ path: join(root, file), orientation: orientations(file) });
-  const formats = formatsOf(values, "coco", find);
+  const formats = await formatsOf(values, "coco", find);
   const settings = settingsOf(values);
   const out = outOf(values, folder, "labels");
   const preview = wholeNumber("preview", values.preview);

@@ -70,7 +70,7 @@ export async function read(args: string[], open?: OpenModel): Promise<number> {
   for (const name of (values.format ?? []).flatMap((list) => list.split(","))) {
     oneOf("format", name, [...PAGES]);
   }
-  const formats = formatsOf(values, "txt", find);
+  const formats = await formatsOf(values, "txt", find);
   const settings = settingsOf({ ...values, "in-place": true });
   const selection = { ...selectionOf(values), suppression: "none" } as const;
 

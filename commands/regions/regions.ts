@@ -76,7 +76,7 @@ export async function regions(args: string[], open?: OpenModel): Promise<number>
   for (const image of source.images) if (image.objects.length > 0) given.set(image.file, image);
   let orientationOf: (file: string) => number | undefined = () => undefined;
   const find = (file: string) => ({ path: join(root, file), orientation: orientationOf(file) });
-  const formats = formatsOf(values, "coco", find);
+  const formats = await formatsOf(values, "coco", find);
   const settings = settingsOf(values);
   const out = outOf(values, folder, "regions");
   const selection = { ...selectionOf(values), suppression: "none" } as const;

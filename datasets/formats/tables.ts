@@ -138,6 +138,23 @@ export interface ParquetWriter {
   }): ArrayBuffer;
 }
 
+/** Captions as `datasets` takes them beside images: `file_name,text`. */
+export function* writeCaptionCsv(images: Images): Generator<string> {
+  yield csvRow(["file_name", "text"]);
+  for (const { file, text: caption = "" } of images) yield csvRow([file, caption]);
+}
+
+/** The same as a Parquet file. */
+export function writeCaptionParquet(images: Images, writer: ParquetWriter): Uint8Array {
+  const rows = [...images];
+  const shared = { type: "STRING", nullable: false } as const;
+  const columnData = [
+    { name: "file_name", data: rows.map(({ file }) => file), ...shared },
+    { name: "text", data: rows.map(({ text: caption = "" }) => caption), ...shared },
+  ];
+  return new Uint8Array(writer.parquetWriteBuffer({ columnData }));
+}
+
 /** The same rows as CSV has, as a Parquet file. */
 export function writeParquet(images: Images, writer: ParquetWriter): Uint8Array {
   const rows = [...images].flatMap(rowsOf);

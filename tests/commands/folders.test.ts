@@ -1,6 +1,7 @@
 /** Commands over folders with a made-up model: what is asked, what is written, what survives a stop. */
 import {
   appendFileSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -12,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { caption } from "../../commands/caption/caption.ts";
@@ -327,6 +329,36 @@ describe("a run over a folder", () => {
     expect(await label([...other, "--restart"], madeUp().model)).toBe(0);
   });
 
+  it("begins anew over a file without answers, whatever was asked there before", async () => {
+    const noModel = async () => {
+      throw new Error("no such model");
+    };
+    const typo = [images, "--model", "bas", "--out", out("set"), ...quiet];
+    await expect(label(typo, noModel)).rejects.toThrow("no such model");
+    expect(await label([images, "--out", out("set"), ...quiet], madeUp().model)).toBe(0);
+  });
+
+  it("takes no copies of its own for images", async () => {
+    const inside = [images, "-r", "--format", "yolo", "--out", join(images, "set"), ...quiet];
+    expect(await label(inside, madeUp().model)).toBe(0);
+    const again = madeUp();
+    expect(await label(inside, again.model)).toBe(0);
+    expect(again.asked).toEqual([]);
+    expect(json("images", "set", "summary.json")).toMatchObject({ images: 5 });
+  });
+
+  it("answers BMP, which sharp does not know", async () => {
+    const bmp = fileURLToPath(new URL("../fixtures/pictures/kinds/windows.bmp", import.meta.url));
+    copyFileSync(bmp, join(images, "g.bmp"));
+    expect(
+      await read(
+        [join(images, "g.bmp"), "--format", "txt,pdf", "--out", out("bmp"), ...quiet],
+        madeUp().model,
+      ),
+    ).toBe(0);
+    expect(existsSync(join(root, "bmp", "pdf", "g.pdf"))).toBe(true);
+  });
+
   it("refuses bad options before a model is opened", async () => {
     const never = async () => {
       throw new Error("opened");
@@ -338,6 +370,9 @@ describe("a run over a folder", () => {
       [["--split", "0.5"], "add up to 1"],
       [["--glob", "*.gif"], "no image"],
       [["--copy", "--symlink"], "--symlink"],
+      [["--device", "gpuu"], "did you mean gpu"],
+      [["--dtype", "f61"], "f16"],
+      [["--threads", "0"], "at least 1"],
     ] as const) {
       const refused = label([images, "--out", out("set"), ...options], never);
       await expect(refused, options.join(" ")).rejects.toEqual(florenceError("option_invalid", hint));
@@ -412,6 +447,13 @@ describe("florence2 caption", () => {
     expect(lines.map(({ file_name }) => file_name)).toEqual(FILES);
     expect(lines[0]).toEqual({ file_name: "a.png", text: "The image shows thing 0." });
     expect(readdirSync(images)).not.toContain("a.caption");
+    expect(await caption([images, "--metadata", "csv", "--out", out("csv"), ...quiet], madeUp().model)).toBe(
+      0,
+    );
+    expect(text("csv", "metadata.csv").split("\r\n").slice(0, 2)).toEqual([
+      "file_name,text",
+      "a.png,The image shows thing 0.",
+    ]);
   });
 });
 
@@ -468,6 +510,8 @@ describe("florence2 read, regions and convert", () => {
     expect(
       await convert([out("set"), "--format", "coco", "--out", out("again"), ...all, "--classes", "cat,dog"]),
     ).toBe(0);
+    const astray = convert([out("set"), "--format", "yolo", "--out", out("astray"), "-q"]);
+    await expect(astray).rejects.toEqual(florenceError("file_not_found", "--images"));
     expect(json("again", "annotations", "instances.json")).toEqual(
       json("set", "annotations", "instances.json"),
     );

@@ -1,0 +1,78 @@
+/** The program as it is installed, killed without warning: the files at the end are those of an undisturbed run. */
+import { spawn } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { root } from "../support/command.ts";
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "florence2-killed-"));
+  mkdirSync(join(folder, "images"));
+  for (let i = 0; i < 6; i++) {
+    const name = `00${i}.jpg`;
+    copyFileSync(join(root, "checkpoints/nano/heldout", name), join(folder, "images", name));
+  }
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Runs `florence2 label`, and kills it once so many images are answered. */
+function label(
+  out: string,
+  killAfter = Number.POSITIVE_INFINITY,
+): Promise<{ signal: string | null; code: number | null }> {
+  const options = [
+    "--task",
+    "od",
+    "--format",
+    "coco,yolo",
+    "--device",
+    "cpu",
+    "--batch",
+    "1",
+    "--progress",
+    "json",
+  ];
+  const args = [
+    join(root, "dist/cli.js"),
+    "label",
+    join(folder, "images"),
+    "--out",
+    join(folder, out),
+    ...options,
+  ];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"] });
+  let lines = 0;
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    lines += text.split("\n").length - 1;
+    if (lines >= killAfter) child.kill("SIGKILL");
+  });
+  return new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })));
+}
+
+function contentOf(out: string): Record<string, string> {
+  const entries = readdirSync(join(folder, out), { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return Object.fromEntries(
+    files.sort().map((file) => [file.slice(join(folder, out).length), readFileSync(file).toString("base64")]),
+  );
+}
+
+/** Images whose answers are on the disk in full. */
+const answered = (out: string) =>
+  readFileSync(join(folder, out, "answers.jsonl"), "utf8").split("\n").length - 2;
+
+it("killed twice, goes on to the same bytes", async () => {
+  expect(await label("whole")).toEqual({ code: 0, signal: null });
+  expect(await label("killed", 1)).toEqual({ code: null, signal: "SIGKILL" });
+  const first = answered("killed");
+  expect(await label("killed", 2)).toEqual({ code: null, signal: "SIGKILL" });
+  const second = answered("killed");
+  expect(first).toBeGreaterThanOrEqual(1);
+  expect(second).toBeGreaterThan(first);
+  expect(second).toBeLessThan(6);
+  expect(existsSync(join(folder, "killed", "summary.json"))).toBe(false);
+  expect(await label("killed")).toEqual({ code: 0, signal: null });
+  expect(contentOf("killed")).toEqual(contentOf("whole"));
+}, 120_000);
