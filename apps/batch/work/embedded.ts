@@ -1,0 +1,52 @@
+import { hostname } from "node:os";
+import type { BatchModel, LoadItem } from "../chunk/compute.ts";
+import type { Row } from "../chunk/rows.ts";
+import { type ChunkEnd, runChunk } from "../chunk/run_chunk.ts";
+import { missingChunks, type RunPlan } from "../plan/plan.ts";
+import type { Storage } from "../storage/storage.ts";
+
+/** What every kind of worker is given. */
+export interface WorkOptions {
+  readonly load: LoadItem;
+  readonly model: (plan: RunPlan, signal: AbortSignal) => Promise<BatchModel>;
+  readonly signal: AbortSignal;
+  readonly onRows?: (rows: readonly Row[], plan: RunPlan) => void;
+  readonly onChunk?: (chunk: number, end: ChunkEnd, plan: RunPlan) => void;
+}
+
+/** This process among workers. */
+export const workerName = (): string => `${hostname()}-${process.pid}`;
+
+/**
+ * Computes on this machine alone what a run lacks, without a queue.
+ *
+ * @returns whether the run was cancelled
+ * @throws the signal's reason if it aborts; what is done stays done
+ */
+export async function workEmbedded(storage: Storage, plan: RunPlan, options: WorkOptions): Promise<boolean> {
+  for (const chunk of await missingChunks(storage, plan)) {
+    options.signal.throwIfAborted();
+    const end = await workOn(storage, plan, chunk, options);
+    if (end.state === "cancelled") return true;
+  }
+  return false;
+}
+
+export async function workOn(
+  storage: Storage,
+  plan: RunPlan,
+  chunk: number,
+  { load, model, signal, onRows, onChunk }: WorkOptions,
+): Promise<ChunkEnd> {
+  const end = await runChunk(chunk, {
+    storage,
+    plan,
+    load,
+    signal,
+    model: () => model(plan, signal),
+    worker: workerName(),
+    onRows: (rows) => onRows?.(rows, plan),
+  });
+  onChunk?.(chunk, end, plan);
+  return end;
+}
