@@ -36,9 +36,12 @@ const FATAL: readonly string[] = [
   ...["cpu_out_of_memory", "cpu_failed", "disposed", "dependency_missing"],
 ];
 
+export const isFatal = (error: unknown): boolean =>
+  error instanceof Florence2Error && FATAL.includes(error.code);
+
 export function rowOf(plan: RunPlan, item: Item, found: Result | Florence2Error): Row {
   if (found instanceof Florence2Error) {
-    if (FATAL.includes(found.code)) throw found;
+    if (isFatal(found)) throw found;
     // The cause has the message without the number of the image in its batch, which is chance.
     const { code, message } = found.cause instanceof Florence2Error ? found.cause : found;
     return errorRow(plan, item, code, message);

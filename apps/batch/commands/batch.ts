@@ -11,6 +11,7 @@ import { MERGED, mergeRun } from "../results/merge.ts";
 import { statusOf } from "../results/status.ts";
 import { openStorage } from "../storage/storage.ts";
 import { type WorkOptions, workEmbedded, workOn } from "../work/embedded.ts";
+import { serveMetrics, WorkerMetrics } from "../work/metrics.ts";
 import { ModelCache, type OpenModel, openModel } from "../work/open_model.ts";
 import { HELP } from "./help.ts";
 import {
@@ -98,7 +99,7 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
     const run = storage && { storage, plan: await readPlan(storage) };
     const progress = new WorkProgress(values.quiet ?? false);
     if (run) progress.begin(run.plan, (await missingChunks(run.storage, run.plan)).length);
-    const { options, close } = workOptions(values, signal, open, progress);
+    const { options, close } = await workOptions(values, signal, open, progress);
     try {
       if (values.queue) {
         await workQueued({
@@ -140,7 +141,7 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
       throw new Florence2Error("option_invalid", message, { number });
     }
     const progress = new WorkProgress(values.quiet ?? false);
-    const { options, close } = workOptions(values, signal, open, progress);
+    const { options, close } = await workOptions(values, signal, open, progress);
     try {
       const end = await workOn(storage, plan, Number(number), options);
       progress.note(`chunk ${number}: ${end.state}`);
@@ -214,7 +215,10 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
   },
 };
 
-function workOptions(values: Values, signal: AbortSignal, open: OpenModel, progress: WorkProgress) {
+async function workOptions(values: Values, signal: AbortSignal, open: OpenModel, progress: WorkProgress) {
+  const metrics = new WorkerMetrics();
+  const port = wholeNumber("metrics-port", values);
+  const served = port === undefined ? undefined : await serveMetrics(metrics, port);
   const models = new ModelCache(open, deviceOptions(values));
   const fetchUrl = urlFetcher({
     ...FETCH_DEFAULTS,
@@ -225,10 +229,20 @@ function workOptions(values: Values, signal: AbortSignal, open: OpenModel, progr
     load: itemLoader(fetchUrl),
     model: (plan, stop) => models.get(plan, stop),
     signal,
-    onRows: (rows) => progress.add(rows),
-    onChunk: (chunk, end, plan) => progress.endChunk(chunk, end, plan),
+    onRows(rows) {
+      progress.add(rows);
+      metrics.add(rows);
+    },
+    onChunk(end, plan) {
+      progress.endChunk(end, plan);
+      metrics.endChunk(end);
+    },
   };
-  return { options, close: () => models.dispose() };
+  const close = async () => {
+    served?.close();
+    await models.dispose();
+  };
+  return { options, close };
 }
 
 /**

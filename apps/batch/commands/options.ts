@@ -22,6 +22,7 @@ export const OPTIONS = {
   threads: { type: "string" },
   "shutdown-timeout": { type: "string" },
   "lock-duration": { type: "string" },
+  "metrics-port": { type: "string" },
   "image-urls": { type: "string" },
   "allowed-media-domains": { type: "string" },
   to: { type: "string" },

@@ -33,7 +33,7 @@ export class WorkProgress {
     process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${this.line}` : `${this.line}\n`);
   }
 
-  endChunk(_chunk: number, end: ChunkEnd, plan: RunPlan): void {
+  endChunk(end: ChunkEnd, plan: RunPlan): void {
     // Another worker did it.
     if (end.state === "there" && this.#total !== undefined) this.#total -= plan.chunkSize;
   }

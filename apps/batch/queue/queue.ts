@@ -49,7 +49,7 @@ export async function connect(url: string): Promise<Connected> {
   /** Producers fail at once where a worker waits for the server to come back. */
   const connection = (waits: boolean): ConnectionOptions =>
     (isPostgres
-      ? { connectionString: url }
+      ? { connectionString: url, migrate: true }
       : {
           url,
           ...(waits ? { maxRetriesPerRequest: null } : { maxRetriesPerRequest: 3 }),

@@ -1,5 +1,6 @@
-import type { Job } from "bullmq";
-import { missingChunks, type RunPlan, readPlan } from "../plan/plan.ts";
+import type { Job, Queue } from "bullmq";
+import { isFatal } from "../chunk/rows.ts";
+import { CANCEL_FILE, type RunPlan, readPlan } from "../plan/plan.ts";
 import { openStorage, type Storage } from "../storage/storage.ts";
 import { type WorkOptions, workerName, workOn } from "../work/embedded.ts";
 import { type ChunkJob, connect, enqueue, QUEUE_NAME, withQueue } from "./queue.ts";
@@ -23,12 +24,16 @@ const POLL_MILLISECONDS = 1000;
 /**
  * Takes chunks from the queue until the run is done, or for ever.
  *
- * @throws the signal's reason if it aborts, once the chunk at work is done or given back
+ * @throws {Florence2Error} if the device fails; the signal's reason if it aborts, once the chunk at work is done or given back
  */
 export async function workQueued(options: QueuedOptions): Promise<void> {
   const { signal, shutdownTimeout, lockDuration = 120_000, onTrouble, run } = options;
   const { bullmq, backend, connection } = await connect(options.queue);
   const giveUp = new AbortController();
+  /** Aborts when the device fails: this worker ends, and another one has the chunk. */
+  const broken = new AbortController();
+  let failure: unknown;
+  const end = AbortSignal.any([signal, broken.signal]);
   const plans = new Map<string, Promise<{ storage: Storage; plan: RunPlan }>>();
   const planOf = ({ out, run }: ChunkJob) => {
     const known =
@@ -48,6 +53,10 @@ export async function workQueued(options: QueuedOptions): Promise<void> {
     try {
       return await workOn(storage, plan, job.data.chunk, { ...options, signal: giveUp.signal });
     } catch (error) {
+      if (isFatal(error)) {
+        failure = error;
+        broken.abort();
+      }
       if (!giveUp.signal.aborted) throw error;
       await job.moveToWait(token);
       throw new bullmq.WaitingError();
@@ -71,38 +80,53 @@ export async function workQueued(options: QueuedOptions): Promise<void> {
     if (!(error instanceof bullmq.WaitingError)) onTrouble?.(`chunk ${job?.data.chunk}: ${error.message}`);
   });
   try {
-    await (run ? untilDone(options.queue, run, signal, onTrouble) : untilAborted(signal));
+    await (run ? untilDone(options.queue, run, end, onTrouble) : untilAborted(end));
   } finally {
     const timer = setTimeout(() => giveUp.abort(new DOMException("stopped", "AbortError")), shutdownTimeout);
     await worker.close();
     clearTimeout(timer);
   }
+  if (failure) throw failure;
   signal.throwIfAborted();
 }
 
-/** Waits for the last part. A queue that has lost the run, such as one that was flushed, is filled again. */
+/**
+ * Waits for the last part. The queue is asked first, since to list the parts of a large run is dear; one that has lost
+ * the run, such as one that was flushed, is filled again.
+ */
 async function untilDone(
   url: string,
   { storage, plan }: NonNullable<QueuedOptions["run"]>,
   signal: AbortSignal,
   onTrouble?: (message: string) => void,
 ): Promise<void> {
-  while (!signal.aborted) {
-    if ((await missingChunks(storage, plan)).length === 0) return;
-    if (await storage.has("cancelled")) return;
+  // Many workers that wait for one run do not ask all at once.
+  const pause = () => {
+    const wake = new Promise((done) => setTimeout(done, POLL_MILLISECONDS * (0.5 + Math.random())));
+    return Promise.race([wake, untilAborted(signal)]);
+  };
+  const isIdle = async (queue: Queue<ChunkJob>) => {
+    const counts = await queue.getJobCounts("waiting", "active", "delayed", "prioritized");
+    return Object.values(counts).every((count) => count === 0);
+  };
+  const watch = async (queue: Queue<ChunkJob>) => {
+    while (!signal.aborted) {
+      if (await isIdle(queue)) {
+        if (await storage.has(CANCEL_FILE)) return;
+        await pause();
+        if ((await isIdle(queue)) && (await enqueue(queue, storage, plan)) === 0) return;
+      }
+      await pause();
+    }
+  };
+  for (let isWatched = false; !isWatched && !signal.aborted; ) {
     try {
-      await withQueue(url, async (queue) => {
-        const counts = await queue.getJobCounts("waiting", "active", "delayed", "prioritized", "failed");
-        const { failed = 0, ...pending } = counts;
-        if (Object.values(pending).some((count) => count > 0)) return;
-        if (failed > 0)
-          onTrouble?.(`${failed} chunks have failed for good; florence2-batch resume tries again`);
-        await enqueue(queue, storage, plan);
-      });
+      await withQueue(url, watch);
+      isWatched = true;
     } catch (error) {
       onTrouble?.((error as Error).message);
+      await pause();
     }
-    await Promise.race([new Promise((wake) => setTimeout(wake, POLL_MILLISECONDS)), untilAborted(signal)]);
   }
 }
 

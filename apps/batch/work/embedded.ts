@@ -11,7 +11,7 @@ export interface WorkOptions {
   readonly model: (plan: RunPlan, signal: AbortSignal) => Promise<BatchModel>;
   readonly signal: AbortSignal;
   readonly onRows?: (rows: readonly Row[], plan: RunPlan) => void;
-  readonly onChunk?: (chunk: number, end: ChunkEnd, plan: RunPlan) => void;
+  readonly onChunk?: (end: ChunkEnd, plan: RunPlan) => void;
 }
 
 /** This process among workers. */
@@ -47,6 +47,6 @@ export async function workOn(
     worker: workerName(),
     onRows: (rows) => onRows?.(rows, plan),
   });
-  onChunk?.(chunk, end, plan);
+  onChunk?.(end, plan);
   return end;
 }

@@ -1,0 +1,139 @@
+/**
+ * `npm run figures --workspace apps/batch`: what the queue costs an image, how a worker compares with `runBatch`, what
+ * Redis holds, and what 1,000 workers on 100 million images would take, computed from these costs. Needs
+ * redis-server; the model is the bundled one on the CPU.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { copyFileSync, mkdtempSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Queue, Worker } from "bullmq";
+import { Florence2 } from "florence2-webgpu";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const program = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const IMAGES = Number(process.env.FIGURES_IMAGES ?? 128);
+const JOBS = 100_000;
+const CHUNK = 128;
+const seconds = (since) => (performance.now() - since) / 1000;
+
+const port = await new Promise((resolve) => {
+  const server = createServer().listen(0, "127.0.0.1", () => {
+    const { port: free } = server.address();
+    server.close(() => resolve(free));
+  });
+});
+const settings = ["--bind", "127.0.0.1", "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""];
+const redis = spawn(
+  "redis-server",
+  ["--port", port, "--dir", mkdtempSync(join(tmpdir(), "figures-")), ...settings],
+  {
+    stdio: "ignore",
+  },
+);
+const url = `redis://127.0.0.1:${port}`;
+const cli = (...args) => spawnSync("redis-cli", ["-p", port, ...args], { encoding: "utf8" }).stdout ?? "";
+while (cli("ping").trim() !== "PONG") await new Promise((wake) => setTimeout(wake, 50));
+const memory = () => Number(/used_memory:(\d+)/.exec(cli("info", "memory"))[1]) / 1e6;
+
+try {
+  const queue = await measureQueue();
+  const speed = await measureThroughput();
+  simulate(queue, speed);
+} finally {
+  redis.kill("SIGKILL");
+}
+
+async function measureQueue() {
+  const start = memory();
+  const connection = { url, maxRetriesPerRequest: null };
+  const queue = new Queue("figures", { connection });
+  const run = "0".repeat(64);
+  const began = performance.now();
+  for (let from = 0; from < JOBS; from += 1000) {
+    await queue.addBulk(
+      Array.from({ length: 1000 }, (_, i) => ({
+        name: "chunk",
+        data: { run, out: "s3://results/a-run", chunk: from + i },
+        opts: { jobId: `${run.slice(0, 32)}-${from + i}`, attempts: 5, removeOnComplete: true },
+      })),
+    );
+  }
+  const added = JOBS / seconds(began);
+  const full = memory();
+  const taken = performance.now();
+  const worker = new Worker("figures", async () => ({ state: "done" }), { connection, concurrency: 10 });
+  await new Promise((done) => worker.on("drained", done));
+  await worker.close();
+  const jobs = JOBS / seconds(taken);
+  await queue.close();
+  const end = memory();
+  console.log(
+    `queue: ${JOBS} jobs added at ${added.toFixed(0)} a second, done by one worker at ${jobs.toFixed(0)} a second`,
+  );
+  console.log(`queue: ${(1000 / jobs / CHUNK).toFixed(4)} ms an image at ${CHUNK} images a job`);
+  console.log(
+    `Redis: ${start.toFixed(1)} MB before, ${full.toFixed(1)} MB with ${JOBS} jobs, ${end.toFixed(1)} MB after them`,
+  );
+  return { added, jobs, bytesPerJob: ((full - start) * 1e6) / JOBS };
+}
+
+async function measureThroughput() {
+  const folder = mkdtempSync(join(tmpdir(), "figures-"));
+  const names = Array.from({ length: IMAGES }, (_, i) => join(folder, `${String(i).padStart(4, "0")}.png`));
+  for (const name of names) copyFileSync(join(root, "examples/scene.png"), name);
+  const model = await Florence2.fromPretrained(join(root, "checkpoints/nano"), { device: "cpu" });
+  await model.run(names[0], "<OD>");
+  const began = performance.now();
+  await model.runBatch(names.map((image) => ({ image, task: "<OD>" })));
+  const library = IMAGES / seconds(began);
+  await model.dispose();
+  const start = (...args) => {
+    const child = spawn(process.execPath, [program, ...args, "--quiet"], {
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+    return new Promise((done) => child.once("exit", done));
+  };
+  const out = mkdtempSync(join(tmpdir(), "figures-"));
+  await start("plan", folder, "--task", "OD", "--out", out, "--chunk", "32");
+  await start("work", out, "--device", "cpu");
+  const one = speedOf(out);
+  const shared = mkdtempSync(join(tmpdir(), "figures-"));
+  await start("plan", folder, "--task", "OD", "--out", shared, "--chunk", "16", "--queue", url);
+  await Promise.all(
+    [1, 2].map(() => start("work", shared, "--device", "cpu", "--threads", "1", "--queue", url)),
+  );
+  const two = speedOf(shared);
+  console.log(`runBatch: ${library.toFixed(2)} images a second on ${IMAGES} images`);
+  console.log(`one worker: ${one.toFixed(2)}, ${((100 * one) / library).toFixed(0)} % of runBatch`);
+  console.log(
+    `two workers of one thread: ${two.toFixed(2)}, ${((100 * two) / library).toFixed(0)} % of runBatch`,
+  );
+  return one;
+}
+
+/** From the beginning of the first chunk, with the model loaded by its first image, to the end of the last. */
+function speedOf(out) {
+  const { stdout } = spawnSync(process.execPath, [program, "status", out, "--json"], { encoding: "utf8" });
+  return JSON.parse(stdout).imagesPerSecond;
+}
+
+/** A fleet by arithmetic: what each part must bear, beside what it was measured to bear. */
+function simulate({ added, jobs, bytesPerJob }) {
+  const [WORKERS, ALL, PER_WORKER, ROW] = [1000, 100e6, 3, 600];
+  for (const chunk of [CHUNK, 1024]) {
+    const chunks = Math.ceil(ALL / chunk);
+    const duration = ALL / (WORKERS * PER_WORKER);
+    const rate = chunks / duration;
+    console.log(
+      [
+        `simulation: ${WORKERS} workers of ${PER_WORKER} images a second, ${ALL / 1e6} million images, chunks of ${chunk}: ${chunks} chunks in ${(duration / 3600).toFixed(1)} hours`,
+        `  Redis: ${rate.toFixed(1)} jobs a second, ${((100 * rate) / jobs).toFixed(1)} % of what one measured worker took; ${((chunks * bytesPerJob) / 1e6).toFixed(0)} MB with all of them, ${((10_000 * bytesPerJob) / 1e6).toFixed(0)} MB with --ahead 10000; adding all takes ${(chunks / added / 60).toFixed(1)} minutes`,
+        `  listing the parts of a bucket, 1,000 a page: ${Math.ceil(chunks / 1000)} requests, by each of ${WORKERS} workers at the end of the run: ${WORKERS * Math.ceil(chunks / 1000)}`,
+        `  merging ${ROW} bytes a row: ${((ALL * ROW) / 1e9).toFixed(0)} GB`,
+      ].join("\n"),
+    );
+  }
+}

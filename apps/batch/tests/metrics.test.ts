@@ -1,0 +1,33 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { readPlan } from "../plan/plan.ts";
+import { statusOf } from "../results/status.ts";
+import { openStorage } from "../storage/storage.ts";
+import { fakeModel } from "./support/fake_model.ts";
+import { freePort } from "./support/redis.ts";
+import { images, planned, run } from "./support/runs.ts";
+
+describe("metrics of a worker", () => {
+  it("count rows, errors and chunks as status does", async () => {
+    const folder = images(25);
+    writeFileSync(join(folder, "00020.jpg"), "bad");
+    const out = await planned(folder);
+    const port = await freePort();
+    let text = "";
+    const model = fakeModel({
+      async onImage(content) {
+        // The last image that has an answer: before its chunk ends.
+        if (content === "image 00024.jpg")
+          text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+      },
+    });
+    await run(["work", out, "--metrics-port", String(port)], model);
+    expect(text).toMatch(/^florence2_batch_images_total\{status="ok"\} 20$/m);
+    expect(text).toMatch(/^florence2_batch_chunks_total\{state="done"\} 2$/m);
+    await expect(fetch(`http://127.0.0.1:${port}/metrics`)).rejects.toThrow();
+    const storage = openStorage(out);
+    const status = await statusOf(storage, await readPlan(storage));
+    expect(status).toMatchObject({ images: { done: 25, errors: 1 }, errorCodes: { image_corrupt: 1 } });
+  });
+});
