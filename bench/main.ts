@@ -26,6 +26,7 @@ import {
   withReports,
   writeReport,
 } from "./report.ts";
+import { sampleByTinybench } from "./tinybench.ts";
 
 const HELP = `npm run bench -- [model] [kernels] [profile] [readme] [options]
 
@@ -53,8 +54,9 @@ comes with those that are submitted together with it.
 `;
 
 const PARTS = ["model", "kernels", "profile", "readme"];
-const THOROUGH = { effort: { seconds: 1, samples: 5 }, batches: [1, 8] };
-const QUICK = { effort: { seconds: 0, samples: 2 }, batches: [1] };
+const sampler = sampleByTinybench;
+const THOROUGH = { effort: { seconds: 1, samples: 5, sampler }, batches: [1, 8] };
+const QUICK = { effort: { seconds: 0, samples: 2, sampler }, batches: [1] };
 
 async function main(args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({

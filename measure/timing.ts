@@ -14,7 +14,19 @@ export interface Work {
 export interface Effort {
   readonly seconds: number;
   readonly samples: number;
+  /** Takes the samples. Default: `sampleTimes`; `npm run bench` gives tinybench. */
+  readonly sampler?: Sampler;
 }
+
+/** One run, and what surrounds it untimed. */
+export interface Run {
+  readonly run: () => Promise<unknown>;
+  readonly before: () => Promise<void>;
+  readonly after: () => Promise<void>;
+}
+
+/** Does a run once untimed, because that may compile, then as often as the effort says. Gives milliseconds. */
+export type Sampler = (run: Run, effort: Effort) => Promise<readonly number[]>;
 
 /** What a piece of work took. Times are milliseconds, medians; counts are those of the last run. */
 export interface Measured extends Activity {
@@ -25,28 +37,22 @@ export interface Measured extends Activity {
   readonly samples: number;
 }
 
-/** Runs the work once untimed, because that may compile, and then as often as the effort says. */
-export async function measure(
-  observer: Observer,
-  work: Work,
-  { seconds, samples }: Effort,
-): Promise<Measured> {
-  const times: number[] = [];
-  const seen: Activity[] = [];
-  const runOnce = async () => {
-    await work.before?.();
-    observer.begin();
-    const start = performance.now();
-    await work.run();
-    times.push(performance.now() - start);
-    seen.push(await observer.end());
-    work.after?.();
+/** Measures a piece of work. */
+export async function measure(observer: Observer, work: Work, effort: Effort): Promise<Measured> {
+  const all: Activity[] = [];
+  const run = {
+    run: work.run,
+    before: async () => {
+      await work.before?.();
+      observer.begin();
+    },
+    after: async () => {
+      all.push(await observer.end());
+      work.after?.();
+    },
   };
-  await runOnce();
-  times.length = 0;
-  seen.length = 0;
-  const end = performance.now() + 1000 * seconds;
-  while (times.length < samples || performance.now() < end) await runOnce();
+  const times = await (effort.sampler ?? sampleTimes)(run, effort);
+  const seen = all.slice(-times.length);
 
   const pieces = work.pieces?.() ?? 1;
   const { dispatches, submits, readbacks, objects, peakBytes } = seen.at(-1)!;
@@ -64,6 +70,23 @@ export async function measure(
     objects: objects / pieces,
     peakBytes,
   };
+}
+
+/** Samples by the clock of this runtime. */
+async function sampleTimes({ run, before, after }: Run, { seconds, samples }: Effort): Promise<number[]> {
+  const timed = async () => {
+    await before();
+    const start = performance.now();
+    await run();
+    const time = performance.now() - start;
+    await after();
+    return time;
+  };
+  await timed();
+  const times: number[] = [];
+  const end = performance.now() + 1000 * seconds;
+  while (times.length < samples || performance.now() < end) times.push(await timed());
+  return times;
 }
 
 export const median = (values: readonly number[]) => quantile(values, 0.5);

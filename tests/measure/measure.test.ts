@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ModelReport, withReports, writeReport } from "../../bench/report.ts";
+import { sampleByTinybench } from "../../bench/tinybench.ts";
 import type { GpuRunner } from "../../core/gpu/gpu_runner.ts";
 import { Recording } from "../../core/recording.ts";
 import type { AnyKernelCases } from "../../measure/case_runs.ts";
@@ -34,7 +35,10 @@ describe.skipIf(gpuMissing)("the bench on a GPU", () => {
     expect(await checkCase(gpu, suite, multiplyAdd, "portable")).toBeUndefined();
   });
 
-  it("counts what one run asks of the device, and nothing around it", async () => {
+  it.each([
+    ["by the clock", undefined],
+    ["by tinybench", sampleByTinybench],
+  ])("counts what one run asks of the device, and nothing around it, %s", async (_, sampler) => {
     const kernel = doubleKernel({});
     const x = gpu.upload("x", [1000], new Float32Array(1000).fill(3));
     const rec = new Recording({ profile: gpu.profile });
@@ -53,7 +57,7 @@ describe.skipIf(gpuMissing)("the bench on a GPU", () => {
     await run();
     const { bytes } = gpu.memory;
     const work = { run, before, pieces: () => 2 };
-    const measured = await measure(watch, work, { seconds: 0, samples: 4 });
+    const measured = await measure(watch, work, { seconds: 0, samples: 4, sampler });
     program.dispose();
     gpu.free(x);
 

@@ -50,7 +50,7 @@ async function round(device: GPUDevice | "gpu" | "cpu"): Promise<void> {
   const model = await Florence2.fromPretrained(tiny, { device });
   await model.run(image, "<CAPTION>", { maxNewTokens: 2, numBeams: 1 });
   expect(model.memory.bytes).toBeGreaterThan(0);
-  model.dispose();
+  await model.dispose();
   expect(model.memory.bytes).toBe(0);
 }
 
