@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, symlinkSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,6 +23,8 @@ const command = {
   stderr: "ignore" as const,
 };
 
+const deno = path("node_modules/.bin/deno");
+
 // biome-ignore lint/suspicious/noExplicitAny: tests say what they expect.
 type Answer = { isError?: boolean; structuredContent?: any; content: { type: string; text?: string }[] };
 interface Connected {
@@ -30,9 +32,9 @@ interface Connected {
   readonly close: () => Promise<void>;
 }
 
-async function today(): Promise<Connected> {
+async function today(program = command): Promise<Connected> {
   const client = new Client(identity, { versionNegotiation: { mode: "auto" } });
-  await client.connect(new StdioClientTransport(command));
+  await client.connect(new StdioClientTransport(program));
   expect(client.getNegotiatedProtocolVersion()).toBe("2026-07-28");
   await client.listTools();
   return {
@@ -52,7 +54,7 @@ async function before(): Promise<Connected> {
 }
 
 describe.each([
-  ["today's client", today],
+  ["today's client", () => today()],
   ["the client of the SDK before", before],
 ] as const)("%s", (_, connect) => {
   let client: Connected;
@@ -76,6 +78,13 @@ describe.each([
       expect(content[0]!.text).toMatch(/not allowed.*--root.*\(path_not_allowed\)/);
     }
   });
+});
+
+it.skipIf(!existsSync(deno))("runs under Deno", async () => {
+  const client = await today({ ...command, command: deno, args: ["run", "-A", ...command.args] });
+  const { structuredContent } = await client.call("describe_image", { image: "scene.png" });
+  expect(structuredContent.text).toMatch(/\w/);
+  await client.close();
 });
 
 it("writes nothing but messages to standard output, and ends with its input", async () => {
