@@ -18,6 +18,8 @@ interface Objects {
   readonly score?: number;
   readonly area?: number;
   readonly text?: string;
+  readonly size?: readonly number[];
+  readonly split?: string;
 }
 interface ReadBack {
   /** SHA-256 of each file that was read. */
@@ -99,11 +101,21 @@ describe("formats read back", () => {
     expect(coco.areas["crowd.png"]![0]).toBe(coco.areas["crowd.png"]![1]);
   });
 
+  it("as Parquet: sizes, parts and confidences too", () => {
+    for (const { file, width, height, split, objects: things } of sample) {
+      const own = objects.pyarrow![file]!.map(({ score, size, split: part }) => ({ score, size, part }));
+      expect(own).toEqual(things.map(({ score }) => ({ score, size: [width, height], part: split })));
+    }
+  });
+
   it("as pages: valid, with the text in reading order", () => {
     expect(valid).toEqual({ "hocr-check": true, "alto schema": true, "page schema": true });
     const lines = linesOf(sample.at(-1)!).map(({ text }) => text);
     for (const kind of ["hocr", "alto", "page"]) expect(texts[kind]).toEqual(lines);
-    for (const { file, text } of sample) expect(texts[`datasets ${file}`]).toEqual([text ?? ""]);
+    for (const { file, text } of sample) {
+      expect(texts[`datasets ${file}`]).toEqual([text ?? ""]);
+      expect(texts[`pyarrow ${file}`]).toEqual([text ?? ""]);
+    }
   });
 
   it("as PDF: by pypdf the text, each line where its quad begins", () => {

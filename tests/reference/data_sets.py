@@ -160,6 +160,28 @@ def hugging_face(folder: Path) -> tuple[dict, dict]:
     return found, texts
 
 
+def parquet(folder: Path) -> tuple[dict, dict]:
+    """Rows by pyarrow, after pandas and `datasets` have read the same."""
+    import datasets
+    import pandas
+    import pyarrow.parquet
+
+    path = folder / "parquet" / "objects.parquet"
+    rows = pyarrow.parquet.read_table(path).to_pylist()
+    frame = pandas.read_parquet(path)
+    assert [list(row) for row in rows] == [list(frame.columns)] * len(frame)
+    loaded = datasets.load_dataset("parquet", data_files=str(path), cache_dir=str(folder / "cache"))["train"]
+    assert loaded.to_list() == rows and list(frame["file"]) == [row["file"] for row in rows]
+    found = {}
+    for row in rows:
+        own = found.setdefault(row["file"], [])
+        if row["label"] is not None:
+            entry = {"label": row["label"], "box": rounded([row[side] for side in ("x1", "y1", "x2", "y2")]), "score": row["score"]}
+            own.append(entry | {"size": [row["width"], row["height"]], "split": row["split"]})
+    captions = pyarrow.parquet.read_table(folder / "parquet" / "metadata.parquet").to_pylist()
+    return found, {row["file_name"]: [row["text"]] for row in captions}
+
+
 # ALTO borrows the names of attributes that its files here do not have from a schema that lies elsewhere.
 XLINK = """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="http://www.w3.org/1999/xlink">
 <xs:attributeGroup name="simpleLink"/></xs:schema>"""
@@ -258,6 +280,7 @@ def main() -> None:
     all_objects["datumaro cvat"] = datumaro(folder)
     all_objects["label-studio-sdk"], _ = label_studio(folder)
     all_objects["datasets"], texts = hugging_face(folder)
+    all_objects["pyarrow"], captions = parquet(folder)
     page_texts, valid = pages(folder, options.schemas)
     report = {
         "files": {
@@ -267,7 +290,7 @@ def main() -> None:
         },
         "objects": all_objects,
         "coco": details,
-        "texts": page_texts | {f"datasets {name}": text for name, text in texts.items()},
+        "texts": page_texts | {f"datasets {name}": text for name, text in texts.items()} | {f"pyarrow {name}": text for name, text in captions.items()},
         "valid": valid,
         "pdf": pdf(folder),
         "masks": masks(folder),

@@ -1,4 +1,6 @@
+import * as parquetWriter from "hyparquet-writer";
 import { labelFormats, textFormats } from "../../datasets/formats/list.ts";
+import { writeCaptionParquet, writeParquet } from "../../datasets/formats/tables.ts";
 import { writePdf } from "../../datasets/formats/text/pdf.ts";
 import {
   encodeMask,
@@ -97,6 +99,8 @@ export async function* sampleFiles(): AsyncGenerator<OutputFile> {
   for await (const file of labelFormats[0]!.write(crowded, { classes: sampleClasses })) {
     yield { ...file, path: `coco-crowd/${file.path}` };
   }
+  yield { path: "parquet/objects.parquet", content: writeParquet(sample, parquetWriter) };
+  yield { path: "parquet/metadata.parquet", content: writeCaptionParquet(sample, parquetWriter) };
   const page = { ...sample.at(-1)!, image: { pixels: samplePixels(), channels: 3 } as const };
   yield { path: "pdf/sign.pdf", content: await writePdf([page]) };
 }
