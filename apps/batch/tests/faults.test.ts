@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { hasRedis, type StartedRedis, startRedis } from "./support/redis.ts";
 import { images, newFolder, planned, resultsOf, run } from "./support/runs.ts";
@@ -195,6 +196,20 @@ describe.skipIf(!hasRedis)("faults with Redis", () => {
     expect(await start(["work", out]).ended).toBe(0);
     expect(Date.now() - stopped).toBeLessThan(60_000);
     await expectWhole(out, folder, 20);
+  });
+
+  it("a worker on Deno finishes a run that was begun on Node", async () => {
+    const folder = images(60);
+    const out = await planned(folder, ["--queue", redis.url]);
+    const first = start(["work", out], { FAKE_MS: "20" });
+    await until(() => partsIn(out).length >= 2);
+    first.process.kill("SIGTERM");
+    expect(await first.ended).toBe(130);
+    const deno = fileURLToPath(new URL("../../../node_modules/.bin/deno", import.meta.url));
+    const second = startWorker(["work", out, "--queue", redis.url], {}, [deno, "run", "-A", "--no-lock"]);
+    workers.push(second);
+    expect(await second.ended, second.output()).toBe(0);
+    await expectWhole(out, folder, 60);
   });
 
   it("serves all runs until it is stopped, and takes errors again", async () => {

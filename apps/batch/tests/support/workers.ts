@@ -15,8 +15,9 @@ export interface StartedWorker {
 export function startWorker(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  [runtime, ...options]: readonly [string, ...string[]] = [process.execPath],
 ): StartedWorker {
-  const child = spawn(process.execPath, [program, ...args], {
+  const child = spawn(runtime, [...options, program, ...args], {
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, ...env },
   });
