@@ -79,7 +79,7 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
       format: oneOf("format", values, FORMATS) ?? "jsonl",
       chunkSize: wholeNumber("chunk", values, 1) ?? 128,
     });
-    say(values, `${plan.items} images in ${plan.chunks} chunks: ${storage.url}`);
+    say(values, `${counted(plan.items, "image")} in ${counted(plan.chunks, "chunk")}: ${storage.url}`);
     if (values.queue) {
       const options = {
         ahead: wholeNumber("ahead", values, 1),
@@ -127,7 +127,7 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
     const manifest = run && (await finishRun(run.storage, run.plan));
     if (!manifest) return 0;
     const { rows, errors } = manifest.totals;
-    progress.note(`${rows} images, ${errors} without an answer: ${run!.storage.url}`);
+    progress.note(`${counted(rows, "image")}, ${errors} without an answer: ${run!.storage.url}`);
     return errors > 0 ? 1 : 0;
   },
 
@@ -257,6 +257,9 @@ function taskOf(name: string): string {
   const names = known.map((one) => one.slice(1, -1)).join(", ");
   throw new Florence2Error("task_invalid", `There is no task ${name}; there are ${names}.`, { task: name });
 }
+
+/** `counted(1, "chunk")` → 1 chunk, `counted(2, "chunk")` → 2 chunks */
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 function say({ quiet }: Values, text: string): void {
   if (!quiet) process.stderr.write(`${text}\n`);
