@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { Job, Queue } from "bullmq";
 import { isFatal } from "../chunk/rows.ts";
 import { CANCEL_FILE, type RunPlan, readPlan } from "../plan/plan.ts";
@@ -102,8 +103,8 @@ async function untilDone(
 ): Promise<void> {
   // Many workers that wait for one run do not ask all at once.
   const pause = () => {
-    const wake = new Promise((done) => setTimeout(done, POLL_MILLISECONDS * (0.5 + Math.random())));
-    return Promise.race([wake, untilAborted(signal)]);
+    const milliseconds = POLL_MILLISECONDS * (0.5 + Math.random());
+    return wait(milliseconds, undefined, { signal }).catch(() => {});
   };
   const isIdle = async (queue: Queue<ChunkJob>) => {
     const counts = await queue.getJobCounts("waiting", "active", "delayed", "prioritized");

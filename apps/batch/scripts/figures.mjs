@@ -14,7 +14,7 @@ import { Florence2 } from "florence2-webgpu";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const program = fileURLToPath(new URL("../dist/main.js", import.meta.url));
-const IMAGES = Number(process.env.FIGURES_IMAGES ?? 128);
+const IMAGES = Number(process.env.FIGURES_IMAGES ?? 384);
 const JOBS = 100_000;
 const CHUNK = 128;
 const seconds = (since) => (performance.now() - since) / 1000;
@@ -97,11 +97,11 @@ async function measureThroughput() {
     return new Promise((done) => child.once("exit", done));
   };
   const out = mkdtempSync(join(tmpdir(), "figures-"));
-  await start("plan", folder, "--task", "OD", "--out", out, "--chunk", "32");
+  await start("plan", folder, "--task", "OD", "--out", out, "--chunk", "128");
   await start("work", out, "--device", "cpu");
   const one = speedOf(out);
   const shared = mkdtempSync(join(tmpdir(), "figures-"));
-  await start("plan", folder, "--task", "OD", "--out", shared, "--chunk", "16", "--queue", url);
+  await start("plan", folder, "--task", "OD", "--out", shared, "--chunk", "32", "--queue", url);
   await Promise.all(
     [1, 2].map(() => start("work", shared, "--device", "cpu", "--threads", "1", "--queue", url)),
   );
