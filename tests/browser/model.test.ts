@@ -19,7 +19,8 @@ describe.skipIf(!chromium)(`in a browser (needs: ${chromium ?? "apt-get install 
   let page: Page;
   beforeAll(async () => {
     served = await serve();
-    page = await Page.open(served.page);
+    // Chromium has a software adapter here, which only "gpu" takes.
+    page = await Page.open(`${served.page}?device=gpu`);
     await loaded(page);
   });
   afterAll(async () => {
