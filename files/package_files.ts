@@ -1,7 +1,11 @@
 import { fileURLToPath } from "node:url";
 
-/** The package's own folder: above this file in a checkout, one level further up from the compiled one. */
-const home = new URL(import.meta.url.includes("/dist/") ? "../../" : "../", import.meta.url);
+/** From this file to the package's own folder: in `dist/`, in the compiled bench, or in the sources. */
+const up = (["/dist/", "/.cache/bench/"] as const).reduce(
+  (path, folder) => (import.meta.url.includes(folder) ? "../".repeat(folder.split("/").length - 1) : path),
+  "../",
+);
+const home = new URL(up, import.meta.url);
 
 /** The path of a file of this package, or of its checkout: `packageFile("package.json")`. */
 export const packageFile = (name: string) => fileURLToPath(new URL(name, home));
