@@ -1,12 +1,10 @@
 // The first pass normalises the tokens. Then a unit is a group of a chunk: its queries and keys are projected into local
 // memory, where their products add up over the tokens of the chunk.
 import { local, scratch } from "../shared/memory.as";
-import { normalize_row } from "../shared/norm.as";
+import { norm_units, normalize_rows } from "../shared/norm.as";
 import { add_up_tile, TILE_BYTES, TILE_ROWS } from "../shared/tile.as";
 import { panel_bytes, panel_in_f32, PANEL } from "../shared/weights.as";
 
-/** Tokens that a unit of the first pass normalises. */
-const NORM_ROWS: u32 = 16;
 /** Tokens whose queries and keys are in local memory at a time. */
 const TOKENS: u32 = 576;
 
@@ -15,7 +13,7 @@ export function channel_scores_scratch(weight_format: u32, tokens: u32, chunk: u
 }
 
 export function channel_scores_first_units(weight_format: u32, tokens: u32, chunk: u32, groups: u32, D: u32): u32 {
-  return (tokens + NORM_ROWS - 1) / NORM_ROWS;
+  return norm_units(tokens);
 }
 
 export function channel_scores_first(
@@ -34,11 +32,7 @@ export function channel_scores_first(
   end: u32,
 ): void {
   const C = groups * D;
-  const last = min(end * NORM_ROWS, tokens);
-  for (let row = begin * NORM_ROWS; row < last; row++) {
-    const at = <usize>row * <usize>C * 4;
-    normalize_row(normed + at, norm_weight, norm_bias, C, scratch + at);
-  }
+  normalize_rows(normed, norm_weight, norm_bias, tokens, C, scratch, begin, end);
 }
 
 export function channel_scores_units(weight_format: u32, tokens: u32, chunk: u32, groups: u32, D: u32): u32 {

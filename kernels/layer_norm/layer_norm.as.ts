@@ -1,10 +1,8 @@
-// A unit is ROWS rows.
-import { normalize_row } from "../shared/norm.as";
-
-const ROWS: u32 = 16;
+// A unit is some rows (see norm_units).
+import { norm_units, normalize_rows } from "../shared/norm.as";
 
 export function layer_norm_units(rows: u32, vectors: u32): u32 {
-  return (rows + ROWS - 1) / ROWS;
+  return norm_units(rows);
 }
 
 export function layer_norm(
@@ -18,9 +16,5 @@ export function layer_norm(
   end: u32,
 ): void {
   const C = 4 * vectors;
-  const last = min(end * ROWS, rows);
-  for (let row = begin * ROWS; row < last; row++) {
-    const at = <usize>row * <usize>C * 4;
-    normalize_row(normed + at, norm_weight, norm_bias, C, out + at);
-  }
+  normalize_rows(normed, norm_weight, norm_bias, rows, C, out, begin, end);
 }

@@ -5,16 +5,13 @@
 // decoding has them, read weights as they are stored; more rows share a panel that was widened to f32 in local memory.
 import { activate } from "../shared/activation.as";
 import { local, scratch } from "../shared/memory.as";
-import { normalize_row } from "../shared/norm.as";
+import { norm_units, normalize_rows } from "../shared/norm.as";
 import { add_up_tile, TILE_BYTES, TILE_ROWS } from "../shared/tile.as";
 import { PANEL, panel_bytes, panel_in_f32, ROWS } from "../shared/weights.as";
 import { add_up_few, FEW } from "../shared/few_rows.as";
 
 const BLOCK_ROWS: u32 = 96;
 const BLOCK_COLUMNS: u32 = 128;
-/** Rows that a unit of the first pass normalises. */
-const NORM_ROWS: u32 = 16;
-
 /** Values of NORM, as in matmul.twin.ts. */
 const OF_X: u32 = 1;
 const OF_RESIDUAL: u32 = 2;
@@ -63,7 +60,7 @@ export function matmul_first_units(
   ACTIVATION: u32,
   NORM: u32,
 ): u32 {
-  return NORM == 0 ? 0 : (M + NORM_ROWS - 1) / NORM_ROWS;
+  return NORM == 0 ? 0 : norm_units(M);
 }
 
 export function matmul_first(
@@ -91,11 +88,7 @@ export function matmul_first(
   end: u32,
 ): void {
   const C = NORM == OF_X ? K : N;
-  const last = min(end * NORM_ROWS, M);
-  for (let row = begin * NORM_ROWS; row < last; row++) {
-    const at = <usize>row * <usize>C * 4;
-    normalize_row(normed + at, norm_weight, norm_bias, C, scratch + at);
-  }
+  normalize_rows(normed, norm_weight, norm_bias, M, C, scratch, begin, end);
 }
 
 /** Rows of a block: whole tiles, all blocks nearly alike. */

@@ -28,3 +28,29 @@ export function normalize_row(row: usize, weight: usize, bias: usize, C: u32, ou
     v128.store(out + c, madd(standard, v128.load(weight + c), v128.load(bias + c)));
   }
 }
+
+/** Rows that a unit normalises. */
+const ROWS: u32 = 16;
+
+/** Units of `normalize_rows`. */
+export function norm_units(rows: u32): u32 {
+  return (rows + ROWS - 1) / ROWS;
+}
+
+/** Normalises the rows of units `begin` to `end`, of `rows` rows of C values, into the same places of `out`. */
+export function normalize_rows(
+  normed: usize,
+  weight: usize,
+  bias: usize,
+  rows: u32,
+  C: u32,
+  out: usize,
+  begin: u32,
+  end: u32,
+): void {
+  const last = min(end * ROWS, rows);
+  for (let row = begin * ROWS; row < last; row++) {
+    const at = <usize>row * <usize>C * 4;
+    normalize_row(normed + at, weight, bias, C, out + at);
+  }
+}
