@@ -6,11 +6,13 @@
 import { chmodSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ensureCompiledKernels } from "./compile_kernels.mjs";
+import { ensureTaskList } from "./list_tasks.mjs";
 import { root, run } from "./steps.mjs";
 
 const isBench = process.argv[2] === "bench";
 const target = join(root, isBench ? ".cache/bench" : "dist");
 rmSync(target, { recursive: true, force: true });
+ensureTaskList();
 const project = isBench ? "tsconfig.bench.json" : "tsconfig.build.json";
 run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", project]);
 await ensureCompiledKernels();

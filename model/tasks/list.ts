@@ -1,42 +1,7 @@
-import { caption } from "./caption.ts";
-import { captionToPhraseGrounding } from "./caption_to_phrase_grounding.ts";
-import { denseRegionCaption } from "./dense_region_caption.ts";
-import { detailedCaption } from "./detailed_caption.ts";
-import { moreDetailedCaption } from "./more_detailed_caption.ts";
-import { ocr } from "./ocr.ts";
-import { ocrWithRegion } from "./ocr_with_region.ts";
-import { objectDetection } from "./od.ts";
-import { openVocabularyDetection } from "./open_vocabulary_detection.ts";
-import { referringExpressionSegmentation } from "./referring_expression_segmentation.ts";
-import { regionProposal } from "./region_proposal.ts";
-import { regionToCategory } from "./region_to_category.ts";
-import { regionToDescription } from "./region_to_description.ts";
-import { regionToOcr } from "./region_to_ocr.ts";
-import { regionToSegmentation } from "./region_to_segmentation.ts";
-
+import { tasks } from "./all.ts";
 import type { Task } from "./task.ts";
 
-/**
- * The tasks that Florence-2 was trained for, in the order of help texts. A new one is a file beside this one and
- * its two lines here; everything else finds it through this list.
- */
-export const tasks = [
-  caption,
-  detailedCaption,
-  moreDetailedCaption,
-  ocr,
-  ocrWithRegion,
-  objectDetection,
-  denseRegionCaption,
-  regionProposal,
-  captionToPhraseGrounding,
-  referringExpressionSegmentation,
-  openVocabularyDetection,
-  regionToSegmentation,
-  regionToCategory,
-  regionToDescription,
-  regionToOcr,
-] as const;
+export { tasks };
 
 type AnyTask = (typeof tasks)[number];
 

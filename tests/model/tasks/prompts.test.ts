@@ -50,8 +50,9 @@ describe("prompts", () => {
     }
   });
 
-  it("are known here for every task", () => {
-    expect(prompts.map(([token]) => token)).toEqual(tasks.map(({ token }) => token));
+  it("are known for every task that the released models were trained for", () => {
+    const tokens = tasks.map(({ token }) => token);
+    expect(tokens).toEqual(expect.arrayContaining(prompts.map(([token]) => token)));
   });
 
   it.each([
