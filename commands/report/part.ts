@@ -11,6 +11,8 @@ export interface PartContext {
   /** Facts of the part as a whole; later ones are added to earlier ones. */
   tell(facts: Row): void;
   add(row: Row): void;
+  /** Names all items before the first, so that those that were never begun are counted too. */
+  plan(names: readonly string[]): void;
   /** Says why the part cannot be run here. */
   absent(reason: string): void;
   /**
@@ -59,6 +61,7 @@ export interface PartResult extends Findings {
 export type Message =
   | { readonly facts: Row }
   | { readonly row: Row }
+  | { readonly planned: readonly string[] }
   | { readonly begun: string }
   | { readonly settled: string }
   | { readonly left: string }

@@ -20,6 +20,7 @@ export async function perform(
     secondsLeft: () => (end - performance.now()) / 1000,
     tell: (facts) => send({ facts }),
     add: (row) => send({ row }),
+    plan: (names) => send({ planned: names }),
     absent: (reason) => send({ absent: reason }),
     async item(name, work) {
       if (settled.has(name)) return;

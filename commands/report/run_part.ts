@@ -87,6 +87,7 @@ function runOnce(
     });
     const words = lastWords(child);
     let [item, isGivenUp, isOverTime] = [undefined as string | undefined, false, false];
+    let planned: readonly string[] = [];
     let how: Ended["how"];
     let itemTimer: NodeJS.Timeout | undefined;
     const partTimer = setTimeout(
@@ -100,6 +101,7 @@ function runOnce(
       if ("facts" in message) Object.assign(result.facts, message.facts);
       if ("row" in message) result.rows.push(message.row);
       if ("failure" in message) result.failures.push(message.failure);
+      if ("planned" in message) planned = message.planned;
       if ("left" in message) result.left.push(message.left);
       if ("ended" in message) how = message.ended;
       if ("absent" in message) result.reason = message.absent;
@@ -123,10 +125,13 @@ function runOnce(
     child.on("close", (code, signal) => {
       clearTimeout(partTimer);
       clearTimeout(itemTimer);
-      if (item !== undefined) settled.push(item);
       if (isOverTime) {
-        if (item !== undefined) result.left.push(item);
-      } else if (how === undefined && !isGivenUp) {
+        const unfinished = planned.length > 0 || item === undefined ? planned : [item];
+        const told = new Set([...settled, ...result.left]);
+        result.left.push(...unfinished.filter((name) => !told.has(name)));
+      }
+      if (item !== undefined) settled.push(item);
+      if (!isOverTime && how === undefined && !isGivenUp) {
         const message = `its process ended with ${signal ?? `exit ${code}`}: ${words.join(" ")}`;
         result.failures.push({ item, message });
       }

@@ -40,7 +40,11 @@ describe("a part of a report", () => {
       itemSeconds: 30,
       program,
     });
-    expect(result).toMatchObject({ outcome: "out of time", rows: [{ item: "first" }], left: ["second"] });
+    expect(result).toMatchObject({
+      outcome: "out of time",
+      rows: [{ item: "first" }],
+      left: ["second", "third"],
+    });
     expect(result.seconds).toBeLessThan(10);
   });
 

@@ -28,15 +28,17 @@ const MAX_NEW_TOKENS = 96;
 const part: Part = {
   title: "Answers of the bundled model",
   weight: 12,
-  async run({ device, item, add, tell }) {
+  async run({ device, plan, item, add, tell }) {
     const model = await Florence2.fromPretrained(BUNDLED_MODEL, { device });
     if (existsSync(RECORDED)) {
       tell({ expected: "the answers of transformers to held-out images" });
-      const images = groupBy(recordedAnswers(), ({ file }) => file);
-      for (const [file, answers] of images) {
+      const answers = recordedAnswers().filter(({ margin }) => margin > TIE);
+      plan(answers.map(nameOf));
+      for (const [file, ofImage] of groupBy(answers, ({ file }) => file)) {
         let image: EncodedImage | undefined;
-        for (const { task, text, tokens, margin } of answers.filter(({ margin }) => margin > TIE)) {
-          await item([file, task, ...(text ? [text] : [])].join(" "), async () => {
+        for (const answer of ofImage) {
+          const { task, text, tokens, margin } = answer;
+          await item(nameOf(answer), async () => {
             image ??= await model.encodeImage(join(BUNDLED_MODEL, "heldout", file));
             const found = await model.run(image, task, { text, maxNewTokens: MAX_NEW_TOKENS });
             add({ file, task, text, margin, firstDifference: firstDifference(found.tokens, tokens) });
@@ -46,7 +48,9 @@ const part: Part = {
     } else {
       tell({ expected: "the answers of the CPU engine to the bundled image" });
       const reference = await Florence2.fromPretrained(BUNDLED_MODEL, { device: "cpu" });
-      for (const { token: task } of tasks.filter(({ input }) => input === "none")) {
+      const questions = tasks.filter(({ input }) => input === "none").map(({ token }) => token);
+      plan(questions);
+      for (const task of questions) {
         await item(task, async () => {
           const expected = await reference.run(BUNDLED_IMAGE, task, { maxNewTokens: MAX_NEW_TOKENS });
           const found = await model.run(BUNDLED_IMAGE, task, { maxNewTokens: MAX_NEW_TOKENS });
@@ -67,6 +71,8 @@ const part: Part = {
   },
 };
 export default part;
+
+const nameOf = ({ file, task, text }: Recorded) => [file, task, ...(text ? [text] : [])].join(" ");
 
 function recordedAnswers(): Recorded[] {
   const [, ...lines] = readFileSync(RECORDED, "utf8").trim().split("\n");

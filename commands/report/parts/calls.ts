@@ -26,14 +26,16 @@ const COLUMNS = [
 export const callsPart = (size: "base" | "large", weight: number): Part => ({
   title: `Variants at the shapes of ${size}`,
   weight,
-  async run({ device, item, add, tell }) {
+  async run({ device, plan, item, add, tell }) {
     const runner = await openRunner(device);
     try {
       const observer = observerOf(runner);
       const limits = await measureLimits(runner, observer, { seconds: 0, samples: 3 });
       tell({ dtype: "f16", limits });
       const timer = new CallTimer(runner, observer);
-      for (const call of await modelCalls(size, "f16", runner.profile)) {
+      const calls = await modelCalls(size, "f16", runner.profile);
+      plan(calls.map(nameOf));
+      for (const call of calls) {
         await item(nameOf(call), async () => {
           for await (const time of timer.time(call)) add({ ...time });
         });

@@ -1,6 +1,7 @@
 import { openRunner } from "../../../core/device.ts";
+import type { Runner } from "../../../core/runner.ts";
 import { type CaseCheck, checkCase, checksOf, expectedOf } from "../../../measure/case_checks.ts";
-import { loadKernelCases } from "../../../measure/case_runs.ts";
+import { type AnyKernelCases, loadKernelCases } from "../../../measure/case_runs.ts";
 import { figure, milliseconds, text } from "../../../measure/table.ts";
 import { groupBy } from "../groups.ts";
 import type { Part } from "../part.ts";
@@ -27,22 +28,20 @@ const isWrong = ({ worst, tolerance }: CaseCheck) => !(worst <= tolerance);
 const part: Part = {
   title: "Kernels beside their twins",
   weight: 25,
-  async run({ device, item, add }) {
+  async run({ device, plan, item, add }) {
     // Debug: fresh memory is NaN, and writes past the end are found.
     const runner = await openRunner(device, { debug: true });
     try {
-      for (const suite of await loadKernelCases()) {
-        for (const { testCase, format, variants } of checksOf(runner, suite)) {
-          let expected: ReturnType<typeof expectedOf> | undefined;
-          for (const variant of variants) {
-            const name = [`${suite.kernel.name}/${variant}`, testCase.name, ...(format ? [format] : [])].join(
-              ", ",
-            );
-            await item(name, async () => {
-              expected ??= expectedOf(suite, testCase, format);
-              add({ ...(await checkCase(runner, suite, testCase, variant, format, await expected)) });
-            });
-          }
+      const checks = smallestFirst(await loadKernelCases(), runner);
+      plan(checks.flatMap((check) => check.variants.map((variant) => nameOf(check, variant))));
+      for (const check of checks) {
+        const { suite, testCase, format, variants } = check;
+        let expected: ReturnType<typeof expectedOf> | undefined;
+        for (const variant of variants) {
+          await item(nameOf(check, variant), async () => {
+            expected ??= expectedOf(suite, testCase, format);
+            add({ ...(await checkCase(runner, suite, testCase, variant, format, await expected)) });
+          });
         }
       }
     } finally {
@@ -68,3 +67,16 @@ const part: Part = {
   },
 };
 export default part;
+
+/** All checks of all kernels: each has been compiled and compared once before the large ones take their time. */
+function smallestFirst(suites: readonly AnyKernelCases[], runner: Runner) {
+  return suites
+    .flatMap((suite) => [...checksOf(runner, suite)].map((check) => ({ suite, ...check })))
+    .map((check) => ({ ...check, operations: check.suite.work(check.testCase).operations }))
+    .sort((a, b) => a.operations - b.operations);
+}
+
+const nameOf = (
+  { suite, testCase, format }: ReturnType<typeof smallestFirst>[number],
+  variant: string,
+): string => [`${suite.kernel.name}/${variant}`, testCase.name, ...(format ? [format] : [])].join(", ");

@@ -3,6 +3,7 @@
  * `hangs`, `ends` the process, or `fails`. The first time it gets so far; then the items that are settled are left out.
  */
 const [how, , , ...settled] = process.argv.slice(2);
+process.send({ planned: ["first", "second", "third"] });
 for (const item of ["first", "second", "third"]) {
   if (settled.includes(item)) continue;
   process.send({ begun: item });
