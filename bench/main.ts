@@ -42,7 +42,8 @@ folder into its README.md.
   --device gpu|cpu    what profile looks at (default: gpu). On the CPU engine it tells each product's GFLOP/s and its
                       share of what multiply-adds reach there
   --threads N         of the CPU engine (default: as many as there are processors)
-  --quick             two samples of each, no batches, and one case of each kernel's variant
+  --quick             two samples of each, no batches, and of each kernel's cases the first that a variant serves and
+                      those that several variants serve
   --results DIR       (default: bench/results)
   --help
 
@@ -118,7 +119,7 @@ async function main(args: string[]): Promise<void> {
       const origin = originOf(runner.name);
       say(`\nKernels on ${runner.name}\n\n${tableHead(KERNEL_COLUMNS)}`);
       const onRow = (row: KernelRow) => say(tableRow(KERNEL_COLUMNS, row));
-      const options = { effort, filter, firstCases: values.quick, onRow };
+      const options = { effort, filter, fewCases: values.quick, onRow };
       write({ part: "kernels", origin, ...(await benchKernels(runner, watch, options)) });
     });
   }

@@ -169,7 +169,38 @@ function kernelSection({ origin, limits, limitsAfter, rows }: KernelReport): str
     `${threeDigits(limits[rate])} ${unit} (${threeDigits(limitsAfter[rate])} ${unit} at the end)`;
   const head = `Kernels on ${described(origin, rows)}. Copying reaches ${rates("GB/s", "gigabytesPerSecond")}, multiplying and adding ${rates("GFLOP/s", "gigaflopsPerSecond")}; each case reaches this share of the nearer limit:`;
   const lines = [...variants].map(([name, shares]) => tableRow(SUMMARY_COLUMNS, { name, shares }));
-  return `${head}\n\n${tableHead(SUMMARY_COLUMNS)}\n${lines.join("\n")}`;
+  const table = `${head}\n\n${tableHead(SUMMARY_COLUMNS)}\n${lines.join("\n")}`;
+  const choices = choicesOf(rows);
+  if (choices.length === 0) return table;
+  return `${table}\n\nThe variant that a case gets beside another that can serve it:\n\n${tableHead(CHOICE_COLUMNS)}\n${choices.map((choice) => tableRow(CHOICE_COLUMNS, choice)).join("\n")}`;
+}
+
+/** A case that a variant serves which is not taken. */
+interface Choice {
+  readonly taken: KernelRow;
+  readonly other: KernelRow;
+}
+
+const CHOICE_COLUMNS: readonly Column<Choice>[] = [
+  text("kernel", 10, ({ taken }) => taken.kernel),
+  text("case", 42, ({ taken }) => taken.case),
+  text("taken", 8, ({ taken }) => taken.variant),
+  figure("ms", ({ taken }) => milliseconds(timeOf(taken))),
+  text("other", 8, ({ other }) => other.variant),
+  figure("ms", ({ other }) => milliseconds(timeOf(other))),
+  figure("times as long", ({ taken, other }) => threeDigits(timeOf(other) / timeOf(taken))),
+];
+
+const timeOf = ({ gpuMs, ms }: KernelRow) => gpuMs ?? ms;
+
+function choicesOf(rows: readonly KernelRow[]): Choice[] {
+  return rows
+    .filter(({ isDefault }) => isDefault)
+    .flatMap((taken) =>
+      rows
+        .filter((row) => row !== taken && row.kernel === taken.kernel && row.case === taken.case)
+        .map((other) => ({ taken, other })),
+    );
 }
 
 function described(

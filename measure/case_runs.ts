@@ -34,24 +34,32 @@ const SHAPES_ONLY: RandomArrays = {
   integers: (_limit, ...shape) => ({ shape, data: new Uint32Array() }),
 };
 
-/** The kernel's call in a case by this variant, without any data; `undefined` where the variant cannot serve it. */
+/**
+ * The kernel's call in a case by this variant, without any data; `undefined` where the variant cannot serve it.
+ * Without a label, by the variant that is taken.
+ */
 export function dispatchOf(
   suite: AnyKernelCases,
   testCase: Case,
-  label: string,
+  label: string | undefined,
   profile?: DeviceProfile,
   format: WeightFormat = "f32",
 ): Dispatch | undefined {
   const tensors = suite.inputs(testCase, SHAPES_ONLY);
   const dtypeOf = (name: string, data: TensorData) =>
     suite.weights?.includes(name) ? format : data instanceof Uint32Array ? "u32" : "f32";
-  const rec = new Recording({ profile, variants: { [suite.kernel.name]: label } });
+  const rec = new Recording({
+    profile,
+    variants: label === undefined ? {} : { [suite.kernel.name]: label },
+  });
   const inputs = Object.entries(tensors).map(([name, { shape, data }]) => [
     name,
     newTensor(name, shape, dtypeOf(name, data), "owned"),
   ]);
   suite.record(rec, Object.fromEntries(inputs), testCase);
-  return rec.dispatches.find(({ kernel, variant }) => kernel === suite.kernel && variant.label === label);
+  return rec.dispatches.find(
+    ({ kernel, variant }) => kernel === suite.kernel && (label ?? variant.label) === variant.label,
+  );
 }
 
 /** Numbers that a case is given. */

@@ -3,7 +3,7 @@ import { Recording } from "../core/recording.ts";
 import type { Runner } from "../core/runner.ts";
 import { BYTES_PER_ELEMENT, bytesOf, elementsOf } from "../core/tensor.ts";
 import { type KernelCases, uploadInputs } from "../kernels/shared/kernel_cases.ts";
-import { type Case, loadKernelCases } from "./case_runs.ts";
+import { type Case, dispatchOf, loadKernelCases } from "./case_runs.ts";
 import { copyCases } from "./copy.ts";
 import { randomArrays } from "./generated/random.ts";
 import { multiplyAddCases } from "./multiply_add.ts";
@@ -21,6 +21,8 @@ export interface KernelRow extends Limits, Pick<Measured, "ms" | "fastest" | "p7
   readonly kernel: string;
   readonly variant: string;
   readonly case: string;
+  /** Whether the case gets this variant unless another is asked for. */
+  readonly isDefault: boolean;
   /** Of what the copy and the multiply-add kernel reached in the same run. */
   readonly shareOfCopy: number;
   readonly shareOfMultiplyAdd: number;
@@ -38,8 +40,8 @@ export interface KernelBenchOptions {
   readonly effort: Effort;
   /** Only what has this in its kernel, variant or case. */
   readonly filter: string;
-  /** Only the first case that a variant serves. */
-  readonly firstCases: boolean;
+  /** Only the first case that a variant serves, and those that several variants serve. */
+  readonly fewCases: boolean;
   readonly onRow: (row: KernelRow) => void;
 }
 
@@ -57,7 +59,7 @@ const MAX_REPEATS = 200;
 export async function benchKernels(
   runner: Runner,
   observer: Observer,
-  { effort, filter, firstCases, onRow }: KernelBenchOptions,
+  { effort, filter, fewCases, onRow }: KernelBenchOptions,
 ): Promise<KernelFindings> {
   const time = <C extends Case>(suite: KernelCases<C>, testCase: C, variant: Variant) =>
     timeCase(runner, observer, suite, testCase, variant, effort);
@@ -74,13 +76,17 @@ export async function benchKernels(
   };
   for (const timed of limitCases) add(timed);
   for (const suite of await loadKernelCases()) {
-    for (const variant of suite.kernel.variants) {
-      for (const testCase of suite.cases) {
-        if (!`${suite.kernel.name} ${variant.label} ${testCase.name}`.includes(filter)) continue;
-        const timed = await time(suite, testCase, variant);
-        if (!timed) continue;
-        add(timed);
-        if (firstCases) break;
+    const seen = new Set<Variant>();
+    for (const testCase of suite.cases) {
+      const variants = suite.kernel.variants.filter(({ label, weights: [format] = [] }) =>
+        dispatchOf(suite, testCase, label, runner.profile, format),
+      );
+      const isFirst = variants.some((variant) => !seen.has(variant));
+      if (fewCases && !isFirst && variants.length < 2) continue;
+      for (const variant of variants) {
+        seen.add(variant);
+        if (`${suite.kernel.name} ${variant.label} ${testCase.name}`.includes(filter))
+          add(await time(suite, testCase, variant));
       }
     }
   }
@@ -95,8 +101,8 @@ export async function measureLimits(runner: Runner, observer: Observer, effort: 
 async function timeLimits(runner: Runner, observer: Observer, effort: Effort) {
   const time = <C extends Case>(suite: KernelCases<C>) =>
     timeCase(runner, observer, suite, suite.cases[0]!, suite.kernel.variants[0]!, effort);
-  const copy = (await time(copyCases))!;
-  const multiplyAdd = (await time(multiplyAddCases))!;
+  const copy = await time(copyCases);
+  const multiplyAdd = await time(multiplyAddCases);
   const { gigabytesPerSecond } = copy;
   const { gigaflopsPerSecond } = multiplyAdd;
   return { rates: { gigabytesPerSecond, gigaflopsPerSecond }, timed: [copy, multiplyAdd] };
@@ -104,7 +110,7 @@ async function timeLimits(runner: Runner, observer: Observer, effort: Effort) {
 
 type TimedCase = Omit<KernelRow, "shareOfCopy" | "shareOfMultiplyAdd">;
 
-/** `undefined` where the variant cannot serve the case on this device. */
+/** Times a case that the variant can serve on this device. */
 async function timeCase<C extends Case>(
   runner: Runner,
   observer: Observer,
@@ -112,14 +118,15 @@ async function timeCase<C extends Case>(
   testCase: C,
   { label: variant, weights: [format] = [] }: Variant,
   effort: Effort,
-): Promise<TimedCase | undefined> {
+): Promise<TimedCase> {
   const tensors = uploadInputs(runner, suite.inputs(testCase, randomArrays(1)), suite.weights, format);
   const fence = runner.zeros("fence", [1]);
   const once = new Recording({ profile: runner.profile, variants: { [suite.kernel.name]: variant } });
+  const unasked = new Recording({ profile: runner.profile });
+  suite.record(unasked, tensors, testCase);
   const outputs = Object.values(suite.record(once, tensors, testCase));
   for (const output of outputs) once.keep(output);
   try {
-    if (!once.dispatches.some((dispatch) => dispatch.variant.label === variant)) return undefined;
     const program = await runner.prepare(once);
     const run = async (times: number) => {
       await program.run(undefined, times);
@@ -147,6 +154,7 @@ async function timeCase<C extends Case>(
       kernel: suite.kernel.name,
       variant,
       case: testCase.name,
+      isDefault: unasked.dispatches.some(({ variant: { label } }) => label === variant),
       ms,
       fastest,
       p75,

@@ -166,7 +166,7 @@ describe("the reports of the bench", () => {
       gigabytesPerSecond: 1,
       gigaflopsPerSecond: 1,
     };
-    const kernel = { kernel: "matmul", variant: "tile", ...times };
+    const kernel = { kernel: "matmul", variant: "tile", isDefault: true, ...times };
     const rows = [
       { ...kernel, case: "moves", shareOfCopy: 0.5, shareOfMultiplyAdd: 0.1 },
       { ...kernel, case: "computes", shareOfCopy: 0.2, shareOfMultiplyAdd: 0.75 },
@@ -175,6 +175,17 @@ describe("the reports of the bench", () => {
     const tables = withReports(text, results);
     expect(tables).toContain("reaches 10 GB/s (9 GB/s at the end)");
     expect(tables).toMatch(/\| matmul, tile +\| +2 \| +50 % \| +75 % \|/);
+    expect(tables).not.toContain("times as long");
+
+    const few = { ...kernel, case: "few rows", shareOfCopy: 0.2, shareOfMultiplyAdd: 0.1 };
+    const choice = [
+      { ...few, variant: "rows", gpuMs: 2 },
+      { ...few, isDefault: false, gpuMs: 5 },
+    ];
+    writeReport(results, { part: "kernels", origin: report.origin, limits, limitsAfter, rows: choice });
+    expect(withReports(text, results)).toMatch(
+      /\| matmul +\| few rows +\| rows +\| +2 \| tile +\| +5 \| +2\.50 \|/,
+    );
   });
 
   it("have no place in a text without markers", () => {
