@@ -2,7 +2,7 @@ import { boxOverlap } from "../datasets/geometry/boxes.ts";
 import { maskOverlap, rasterize } from "../datasets/geometry/masks.ts";
 import { quadOverlap } from "../datasets/geometry/quads.ts";
 import type { LabelledBoxes, TrueBoxes, TruePolygons, TrueQuads } from "../datasets/truth/truth.ts";
-import type { AnswerOf, TaskToken } from "../model/tasks/index.ts";
+import { type AnswerOf, plainText, type TaskToken } from "../model/tasks/index.ts";
 import type { Case, Measure } from "./measure.ts";
 import { matchBoxes, phrasesFound } from "./metrics/boxes.ts";
 import { type CocoBox, type CocoFigures, type CocoTruth, cocoFigures } from "./metrics/coco_map.ts";
@@ -11,7 +11,7 @@ import { mean } from "./metrics/mean.ts";
 import { presence } from "./metrics/presence.ts";
 import { type Bin, type Judged, reliability } from "./metrics/reliability.ts";
 import { characterErrorRate } from "./metrics/texts.ts";
-import { captions, category, freePrompt, plainText, reading } from "./text_measures.ts";
+import { captions, category, freePrompt, reading } from "./text_measures.ts";
 
 /** IoU from which a shape counts as found. */
 const THRESHOLD = 0.5;

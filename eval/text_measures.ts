@@ -1,4 +1,5 @@
 /** Measures of tasks that answer with text. */
+import { plainText } from "../model/tasks/index.ts";
 import type { Measure } from "./measure.ts";
 import { bleu } from "./metrics/bleu.ts";
 import { ciderD } from "./metrics/cider.ts";
@@ -6,9 +7,6 @@ import { mean } from "./metrics/mean.ts";
 import { captionTokens } from "./metrics/ptb_tokens.ts";
 import { characterErrorRate, wordErrorRate } from "./metrics/texts.ts";
 import { vqaAccuracy } from "./metrics/vqa.ts";
-
-/** Text without the location tags that models repeat behind it, and without padding. */
-export const plainText = (answer: string) => answer.replaceAll(/<loc_\d+>|<\/?s>|<pad>/g, "").trim();
 
 export const captions: Measure<readonly string[], string> = {
   judge(cases) {

@@ -80,6 +80,7 @@ async function readImageConfig(
     );
   }
   const imageConfig = { ...(found ?? RELEASED_IMAGE_CONFIG), ...size };
+  // What no question could pass is refused here.
   countImageTokens(config, imageConfig, size ? "option_invalid" : "config_invalid");
   return imageConfig;
 }

@@ -12,6 +12,7 @@ export { type DetectedObject, hasPlaces, objectsOf } from "./objects.ts";
 export type { BoxOrPolygonAnswer } from "./open_vocabulary_detection.ts";
 export { type BoxAnswer, parseLabelledBoxes, parseUnlabelledBoxes } from "./parsing/boxes.ts";
 export { decodeGenerated, type GeneratedText, type ScoredTokens } from "./parsing/generated_text.ts";
+export { plainText } from "./parsing/labels.ts";
 export { type PolygonAnswer, parseLabelledPolygons, parsePolygons } from "./parsing/polygons.ts";
 export { parseText } from "./parsing/pure_text.ts";
 export { parseQuads, type QuadAnswer } from "./parsing/quads.ts";

@@ -9,7 +9,6 @@ import { section } from "../../files/fields.ts";
 import type { Files } from "../../files/files.ts";
 import { openWeightFile } from "../../files/tensors/shards.ts";
 import { readFloats, type TensorFile } from "../../files/tensors/tensor_file.ts";
-import type { Florence2Config } from "../config/config.ts";
 import { ADAPTER_CONFIG, ADAPTER_FILES, type Adapter, type LowRank, parseAdapter } from "./adapter_file.ts";
 import {
   checkpointOf,
@@ -21,7 +20,6 @@ import {
 import {
   DECODER_EMBEDDING,
   ENCODER_EMBEDDING,
-  expectedTensors,
   OUTPUT_HEAD,
   SHARED_EMBEDDING,
   type Shape,
@@ -32,20 +30,20 @@ import { isTransposed } from "./layouts.ts";
  * The checkpoint with the adapter of a folder merged into it, or as it is where there is none. The adapter's layout may
  * be another than the checkpoint's. What is tied to the token table keeps the base's values where peft keeps them.
  *
+ * @param expected the shapes of all tensors of the model
  * @throws {Florence2Error} config_invalid or checkpoint_mismatch for adapters that are not LoRA or change what cannot be
  *   merged, and what opening its files throws; the checkpoint is closed then
  */
 export async function withAdapter(
   checkpoint: FlorenceCheckpoint,
   files: Files,
-  config: Florence2Config,
+  expected: ReadonlyMap<string, Shape>,
 ): Promise<FlorenceCheckpoint> {
   let file: TensorFile | undefined;
   try {
     const json = await files.optionalJson(ADAPTER_CONFIG);
     if (json === undefined) return checkpoint;
     file = await openWeightFile(files, ADAPTER_FILES);
-    const expected = expectedTensors(config);
     return merged(
       checkpoint,
       file,

@@ -35,9 +35,9 @@ export async function openCheckpoint(
   { adapter, warn = () => {} }: CheckpointOptions = {},
 ): Promise<FlorenceCheckpoint> {
   const file = withoutWrappers(await openWeightFile(files, WEIGHT_FILES), warn);
+  const expected = expectedTensors(config);
   let checkpoint: FlorenceCheckpoint;
   try {
-    const expected = expectedTensors(config);
     const layout = recogniseLayout(file, expected);
     const stored = storedNames(file, layout, expected);
     checkTensors(file, layout, expected, stored, config, warn);
@@ -46,5 +46,5 @@ export async function openCheckpoint(
     await file.close();
     throw error;
   }
-  return withAdapter(checkpoint, adapter ?? files, config);
+  return withAdapter(checkpoint, adapter ?? files, expected);
 }

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { ErrorCode } from "../../core/errors.ts";
+import { type ErrorCode, Florence2Error } from "../../core/errors.ts";
 
 /** What a Florence2Error with this code looks like, its message matching each of the patterns. */
 export function florenceError(code: ErrorCode, ...patterns: readonly (string | RegExp)[]): Error {
@@ -12,4 +12,15 @@ export function florenceError(code: ErrorCode, ...patterns: readonly (string | R
       ),
     `a Florence2Error ${code} matching ${patterns.join(", ")}`,
   );
+}
+
+/** The Florence2Error that an action throws; anything else fails the test. */
+export function failure(action: () => unknown): Florence2Error {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof Florence2Error) return error;
+    throw error;
+  }
+  throw new Error("the action succeeded");
 }

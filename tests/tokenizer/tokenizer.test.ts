@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { Florence2Error } from "../../core/errors.ts";
 import { openFiles } from "../../files/files.ts";
 import { bytePairEncode, pairKey } from "../../tokenizer/byte_pair_encoding.ts";
 import { florenceTokens, Tokenizer, type TokenizerFiles } from "../../tokenizer/index.ts";
 import { pretokenize } from "../../tokenizer/pretokenize.ts";
+import { failure } from "../support/errors.ts";
 
 const directory = fileURLToPath(new URL("../fixtures/tokenizer", import.meta.url));
 const read = (name: string) => readFileSync(`${directory}/${name}`, "utf8");
@@ -30,16 +30,6 @@ function selfContained(extra: string[] = []) {
 }
 
 /** The typed error that an action fails with. */
-function failure(action: () => unknown): Florence2Error {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof Florence2Error) return error;
-    throw error;
-  }
-  throw new Error("the action succeeded");
-}
-
 describe("vectors of the reference", () => {
   it.each(vectors)("encodes and decodes $text", ({ text, ids, decoded }) => {
     expect(small.encode(text)).toEqual(ids);

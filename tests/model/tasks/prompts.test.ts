@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { Florence2Error } from "../../../core/errors.ts";
 import {
   defineTask,
   parseAnswer,
@@ -10,6 +9,7 @@ import {
   resolveTask,
   tasks,
 } from "../../../model/tasks/index.ts";
+import { failure } from "../../support/errors.ts";
 
 const region = "<loc_52><loc_332><loc_932><loc_774>";
 
@@ -31,16 +31,6 @@ const prompts: [string, string, string][] = [
   ["<REGION_TO_DESCRIPTION>", region, `What does the region ${region} describe?`],
   ["<REGION_TO_OCR>", region, `What text is in the region ${region}?`],
 ];
-
-function failure(action: () => unknown): Florence2Error {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof Florence2Error) return error;
-    throw error;
-  }
-  throw new Error("the action succeeded");
-}
 
 describe("prompts", () => {
   it.each(prompts)("%s %s", (token, input, prompt) => {
