@@ -128,7 +128,7 @@ async function main(args: string[]): Promise<void> {
     await profileOnCpu(subject, {
       dtype,
       threads,
-      filter,
+      isWanted: (phase) => phase.includes(filter),
       onLimits: (name, { gigaflopsPerSecond, gigabytesPerSecond }) => {
         const limits = `multiply-add ${gigaflopsPerSecond.toFixed(1)} GFLOP/s, copy ${gigabytesPerSecond.toFixed(1)} GB/s`;
         say(`\n${subject.name} on ${name}: ${limits}\n\n${tableHead(CPU_PROFILE_COLUMNS)}`);

@@ -86,13 +86,20 @@ export type Report = KernelReport | ModelReport | PeersReport;
 
 /** Writes a report into its adapter's folder, with a plot of a model's phases beside it. Returns the path. */
 export function writeReport(results: string, report: Report): string {
-  const name =
-    report.part === "kernels" ? "kernels" : report.part === "peers" ? `${report.model}.peers` : report.model;
+  const name = nameOf(report);
   const file = join(results, fileName(report.origin.adapter), `${fileName(name)}.json`);
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(report, sixDigits, 2)}\n`);
   if (report.part === "model") writeFileSync(plotFile(file), phasePlot(report));
   return file;
+}
+
+function nameOf(report: Report): string {
+  if (report.part === "kernels") return "kernels";
+  if (report.part === "model") return report.model;
+  // Versions of a runtime compile the CPU engine differently.
+  const [runtime] = report.origin.runtime.split(".");
+  return `${report.model}.peers.${runtime!.replace(" v", "-")}`;
 }
 
 const sixDigits = (_: string, value: unknown) =>

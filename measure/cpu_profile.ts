@@ -1,6 +1,8 @@
 import { Arena } from "../core/cpu/arena.ts";
 import { CpuRunner } from "../core/cpu/cpu_runner.ts";
 import { Engine } from "../core/cpu/engine.ts";
+import type { CompiledCall } from "../core/cpu/protocol.ts";
+import type { Executor } from "../core/cpu/threads.ts";
 import { Florence2Error } from "../core/errors.ts";
 import type { Dispatch } from "../core/recording.ts";
 import type { WeightsDtype } from "../model/weights/loader.ts";
@@ -16,6 +18,8 @@ export interface CpuProfileRow {
   readonly ms: number;
   /** Of the time that kernels take in the phase. */
   readonly share: number;
+  /** Multiplications and additions of products; 0 for other kernels. */
+  readonly operations: number;
   /** Of products; null for other kernels. */
   readonly gigaflopsPerSecond: number | null;
   /** Of what multiply-adds reach that depend on nothing but registers. */
@@ -25,8 +29,7 @@ export interface CpuProfileRow {
 export interface CpuProfileOptions {
   readonly dtype: WeightsDtype;
   readonly threads?: number;
-  /** Only phases that have this in their name. */
-  readonly filter: string;
+  readonly isWanted: (phase: string) => boolean;
   readonly onLimits: (name: string, limits: CpuLimits) => void;
   readonly onRow: (row: CpuProfileRow) => void;
 }
@@ -37,46 +40,97 @@ export interface CpuLimits {
   readonly gigabytesPerSecond: number;
 }
 
-/** Runs each phase of an answer three times on the CPU engine, and tells where the time of the last one goes. */
+/** How a phase's rows call all of its products together. */
+const ALL_PRODUCTS = "all products";
+
+type Spent = Map<string, { calls: number; ms: number; operations: number }>;
+
+/**
+ * Runs each phase of an answer three times on the CPU engine, and tells where the time of the fastest goes. What
+ * multiply-adds reach is measured again before each phase: machines slow down and recover.
+ */
 export async function profileOnCpu(
   subject: Subject,
-  { dtype, threads, filter, onLimits, onRow }: CpuProfileOptions,
+  { dtype, threads, isWanted, onLimits, onRow }: CpuProfileOptions,
 ): Promise<void> {
   const arena = new Arena(true);
   const engine = await Engine.open(arena, true, threads);
   if (!engine) throw new Florence2Error("cpu_failed", "WebAssembly has no SIMD here: there is no engine");
-  let spent = new Map<string, { calls: number; ms: number; operations: number }>();
+  let spent: Spent = new Map();
   const onCall = (dispatch: Dispatch, ms: number) => {
     const { label, operations } = described(dispatch);
-    const before = spent.get(label) ?? { calls: 0, ms: 0, operations: 0 };
-    const sum = { calls: before.calls + 1, ms: before.ms + ms, operations: before.operations + operations };
-    spent.set(label, sum);
+    for (const name of operations > 0 ? [label, ALL_PRODUCTS] : [label]) {
+      const sum = spent.get(name) ?? { calls: 0, ms: 0, operations: 0 };
+      spent.set(name, {
+        calls: sum.calls + 1,
+        ms: sum.ms + ms,
+        operations: sum.operations + operations,
+      });
+    }
   };
   const runner = new CpuRunner(arena, engine, { onCall });
   try {
-    const limits = await measureLimits(arena, engine);
-    onLimits(runner.name, limits);
+    const gigabytesPerSecond = await measureCopy(arena, engine);
+    const gigaflopsPerSecond = await measureMultiplyAdd(engine);
+    onLimits(runner.name, { gigaflopsPerSecond, gigabytesPerSecond });
     const { phases } = await openPhases(subject, runner, dtype, [1]);
     for await (const { phase, before, run, after, close } of phases) {
       // Whole answers are made of the other phases.
-      if (phase.startsWith("<") || !phase.includes(filter)) continue;
-      for (let time = 0; time < 3; time++) {
+      if (phase.startsWith("<") || !isWanted(phase)) continue;
+      const limit = await measureMultiplyAdd(engine);
+      const runs: Spent[] = [];
+      for (let time = 0; time < TIMES; time++) {
         await before?.();
         spent = new Map();
+        runs.push(spent);
         await run();
         after?.();
       }
       close?.();
-      const whole = [...spent.values()].reduce((sum, { ms }) => sum + ms, 0);
-      for (const [kernel, { calls, ms, operations }] of [...spent].sort(([, a], [, b]) => b.ms - a.ms)) {
+      const fastest = runs.reduce((a, b) => (wholeOf(b) < wholeOf(a) ? b : a));
+      for (const [kernel, { calls, ms, operations }] of [...fastest].sort(([, a], [, b]) => b.ms - a.ms)) {
         const rate = operations > 0 ? operations / ms / 1e6 : null;
-        const shareOfMultiplyAdd = rate === null ? null : rate / limits.gigaflopsPerSecond;
-        onRow({ phase, kernel, calls, ms, share: ms / whole, gigaflopsPerSecond: rate, shareOfMultiplyAdd });
+        const shareOfMultiplyAdd = rate === null ? null : rate / limit;
+        const share = ms / wholeOf(fastest);
+        onRow({ phase, kernel, calls, ms, share, operations, gigaflopsPerSecond: rate, shareOfMultiplyAdd });
       }
     }
   } finally {
     runner.dispose();
   }
+}
+
+/** The products of a phase, all shapes together; by work, since a large one takes long. */
+export interface ProductSpeed {
+  readonly gigaflop: number;
+  readonly gigaflopsPerSecond: number;
+  /** Of what multiply-adds reach. */
+  readonly shareOfMultiplyAdd: number;
+}
+
+/** The speed of all products of base or large on the CPU engine, in f32, from the picture to the keys of the decoder. */
+export async function productSpeed(subject: Subject, threads: number): Promise<ProductSpeed> {
+  const products: CpuProfileRow[] = [];
+  await profileOnCpu(subject, {
+    dtype: "f32",
+    threads,
+    isWanted: (phase) => phase === "vision" || phase === "encoder",
+    onLimits: () => {},
+    onRow: (row) => {
+      if (row.kernel === ALL_PRODUCTS) products.push(row);
+    },
+  });
+  const sum = (figureOf: (row: CpuProfileRow) => number) =>
+    products.reduce((total, row) => total + figureOf(row), 0);
+  const gigaflop = sum(({ operations }) => operations) / 1e9;
+  const ms = sum((row) => row.ms);
+  const atTheLimit = sum((row) => row.ms * row.shareOfMultiplyAdd!);
+  return { gigaflop, gigaflopsPerSecond: (1000 * gigaflop) / ms, shareOfMultiplyAdd: atTheLimit / ms };
+}
+
+/** Milliseconds of all kernels. */
+function wholeOf(spent: Spent): number {
+  return [...spent].reduce((sum, [name, { ms }]) => (name === ALL_PRODUCTS ? sum : sum + ms), 0);
 }
 
 function described({ kernel, params }: Dispatch): { label: string; operations: number } {
@@ -85,29 +139,46 @@ function described({ kernel, params }: Dispatch): { label: string; operations: n
   return { label: `matmul ${M} x ${N} x ${K}`, operations: 2 * M * N * K };
 }
 
+const TIMES = 3;
+/** Units of a limit for each thread, and how much work each is. */
+const UNITS = 64;
 const ROUNDS = 20_000;
 const COPY_BYTES = 2 ** 20;
 const TRIALS = 10;
+/** So that it matters little what beginning and ending cost. */
+const REPEATS = 10;
 
-/** The best of some trials: everything else is the machine being busy. */
-async function measureLimits(arena: Arena, { executor, threads }: Engine): Promise<CpuLimits> {
-  const units = 64 * threads;
+/** What multiply-adds reach that depend on nothing but registers, in GFLOP/s. */
+async function measureMultiplyAdd({ executor, threads }: Engine): Promise<number> {
+  const units = UNITS * threads;
+  const call = { name: "limit_multiply_add", args: [ROUNDS], units, counter: 0 };
+  return (units * ROUNDS * 96) / (await fastestOf(executor, call)) / 1e6;
+}
+
+/** What copying reaches, reads and writes together, in GB/s. */
+async function measureCopy(arena: Arena, { executor, threads }: Engine): Promise<number> {
+  const units = UNITS * threads;
   const from = arena.allocate(units * COPY_BYTES, "what is copied");
   const to = arena.allocate(units * COPY_BYTES, "a copy");
-  const best = async (name: string, args: readonly number[]) => {
-    const list = executor.keep([{ name, args, units, counter: 0 }]);
-    let least = Number.POSITIVE_INFINITY;
-    for (let trial = 0; trial < TRIALS; trial++)
-      await list.run(1, 0, undefined, ([{ ms } = { ms: least }]) => {
-        least = Math.min(least, ms);
-      });
-    list.forget();
-    return least;
-  };
-  const gigaflopsPerSecond = (units * ROUNDS * 96) / (await best("limit_multiply_add", [ROUNDS])) / 1e6;
-  const gigabytesPerSecond =
-    (2 * units * COPY_BYTES) / (await best("limit_copy", [from.at, to.at, COPY_BYTES])) / 1e6;
+  const call = { name: "limit_copy", args: [from.at, to.at, COPY_BYTES], units, counter: 0 };
+  const ms = await fastestOf(executor, call);
   arena.release(from);
   arena.release(to);
-  return { gigaflopsPerSecond, gigabytesPerSecond };
+  return (2 * units * COPY_BYTES) / ms / 1e6;
+}
+
+/**
+ * Milliseconds of a call by the clock, in the best of some trials: everything else is the machine being busy. The
+ * threads' own times do not tell: one that wakes up late finds the work done.
+ */
+async function fastestOf(executor: Executor, call: CompiledCall): Promise<number> {
+  const list = executor.keep([call]);
+  let least = Number.POSITIVE_INFINITY;
+  for (let trial = 0; trial < TRIALS; trial++) {
+    const start = performance.now();
+    await list.run(REPEATS, 0);
+    least = Math.min(least, performance.now() - start);
+  }
+  list.forget();
+  return least / REPEATS;
 }

@@ -8,7 +8,12 @@ import { join } from "node:path";
 import { ensureDriver } from "./driver.mjs";
 import { ensureApp, ensureBuild, ensurePackages, root, run } from "./steps.mjs";
 
-const ONNX_RUNTIME = "onnxruntime-node@1.30.0";
+/** The peers by package: 600 MB that only `bench:peers` needs. */
+const PEERS = {
+  "onnxruntime-node": "1.30.0",
+  "onnxruntime-web": "1.30.0",
+  "@huggingface/transformers": "4.3.2",
+};
 
 const cli = (...command) => ({ program: "dist/cli.js", command });
 /** The program of each name, its first arguments, and its requirements. */
@@ -46,13 +51,13 @@ function buildBench() {
   run(process.execPath, [join(root, "scripts", "build.mjs"), "bench"]);
 }
 
-/** The bench, and ONNX Runtime: 290 MB that only this bench needs. */
 function buildPeers() {
   buildBench();
-  const peers = join(root, ".cache/peers");
-  if (existsSync(join(peers, "node_modules/onnxruntime-node"))) return;
-  // Without its script, which would download CUDA's libraries.
-  run("npm", ["install", "--prefix", peers, "--ignore-scripts", "--no-audit", "--no-fund", ONNX_RUNTIME], {
-    shell: process.platform === "win32",
-  });
+  const folder = join(root, ".cache/peers");
+  const missing = Object.entries(PEERS).filter(([name]) => !existsSync(join(folder, "node_modules", name)));
+  if (missing.length === 0) return;
+  // Without their scripts, which would download CUDA's libraries.
+  const options = ["--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund"];
+  const packages = missing.map(([name, version]) => `${name}@${version}`);
+  run("npm", ["install", ...options, ...packages], { shell: process.platform === "win32" });
 }

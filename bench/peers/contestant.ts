@@ -13,8 +13,10 @@ export interface Question {
   readonly pixelValues: Float32Array;
   readonly promptIds: readonly number[];
   readonly tokens: number;
-  /** What this library holds the weights in. */
+  /** What this library holds the weights in on a GPU. */
   readonly dtype: WeightsDtype;
+  /** Of those who compute on the CPU. */
+  readonly threads: number;
 }
 
 /** What is timed in each caption; a first token comes with those that are made together with it. */
@@ -52,23 +54,36 @@ export interface Contestant {
   /** Package and version, for the report. */
   readonly version: string;
   caption(): Promise<Caption>;
-  /** In half precision tokens may differ, and only their number counts. */
-  readonly isHalf?: boolean;
+  /** Of weights that are not in f32, tokens may differ, and only their number counts. */
+  readonly isRounded?: boolean;
   /** The most memory up to the last caption, and the time to open, where another process than that of Node has them. */
   peakBytes?(): number;
   readonly loadMs?: number;
 }
 
-/** The contestants by name; the others are compared with ours. */
-export const CONTESTANTS = [
-  "ours",
-  "ONNX Runtime, WebGPU",
-  "ONNX Runtime, CPU",
-  "PyTorch, CPU",
-  "PyTorch, CUDA, eager",
-  "PyTorch, CUDA, compiled",
-] as const;
-export type ContestantName = (typeof CONTESTANTS)[number];
+/** The contestants by name, on a GPU and without; the others are compared with the first, which is this library. */
+export const CONTESTANTS = {
+  gpu: [
+    "ours",
+    "ONNX Runtime, WebGPU",
+    "ONNX Runtime, CPU",
+    "PyTorch, CPU",
+    "PyTorch, CUDA, eager",
+    "PyTorch, CUDA, compiled",
+  ],
+  cpu: [
+    "CPU engine, f32",
+    "CPU engine, f16",
+    "CPU engine, q8",
+    "software Vulkan of before",
+    "ONNX Runtime, CPU",
+    "ONNX Runtime, WASM",
+    "transformers.js, CPU",
+    "PyTorch, CPU",
+  ],
+} as const;
+export type PeersDevice = keyof typeof CONTESTANTS;
+export type ContestantName = (typeof CONTESTANTS)[PeersDevice][number];
 
 /** Configuration and rules of decoding, which are the same for all. */
 export async function rulesOf({ folder, tokens }: Question): Promise<{

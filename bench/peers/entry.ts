@@ -1,21 +1,29 @@
 /** The process of one contestant: opens it when asked to, then answers as often as asked. */
 import { readFileSync } from "node:fs";
 import { type ErrorCode, Florence2Error } from "../../core/errors.ts";
+import { openBefore } from "./before.ts";
 import type { Caption, Contestant, ContestantName, Question } from "./contestant.ts";
 import { openOnnxRuntime } from "./onnxruntime.ts";
 import { openOurs } from "./ours.ts";
 import { openPyTorch } from "./pytorch.ts";
+import { openTransformersJs } from "./transformers_js.ts";
 
 export type Request = { readonly open: ContestantName; readonly question: Question } | "caption";
 export type Reply =
-  | { readonly opened: string; readonly ms: number; readonly isHalf: boolean }
+  | { readonly opened: string; readonly ms: number; readonly isRounded: boolean }
   | { readonly caption: Caption; readonly peakBytes: number }
   | { readonly error: string; readonly code: ErrorCode };
 
 const OPEN: Readonly<Record<ContestantName, (question: Question) => Promise<Contestant>>> = {
-  ours: openOurs,
+  ours: (question) => openOurs(question, { device: "gpu", dtype: question.dtype }),
+  "CPU engine, f32": (question) => openOurs(question, { device: "cpu", dtype: "f32" }),
+  "CPU engine, f16": (question) => openOurs(question, { device: "cpu", dtype: "f16" }),
+  "CPU engine, q8": (question) => openOurs(question, { device: "cpu", dtype: "q8" }),
+  "software Vulkan of before": openBefore,
   "ONNX Runtime, WebGPU": (question) => openOnnxRuntime("webgpu", question),
   "ONNX Runtime, CPU": (question) => openOnnxRuntime("cpu", question),
+  "ONNX Runtime, WASM": (question) => openOnnxRuntime("wasm", question),
+  "transformers.js, CPU": openTransformersJs,
   "PyTorch, CPU": (question) => openPyTorch(question, { device: "cpu", compiled: false }),
   "PyTorch, CUDA, eager": (question) => openPyTorch(question, { device: "cuda", compiled: false }),
   "PyTorch, CUDA, compiled": (question) => openPyTorch(question, { device: "cuda", compiled: true }),
@@ -30,8 +38,8 @@ async function answer(request: Request): Promise<Reply> {
   }
   const start = performance.now();
   contestant = await OPEN[request.open](request.question);
-  const { version, loadMs, isHalf } = contestant;
-  return { opened: version, ms: loadMs ?? performance.now() - start, isHalf: isHalf ?? false };
+  const { version, loadMs, isRounded = false } = contestant;
+  return { opened: version, ms: loadMs ?? performance.now() - start, isRounded };
 }
 
 /** The most memory that this program had; Linux counts that of the process it was forked from otherwise. */

@@ -1,13 +1,21 @@
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
 import { type GenerationSettings, listOf } from "../../model/generation/options.ts";
 import { type Contestant, captionOf, type Question, rulesOf } from "./contestant.ts";
 
-/** Where scripts/run.mjs installs it: 290 MB that only this bench needs. */
+/** Where scripts/run.mjs installs the peers: 600 MB that only this bench needs. */
 export const PACKAGES = resolve(".cache/peers");
 
-type Provider = "webgpu" | "cpu";
+/** The package with each execution provider. */
+const PACKAGE_OF = {
+  webgpu: "onnxruntime-node",
+  cpu: "onnxruntime-node",
+  wasm: "onnxruntime-web",
+} as const;
+type Provider = keyof typeof PACKAGE_OF;
 
 interface OrtTensor {
   readonly data: Float32Array;
@@ -22,6 +30,7 @@ type Tensors = Readonly<Record<string, OrtTensor>>;
 
 /** What is used of the package. */
 interface OnnxRuntime {
+  readonly env: { readonly wasm: { numThreads?: number } };
   readonly Tensor: new (
     type: "float32" | "int64" | "bool",
     data: Float32Array | BigInt64Array | readonly boolean[],
@@ -29,10 +38,11 @@ interface OnnxRuntime {
   ) => OrtTensor;
   readonly InferenceSession: {
     create(
-      path: string,
+      graph: string | Uint8Array,
       options: {
         readonly executionProviders: readonly Provider[];
         readonly preferredOutputLocation?: Readonly<Record<string, "gpu-buffer">>;
+        readonly intraOpNumThreads?: number;
         readonly logSeverityLevel?: number;
       },
     ): Promise<OrtSession>;
@@ -40,16 +50,25 @@ interface OnnxRuntime {
 }
 
 /** @throws {Florence2Error} `dependency_missing` if it is not installed in that folder */
-export function loadOnnxRuntime(folder = PACKAGES): OnnxRuntime & { readonly version: string } {
+export const loadOnnxRuntime = (provider: Provider, folder = PACKAGES) =>
+  loadPeer<OnnxRuntime>(PACKAGE_OF[provider], folder);
+
+/**
+ * A package that only this bench needs, with its version.
+ *
+ * @throws {Florence2Error} `dependency_missing` if it is not installed in that folder
+ */
+export function loadPeer<Package>(name: string, folder = PACKAGES): Package & { readonly version: string } {
   try {
     const require = createRequire(join(folder, "package.json"));
-    const { version } = require("onnxruntime-node/package.json") as { version: string };
-    const { Tensor, InferenceSession } = require("onnxruntime-node") as OnnxRuntime;
-    return { Tensor, InferenceSession, version };
+    const { version } = JSON.parse(
+      readFileSync(join(folder, "node_modules", name, "package.json"), "utf8"),
+    ) as { version: string };
+    return { ...(require(name) as Package), version };
   } catch (cause) {
     throw new Florence2Error(
       "dependency_missing",
-      `onnxruntime-node can't be loaded from ${folder}: ${(cause as Error).message}\nnpm run bench:peers installs it there; by hand: npm install --prefix ${folder} --ignore-scripts onnxruntime-node`,
+      `${name} can't be loaded from ${folder}: ${(cause as Error).message}\nnpm run bench:peers installs it there; by hand: npm install --prefix ${folder} --ignore-scripts ${name}`,
       { folder },
       cause,
     );
@@ -69,19 +88,23 @@ function cacheNames(layers: number): { readonly own: string[]; readonly cross: s
  * passed from step to step, the encoder's output passed in each step.
  */
 export async function openOnnxRuntime(provider: Provider, question: Question): Promise<Contestant> {
-  const { folder, imageConfig, pixelValues } = question;
+  const { folder, imageConfig, pixelValues, threads } = question;
   const { config, settings } = await rulesOf(question);
-  const { Tensor, InferenceSession, version } = loadOnnxRuntime();
+  const { Tensor, InferenceSession, env, version } = loadOnnxRuntime(provider);
+  env.wasm.numThreads = threads;
   const { decoderLayers, decoderAttentionHeads, dModel } = config.text;
   const { own, cross } = cacheNames(decoderLayers);
-  const open = (name: string, pinned: readonly string[] = []) =>
-    InferenceSession.create(join(folder, `${name}.onnx`), {
+  const open = async (name: string, pinned: readonly string[] = []) => {
+    const path = join(folder, `${name}.onnx`);
+    return InferenceSession.create(provider === "wasm" ? await readFile(path) : path, {
       executionProviders: [provider],
+      intraOpNumThreads: threads,
       logSeverityLevel: 3,
       ...(provider === "webgpu" && {
         preferredOutputLocation: Object.fromEntries(pinned.map((output) => [output, "gpu-buffer" as const])),
       }),
     });
+  };
   const presents = [...own, ...cross].map((name) => `present.${name}`);
   const [vision, embed, encoder, decoder] = await Promise.all([
     open("vision_encoder"),
@@ -135,7 +158,7 @@ export async function openOnnxRuntime(provider: Provider, question: Question): P
     for (const tensor of Object.values(past)) release(tensor);
     return captionOf(answer.slice(1), 1, [start, seen, first, end]);
   };
-  return { version: `onnxruntime-node ${version}`, caption };
+  return { version: `${PACKAGE_OF[provider]} ${version}`, caption };
 }
 
 function replace(past: Record<string, OrtTensor>, name: string, output: Tensors): void {

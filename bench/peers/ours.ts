@@ -5,15 +5,19 @@ import { generate } from "../../model/generation/generate.ts";
 import { pixelsOfPlanes } from "../../model/image/preprocess.ts";
 import { VisionSession } from "../../model/vision_session.ts";
 import { loadWeights } from "../../model/weights/load_weights.ts";
+import type { WeightsDtype } from "../../model/weights/loader.ts";
 import { openCheckpoint } from "../../model/weights/open_checkpoint.ts";
-import { type Contestant, captionOf, type Question, rulesOf } from "./contestant.ts";
+import { type Contestant, captionOf, type PeersDevice, type Question, rulesOf } from "./contestant.ts";
 
-/** This library on the GPU. Its encoder's part includes the keys and values that all decoder steps read. */
-export async function openOurs(question: Question): Promise<Contestant> {
-  const { folder, imageConfig, pixelValues, promptIds, dtype } = question;
+/** This library. Its encoder's part includes the keys and values that all decoder steps read. */
+export async function openOurs(
+  question: Question,
+  { device, dtype }: { readonly device: PeersDevice; readonly dtype: WeightsDtype },
+): Promise<Contestant> {
+  const { folder, imageConfig, pixelValues, promptIds, threads } = question;
   const pixels = pixelsOfPlanes(pixelValues);
   const { config, settings } = await rulesOf(question);
-  const runner = await openRunner("gpu");
+  const runner = await openRunner(device, { threads });
   const checkpoint = await openCheckpoint(openFiles(folder), config);
   const weights = await loadWeights(checkpoint, config, runner, { dtype });
   await checkpoint.close();
@@ -40,5 +44,5 @@ export async function openOurs(question: Question): Promise<Contestant> {
     runner.free(image);
     return captionOf(answers![0]!.tokens.slice(1), together, [start, seen, first, end]);
   };
-  return { version: runner.name, caption };
+  return { version: runner.name, caption, isRounded: dtype !== "f32" };
 }

@@ -10,7 +10,7 @@ export class ContestantProcess {
   readonly #process: ChildProcess;
   version = "";
   loadMs = 0;
-  isHalf = false;
+  isRounded = false;
   /** Up to the last caption, in bytes. */
   peakBytes = 0;
 
@@ -22,7 +22,7 @@ export class ContestantProcess {
       if ("opened" in reply) {
         contestant.version = reply.opened;
         contestant.loadMs = reply.ms;
-        contestant.isHalf = reply.isHalf;
+        contestant.isRounded = reply.isRounded;
       }
       return contestant;
     } catch (error) {

@@ -29,6 +29,7 @@ export async function openPyTorch(question: Question, options: PyTorchOptions): 
   const python = new PythonProcess();
   const opened = await python.ask({
     ...options,
+    threads: question.threads,
     folder,
     side: [imageConfig.height, imageConfig.width],
     pixels: Buffer.from(pixelValues.buffer, pixelValues.byteOffset, pixelValues.byteLength).toString(
@@ -47,7 +48,7 @@ export async function openPyTorch(question: Question, options: PyTorchOptions): 
   return {
     version: (opened as { version: string }).version,
     loadMs: (opened as { ms: number }).ms,
-    isHalf: options.device === "cuda",
+    isRounded: options.device === "cuda",
     peakBytes: () => peakBytes,
     async caption() {
       const reply = await python.ask("caption");

@@ -1,4 +1,5 @@
 import { Florence2Error } from "../../core/errors.ts";
+import type { ProductSpeed } from "../../measure/cpu_profile.ts";
 import type { Origin } from "../../measure/origin.ts";
 import {
   type Column,
@@ -12,6 +13,7 @@ import {
 } from "../../measure/table.ts";
 import { median } from "../../measure/timing.ts";
 import type { WeightsDtype } from "../../model/weights/loader.ts";
+import { barsTable } from "./bars.ts";
 import { CAPTION_PHASES } from "./contestant.ts";
 
 /** What is timed once, before the rounds: from files to memory, and a caption while shaders are compiled. */
@@ -36,7 +38,8 @@ export interface Outcome extends Entrant {
 export interface PeerRow {
   readonly phase: Phase;
   readonly contestant: string;
-  /** Milliseconds: median, least and most of the rounds. */
+  /** Milliseconds, one a round; their median, least and most. */
+  readonly times: readonly number[];
   readonly ms: number;
   readonly fastest: number;
   readonly slowest: number;
@@ -59,16 +62,20 @@ export interface PeersReport {
   /** Who could not take part, and why. */
   readonly absent: readonly { readonly name: string; readonly reason: string }[];
   readonly rows: readonly PeerRow[];
+  /** Without a GPU: milliseconds until a fresh process has its first answer of the bundled model. */
+  readonly firstAnswers?: readonly number[];
+  /** Without a GPU: how fast matrix products are, from the image to the cross keys. */
+  readonly products?: ProductSpeed;
 }
 
-/** @throws {Florence2Error} `data_invalid` if a contestant gives other tokens than ours, or in half precision not as many: its times mean nothing then */
+/** @throws {Florence2Error} `data_invalid` if a contestant gives other tokens than ours, or of rounded weights not as many: its times mean nothing then */
 export function checkTokens(
-  { name, isHalf = false }: { readonly name: string; readonly isHalf?: boolean },
+  { name, isRounded = false }: { readonly name: string; readonly isRounded?: boolean },
   found: readonly number[],
   ours: readonly number[],
 ): void {
   const same = sharedTokens(found, ours);
-  if (found.length === ours.length && (isHalf || same === ours.length)) return;
+  if (found.length === ours.length && (isRounded || same === ours.length)) return;
   throw new Florence2Error(
     "data_invalid",
     `${name} gives other tokens than this library, so its times can't be compared: ${found.join(" ")} instead of ${ours.join(" ")}`,
@@ -92,6 +99,7 @@ export function compare(outcomes: readonly Outcome[]): Pick<PeersReport, "contes
       return {
         phase,
         contestant: name,
+        times: own,
         ms: median(own),
         fastest: Math.min(...own),
         slowest: Math.max(...own),
@@ -137,18 +145,10 @@ function columnsOf(names: readonly string[]): Column<readonly PeerRow[]>[] {
 const wideFigure = <Row>(title: string, cell: (row: Row) => string) => figure(title.padStart(24), cell);
 
 /** The table with what it needs to be read rightly, as Markdown. */
-export function peersSection({
-  origin,
-  model,
-  tokens,
-  dtype,
-  firstTokens,
-  rounds,
-  contestants,
-  absent,
-  rows,
-}: PeersReport): string {
-  const { adapter, processors, load, runtime, commit, date } = origin;
+export function peersSection(report: PeersReport): string {
+  const { origin, model, tokens, dtype, firstTokens, rounds, contestants, absent, rows } = report;
+  const { processor, processors, load, runtime, commit, date } = origin;
+  const adapter = report.firstAnswers ? `${origin.adapter} on ${processor}` : origin.adapter;
   const head = `**${model}** beside its peers, a greedy caption of ${tokens} tokens, ${rounds === 1 ? "one round" : `${rounds} rounds in turn`}: ${adapter}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${commit}, ${date.slice(0, 10)}. Of the others, times as multiples of ours in the same round: above 1, ours is faster. Ours holds the weights in ${dtype}, the others in f32 unless they say so; its first token comes with ${firstTokens - 1} more.`;
   const memory = contestants.map(({ name, version, peakBytes, peakRatio, sameTokens }, i) => {
     const used = `${name}: ${version}; at most ${mebibytes(peakBytes)} MiB in its process`;
@@ -167,5 +167,8 @@ export function peersSection({
       ),
     ),
   ];
-  return `${head}\n\n${table.join("\n")}\n\n${[...memory, ...missing].join("\n")}`;
+  const sections = [head, table.join("\n"), [...memory, ...missing].join("\n")];
+  // The bars are for base.
+  if (report.firstAnswers && model === "base") sections.push(barsTable(report));
+  return sections.join("\n\n");
 }

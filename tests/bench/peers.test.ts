@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
+import { barsTable } from "../../bench/peers/bars.ts";
 import { captionOf, type Question } from "../../bench/peers/contestant.ts";
 import { ensureGraphs } from "../../bench/peers/graphs.ts";
 import { likeliest, loadOnnxRuntime } from "../../bench/peers/onnxruntime.ts";
@@ -15,6 +16,7 @@ import {
   sharedTokens,
 } from "../../bench/peers/report.ts";
 import { withReports, writeReport } from "../../bench/report.ts";
+import { originOf } from "../../measure/origin.ts";
 import { generationSettings } from "../../model/generation/options.ts";
 import { florenceError } from "../support/errors.ts";
 
@@ -61,7 +63,7 @@ describe("times beside ours", () => {
       processor: "P",
       processors: 2,
       load: 0.5,
-      runtime: "Node",
+      runtime: "Node v20.1.2, linux x64",
       hostClock: "CPU time",
       commit: "abc",
       date: "2026-01-02T03:04:05.678Z",
@@ -79,7 +81,7 @@ describe("times beside ours", () => {
       absent,
       rows,
     };
-    expect(writeReport(folder, report)).toBe(join(folder, "a-fast-one", "nano.peers.json"));
+    expect(writeReport(folder, report)).toBe(join(folder, "a-fast-one", "nano.peers.node-20.json"));
     const tables = withReports("<!-- bench -->\n<!-- /bench -->\n", folder);
     expect(tables).toMatch(/\| phase +\| +ours, ms \| +slower \| +faster \|/);
     expect(tables).toMatch(
@@ -94,7 +96,7 @@ describe("times beside ours", () => {
   });
 
   it("count for the same tokens only", () => {
-    const [whole, half] = [{ name: "one" }, { name: "two", isHalf: true }];
+    const [whole, half] = [{ name: "one" }, { name: "two", isRounded: true }];
     expect(() => checkTokens(whole, [0, 5, 2], [0, 5, 2])).not.toThrow();
     expect(() => checkTokens(whole, [0, 6, 2], [0, 5, 2])).toThrow(
       /one gives other tokens .* 0 6 2 instead of 0 5 2/,
@@ -112,6 +114,74 @@ describe("times beside ours", () => {
       "each further token": 10,
       "whole caption": 100,
     });
+  });
+});
+
+describe("the bars of the CPU engine", () => {
+  const names = [
+    "CPU engine, f32",
+    "CPU engine, f16",
+    "CPU engine, q8",
+    "ONNX Runtime, CPU",
+    "ONNX Runtime, WASM",
+  ];
+  const base = outcome("software Vulkan of before", [26, 26, 26], 1);
+  const times = { "CPU engine, f32": 10, "CPU engine, f16": 9, "CPU engine, q8": 6, "ONNX Runtime, CPU": 7 };
+  const outcomes = names.map((name) => {
+    const ms = (times as Record<string, number>)[name] ?? 18;
+    return outcome(name, [ms, ms, 2 * ms], name === "ONNX Runtime, CPU" ? 2000 : 1000);
+  });
+  const report: PeersReport = {
+    part: "peers",
+    origin: { ...originOf("CPU"), runtime: "Node v24.1.0, linux x64" },
+    model: "base",
+    tokens: 20,
+    dtype: "f32",
+    firstTokens: 2,
+    rounds: 3,
+    absent: [],
+    firstAnswers: [1200, 450, 480],
+    products: { gigaflop: 0.26, gigaflopsPerSecond: 44, shareOfMultiplyAdd: 0.74 },
+    ...compare([...outcomes, base]),
+  };
+  const rowOf = (table: string, what: string) =>
+    table
+      .split("\n")
+      .find((line) => line.includes(what))!
+      .split("|")
+      .slice(2, -1)
+      .map((cell) => cell.trim());
+
+  it("are reached or not by what a run has seen", () => {
+    const table = barsTable(report);
+    expect(rowOf(table, "matrix products")).toEqual(["at least 75 %", "90 %", "74 %", "no"]);
+    // 0.26 GFLOP in 26 ms: software Vulkan is slow enough for the higher bar.
+    expect(rowOf(table, "which reaches 10 GFLOP/s")).toEqual([
+      "at least 5 times",
+      "8 times",
+      "2.60 times",
+      "no",
+    ]);
+    expect(rowOf(table, "WASM")).toEqual(["at least 2 times", "3 times", "1.80 times", "no"]);
+    expect(rowOf(table, "f32: time over")).toEqual(["at most 2 times", "1.20 times", "1.43 times", "yes"]);
+    expect(rowOf(table, "each further token")).toEqual(["at most 1.20 times", "1 times", "1.29 times", "no"]);
+    expect(rowOf(table, "whole caption, q8")).toEqual([
+      "at most 1 times",
+      "0.500 times",
+      "0.857 times",
+      "yes",
+    ]);
+    expect(rowOf(table, "first answer")).toEqual(["at most 1000 ms", "500 ms", "480 ms", "yes, more"]);
+    expect(rowOf(table, "memory of the process")).toEqual(["at most 60 %", "-", "50 %", "yes"]);
+  });
+
+  it("say what this run does not tell", () => {
+    const { contestants, rows } = compare(outcomes.slice(0, 3));
+    const origin = { ...report.origin, runtime: "Node v20.1.0, linux x64" };
+    const table = barsTable({ ...report, origin, contestants, rows });
+    for (const what of ["software Vulkan", "WASM", "each further token", "whole caption, q8", "memory"])
+      expect(rowOf(table, what).slice(2)).toEqual(["not in this run", "-"]);
+    expect(rowOf(table, "software Vulkan").slice(0, 2)).toEqual(["at least 2.50 times", "4 times"]);
   });
 });
 
@@ -143,6 +213,7 @@ describe("PyTorch", () => {
     promptIds: [0, 5, 2],
     tokens: 4,
     dtype: "f32",
+    threads: 2,
   };
   /** A Python that notes what it is asked, and answers with these lines, one each. */
   function pythonThat(...answers: object[]): string {
@@ -161,11 +232,11 @@ describe("PyTorch", () => {
       { version: "torch 1", ms: 12 },
       { tokens, marks: [100, 150, 160, 190], peakBytes: 2 ** 30 },
     );
-    const { version, loadMs, isHalf, ...python } = await openPyTorch(question, {
+    const { version, loadMs, isRounded, ...python } = await openPyTorch(question, {
       device: "cpu",
       compiled: false,
     });
-    expect([version, loadMs, isHalf]).toEqual(["torch 1", 12, false]);
+    expect([version, loadMs, isRounded]).toEqual(["torch 1", 12, false]);
     const caption = await python.caption();
     expect(caption).toEqual(captionOf(tokens, 1, [100, 150, 160, 190]));
     expect(python.peakBytes!()).toBe(2 ** 30);
@@ -199,7 +270,7 @@ describe("what the peers need", () => {
   it("is named with the way to get it where ONNX Runtime is missing", () => {
     const code = "dependency_missing";
     const message = expect.stringContaining(`npm install --prefix ${folder}`);
-    expect(() => loadOnnxRuntime(folder)).toThrow(expect.objectContaining({ code, message }));
+    expect(() => loadOnnxRuntime("cpu", folder)).toThrow(expect.objectContaining({ code, message }));
   });
 
   it("is named with the way to get it where Python is missing", () => {

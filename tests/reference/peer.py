@@ -1,7 +1,7 @@
 """Transformers in PyTorch, timed for `npm run bench:peers`, which speaks to it in lines of JSON.
 
 The first line is the question: the model's folder, the normalised pixels (float32, base64), the prompt, how many
-tokens to give and by which rules, the device ("cpu" or "cuda"), and whether to compile. Each further line asks for
+tokens to give and by which rules, the device ("cpu" or "cuda"), the threads of the CPU, and whether to compile. Each further line asks for
 the caption once more. Answers are lines, too. On a GPU weights are in half precision; attention is PyTorch's own
 (SDPA).
 """
@@ -55,6 +55,7 @@ def main() -> None:
     if device == "cuda" and not torch.cuda.is_available():
         return say({"error": "PyTorch finds no CUDA device"})
     dtype = torch.float16 if device == "cuda" else torch.float32
+    torch.set_num_threads(question["threads"])
     start = time.perf_counter()
     model = Florence2ForConditionalGeneration.from_pretrained(question["folder"], dtype=dtype, attn_implementation="sdpa")
     model = model.to(device).eval()

@@ -68,7 +68,19 @@ interface Comparison {
 async function compete(python: string, peer: string): Promise<Comparison> {
   const results = mkdtempSync(join(tmpdir(), "florence2-peers-"));
   try {
-    const args = [PROGRAM, "--size", "base", "--dtype", "f16", "--only", peer, "--results", results];
+    const args = [
+      PROGRAM,
+      "--device",
+      "gpu",
+      "--size",
+      "base",
+      "--dtype",
+      "f16",
+      "--only",
+      peer,
+      "--results",
+      results,
+    ];
     const env = { ...process.env, FLORENCE2_REFERENCE_PYTHON: python };
     const stdio = ["ignore", "ignore", "pipe"] as const;
     const child = spawn(process.execPath, args, { cwd: packageFile("."), env, stdio: [...stdio] });
