@@ -7,6 +7,8 @@ const HEADERS_MILLISECONDS = 10_000;
 /** For uploads; other bodies have a shorter clock of their own. */
 const REQUEST_MILLISECONDS = 600_000;
 const CLOSE_MILLISECONDS = 1000;
+/** Longer than proxies and clients keep an idle connection (60 s and less): who closes first cannot lose a request. */
+const KEEP_ALIVE_MILLISECONDS = 75_000;
 
 export interface Listening {
   readonly address: string;
@@ -23,7 +25,14 @@ export function listen(app: App, { host, port }: Pick<Settings, "host" | "port">
         fetch: app.fetch,
         hostname: host,
         port,
-        serverOptions: { headersTimeout: HEADERS_MILLISECONDS, requestTimeout: REQUEST_MILLISECONDS },
+        serverOptions: {
+          headersTimeout: HEADERS_MILLISECONDS,
+          requestTimeout: REQUEST_MILLISECONDS,
+          keepAliveTimeout: KEEP_ALIVE_MILLISECONDS,
+        },
+        // It resets the connection half a second after an early answer (401, 429), which a client that is still
+        // sending then never sees. node:http reads such a body to its end, within the time of a request.
+        autoCleanupIncoming: false,
       },
       (info) => resolve({ ...info, close }),
     );

@@ -1,9 +1,8 @@
 import { createWriteStream } from "node:fs";
 import { rm } from "node:fs/promises";
-import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import { Busboy } from "@fastify/busboy";
+import { partsOf } from "../http/body.ts";
 import { ApiError, badRequest } from "../http/errors.ts";
 import type { FileStore, StoredFile } from "./file_store.ts";
 
@@ -52,7 +51,7 @@ export async function receiveFile(
       // It is awaited below, and must not be missed when the form breaks off before.
       written.catch(() => {});
     });
-    await pipeline(Readable.fromWeb(request.body as NodeReadableStream), form);
+    await pipeline(partsOf(request.body), form);
     await written;
     if (isCut) throw tooLarge();
     if (filename === undefined) throw badRequest("invalid_form", "The form has no file named file.", "file");

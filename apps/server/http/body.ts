@@ -10,10 +10,7 @@ export interface BodyLimits {
 
 /** The bytes of a body, counted while they come; what is announced is only believed when it is too much. */
 export async function readBody(request: Request, { maxBody, bodyTimeout }: BodyLimits): Promise<Uint8Array> {
-  const tooLarge = () =>
-    new ApiError(413, "body_too_large", `The body has more than ${maxBody} bytes.`, {
-      headers: { connection: "close" },
-    });
+  const tooLarge = new ApiError(413, "body_too_large", `The body has more than ${maxBody} bytes.`);
   const encoding = request.headers.get("content-encoding");
   if (encoding && encoding !== "identity")
     throw new ApiError(
@@ -21,9 +18,12 @@ export async function readBody(request: Request, { maxBody, bodyTimeout }: BodyL
       "unsupported_encoding",
       "Bodies are taken as they are: leave Content-Encoding out.",
     );
-  if (Number(request.headers.get("content-length") ?? 0) > maxBody) throw tooLarge();
   if (!request.body) return new Uint8Array();
   const reader = (request.body as ReadableStream<Uint8Array>).getReader();
+  if (Number(request.headers.get("content-length") ?? 0) > maxBody) {
+    void drop(reader, bodyTimeout);
+    throw tooLarge;
+  }
   const clock = new AbortController();
   const timer = setTimeout(() => {
     clock.abort(
@@ -39,13 +39,47 @@ export async function readBody(request: Request, { maxBody, bodyTimeout }: BodyL
       const { done, value } = await raced(reader.read(), clock.signal);
       if (done) return Buffer.concat(chunks, length);
       length += value.length;
-      if (length > maxBody) throw tooLarge();
+      if (length > maxBody) throw tooLarge;
       chunks.push(value);
     }
   } catch (error) {
-    void reader.cancel().catch(() => {});
+    void drop(reader, error === tooLarge ? bodyTimeout : ANSWER_MILLISECONDS);
     if (error instanceof ApiError) throw error;
     throw badRequest("body_incomplete", "The body broke off.");
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** How long the rest of a refused upload is read. */
+const DROP_MILLISECONDS = 30_000;
+/** Within which an answer leaves. */
+const ANSWER_MILLISECONDS = 1000;
+
+/** The parts of a body. Whoever stops in the middle of it may answer at once. */
+export async function* partsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  const reader = body.getReader();
+  let isWhole = false;
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
+    isWhole = true;
+  } finally {
+    if (!isWhole) void drop(reader, DROP_MILLISECONDS);
+  }
+}
+
+type Reader = ReadableStreamDefaultReader<Uint8Array>;
+
+/**
+ * Reads the rest of a body for nothing: many clients see an answer only when they have sent all. What takes longer
+ * is cancelled, which closes the connection.
+ */
+async function drop(reader: Reader, milliseconds: number): Promise<void> {
+  const timer = setTimeout(() => void reader.cancel().catch(() => {}), milliseconds);
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // The client is gone.
   } finally {
     clearTimeout(timer);
   }

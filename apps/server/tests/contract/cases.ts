@@ -121,6 +121,20 @@ export const contract: readonly (readonly [name: string, run: (ask: Ask) => Prom
     },
   ],
   [
+    "tells clients that send until the end what they sent too much of",
+    async (ask) => {
+      for (const [path, type] of [
+        ["/v1/chat/completions", "application/json"],
+        ["/v1/florence2", "image/png"],
+      ] as const) {
+        const headers = { "content-type": type };
+        const response = await ask(path, { method: "POST", headers, body: new Uint8Array(40_000_000) });
+        expect(response.status).toBe(413);
+        expect((await response.json()).error.code).toBe("body_too_large");
+      }
+    },
+  ],
+  [
     "ends the work of a client that leaves",
     async (ask) => {
       const gone = new AbortController();
