@@ -1,5 +1,6 @@
 /** `npm run bench`: times the kernels and a model on this machine's GPU; profiles the CPU engine, too. */
 import { readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fail } from "../commands/terminal.ts";
@@ -7,6 +8,7 @@ import { openRunner } from "../core/device.ts";
 import { Florence2Error } from "../core/errors.ts";
 import type { GpuRunner } from "../core/gpu/gpu_runner.ts";
 import { profileOnCpu } from "../measure/cpu_profile.ts";
+import { measureGrowth, threadsUpTo } from "../measure/growth.ts";
 import { benchKernels, type KernelRow } from "../measure/kernels.ts";
 import { benchModel, type PhaseRow } from "../measure/model.ts";
 import { originOf } from "../measure/origin.ts";
@@ -18,6 +20,7 @@ import { integer } from "../model/generation/options.ts";
 import { checkDtype } from "../model/weights/loader.ts";
 import {
   CPU_PROFILE_COLUMNS,
+  growthTable,
   KERNEL_COLUMNS,
   type KernelReport,
   type ModelReport,
@@ -28,11 +31,12 @@ import {
 } from "./report.ts";
 import { sampleByTinybench } from "./tinybench.ts";
 
-const HELP = `npm run bench -- [model] [kernels] [profile] [readme] [options]
+const HELP = `npm run bench -- [model] [kernels] [profile] [growth] [readme] [options]
 
 Times a model, phase by phase, and every kernel on this machine's GPU; model and kernels unless some are named.
 Results go to the results folder as JSON, by adapter, and a plot of the phases with them. profile tells where the
-GPU's time in each phase goes, kernel by kernel, and writes nothing. readme puts the tables of all results in that
+GPU's time in each phase goes, kernel by kernel; growth, how much more threads and larger batches gain on the CPU
+engine. Both write nothing. readme puts the tables of all results in that
 folder into its README.md.
 
   --model DIR         a checkpoint folder (default: the bundled one)
@@ -41,7 +45,7 @@ folder into its README.md.
   --filter TEXT       only phases, kernels, variants or cases with this in their name; nothing is written
   --device gpu|cpu    what profile looks at (default: gpu). On the CPU engine it tells each product's GFLOP/s and its
                       share of what multiply-adds reach there
-  --threads N         of the CPU engine (default: as many as there are processors)
+  --threads N         of the CPU engine, of growth the most (default: as many as there are processors)
   --quick             two samples of each, no batches, and of each kernel's cases the first that a variant serves and
                       those that several variants serve
   --results DIR       (default: bench/results)
@@ -54,7 +58,7 @@ are those of one run or, for further tokens, of one token; MiB is the device mem
 comes with those that are submitted together with it.
 `;
 
-const PARTS = ["model", "kernels", "profile", "readme"];
+const PARTS = ["model", "kernels", "profile", "growth", "readme"];
 const sampler = sampleByTinybench;
 const THOROUGH = { effort: { seconds: 1, samples: 5, sampler }, batches: [1, 8] };
 const QUICK = { effort: { seconds: 0, samples: 2, sampler }, batches: [1] };
@@ -122,6 +126,13 @@ async function main(args: string[]): Promise<void> {
       const options = { effort, filter, fewCases: values.quick, onRow };
       write({ part: "kernels", origin, ...(await benchKernels(runner, watch, options)) });
     });
+  }
+  if (parts.includes("growth")) {
+    const counts = threadsUpTo(threads ?? availableParallelism());
+    const options = { dtype, threads: counts, batches: [1, 8], effort: QUICK.effort, filter };
+    const rows = await measureGrowth(subject, options);
+    say(`\n${growthTable(subject.name, counts, rows)}`);
+    return;
   }
   if (device === "cpu") {
     if (parts.join() !== "profile") throw invalid("--device", device, "gpu beside parts other than profile");

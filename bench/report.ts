@@ -3,6 +3,7 @@ import { dirname, join, relative } from "node:path";
 import type { Report as DeviceReport } from "../commands/report/document.ts";
 import { Florence2Error } from "../core/errors.ts";
 import type { CpuProfileRow } from "../measure/cpu_profile.ts";
+import type { GrowthRow } from "../measure/growth.ts";
 import type { KernelFindings, KernelRow, Limits } from "../measure/kernels.ts";
 import type { ModelFindings, PhaseRow } from "../measure/model.ts";
 import type { Origin } from "../measure/origin.ts";
@@ -70,8 +71,10 @@ export const CPU_PROFILE_COLUMNS: readonly Column<CpuProfileRow>[] = [
   figure("calls", ({ calls }) => `${calls}`),
   figure("ms", ({ ms }) => milliseconds(ms)),
   figure("share", ({ share }) => percent(share)),
-  figure("GFLOP/s", ({ gigaflopsPerSecond }) => milliseconds(gigaflopsPerSecond)),
-  figure("of multiply-add", ({ shareOfMultiplyAdd: share }) => (share === null ? "-" : percent(share))),
+  figure("GFLOP/s", ({ gigaflopsPerSecond: rate }) => threeDigits(rate)),
+  figure("of multiply-add", ({ shareOfMultiplyAdd }) => percent(shareOfMultiplyAdd)),
+  figure("GB/s", ({ gigabytesPerSecond }) => threeDigits(gigabytesPerSecond)),
+  figure("of copy", ({ shareOfCopy }) => percent(shareOfCopy)),
 ];
 
 export const PROFILE_COLUMNS: readonly Column<ProfileRow>[] = [
@@ -81,6 +84,20 @@ export const PROFILE_COLUMNS: readonly Column<ProfileRow>[] = [
   figure("GPU ms", ({ gpuMs }) => milliseconds(gpuMs)),
   figure("share", ({ share }) => percent(share)),
 ];
+
+/** Milliseconds with each number of threads, and how many times as fast the most are as one, as Markdown. */
+export function growthTable(model: string, threads: readonly number[], rows: readonly GrowthRow[]): string {
+  const columns = [
+    text<GrowthRow>("phase", 28, ({ phase }) => phase),
+    figure<GrowthRow>("batch", ({ batch }) => `${batch}`),
+    ...threads.map((count, i) =>
+      figure<GrowthRow>(`${count} thread${count === 1 ? "" : "s"}, ms`, ({ ms }) => milliseconds(ms[i]!)),
+    ),
+    figure<GrowthRow>("gain", ({ ms }) => threeDigits(ms[0]! / ms.at(-1)!)),
+  ];
+  const lines = rows.map((row) => tableRow(columns, row));
+  return [`${model} on the CPU engine`, "", tableHead(columns), ...lines].join("\n");
+}
 
 export type Report = KernelReport | ModelReport | PeersReport;
 

@@ -193,7 +193,7 @@ export class CallTimer {
 const isRead = ({ kernel }: Dispatch, i: number) => Object.values(kernel.bindings)[i]!.access === "read";
 
 /** Bytes of what is bound, each tensor once. */
-function bytesBound({ tensors }: Dispatch): number {
+export function bytesBound({ tensors }: Dispatch): number {
   return [...new Set(tensors)].reduce((sum, tensor) => sum + bytesOf(tensor), 0);
 }
 

@@ -6,7 +6,9 @@ import type { Executor } from "../core/cpu/threads.ts";
 import { Florence2Error } from "../core/errors.ts";
 import type { Dispatch } from "../core/recording.ts";
 import type { WeightsDtype } from "../model/weights/loader.ts";
+import { bytesBound } from "./calls.ts";
 import { openPhases } from "./model.ts";
+import { operationsOf } from "./operations.ts";
 import type { Subject } from "./subjects.ts";
 
 /** What a kernel, or a matrix product of one shape, took of a phase on the CPU engine. */
@@ -18,12 +20,14 @@ export interface CpuProfileRow {
   readonly ms: number;
   /** Of the time that kernels take in the phase. */
   readonly share: number;
-  /** Multiplications and additions of products; 0 for other kernels. */
+  /** Arithmetic operations; 0 for kernels that only move memory. */
   readonly operations: number;
-  /** Of products; null for other kernels. */
-  readonly gigaflopsPerSecond: number | null;
-  /** Of what multiply-adds reach that depend on nothing but registers. */
-  readonly shareOfMultiplyAdd: number | null;
+  readonly gigaflopsPerSecond: number;
+  /** Of the tensors that it is given, as if each was moved once. */
+  readonly gigabytesPerSecond: number;
+  /** Of what multiply-adds reach that depend on nothing but registers, and of what copying reaches. */
+  readonly shareOfMultiplyAdd: number;
+  readonly shareOfCopy: number;
 }
 
 export interface CpuProfileOptions {
@@ -43,7 +47,14 @@ export interface CpuLimits {
 /** How a phase's rows call all of its products together. */
 const ALL_PRODUCTS = "all products";
 
-type Spent = Map<string, { calls: number; ms: number; operations: number }>;
+interface Sum {
+  readonly calls: number;
+  readonly ms: number;
+  readonly operations: number;
+  readonly bytes: number;
+}
+type Spent = Map<string, Sum>;
+const NOTHING: Sum = { calls: 0, ms: 0, operations: 0, bytes: 0 };
 
 /**
  * Runs each phase of an answer three times on the CPU engine, and tells where the time of the fastest goes. What
@@ -58,13 +69,13 @@ export async function profileOnCpu(
   if (!engine) throw new Florence2Error("cpu_failed", "WebAssembly has no SIMD here: there is no engine");
   let spent: Spent = new Map();
   const onCall = (dispatch: Dispatch, ms: number) => {
-    const { label, operations } = described(dispatch);
-    for (const name of operations > 0 ? [label, ALL_PRODUCTS] : [label]) {
-      const sum = spent.get(name) ?? { calls: 0, ms: 0, operations: 0 };
+    for (const name of labelsOf(dispatch)) {
+      const sum = spent.get(name) ?? NOTHING;
       spent.set(name, {
         calls: sum.calls + 1,
         ms: sum.ms + ms,
-        operations: sum.operations + operations,
+        operations: sum.operations + operationsOf(dispatch),
+        bytes: sum.bytes + bytesBound(dispatch),
       });
     }
   };
@@ -77,7 +88,7 @@ export async function profileOnCpu(
     for await (const { phase, before, run, after, close } of phases) {
       // Whole answers are made of the other phases.
       if (phase.startsWith("<") || !isWanted(phase)) continue;
-      const limit = await measureMultiplyAdd(engine);
+      const multiplyAdd = await measureMultiplyAdd(engine);
       const runs: Spent[] = [];
       for (let time = 0; time < TIMES; time++) {
         await before?.();
@@ -88,11 +99,15 @@ export async function profileOnCpu(
       }
       close?.();
       const fastest = runs.reduce((a, b) => (wholeOf(b) < wholeOf(a) ? b : a));
-      for (const [kernel, { calls, ms, operations }] of [...fastest].sort(([, a], [, b]) => b.ms - a.ms)) {
-        const rate = operations > 0 ? operations / ms / 1e6 : null;
-        const shareOfMultiplyAdd = rate === null ? null : rate / limit;
-        const share = ms / wholeOf(fastest);
-        onRow({ phase, kernel, calls, ms, share, operations, gigaflopsPerSecond: rate, shareOfMultiplyAdd });
+      const whole = wholeOf(fastest);
+      for (const [kernel, { calls, ms, operations, bytes }] of [...fastest].sort(
+        ([, a], [, b]) => b.ms - a.ms,
+      )) {
+        const rates = { gigaflopsPerSecond: operations / ms / 1e6, gigabytesPerSecond: bytes / ms / 1e6 };
+        const shareOfMultiplyAdd = rates.gigaflopsPerSecond / multiplyAdd;
+        const shareOfCopy = rates.gigabytesPerSecond / gigabytesPerSecond;
+        const share = ms / whole;
+        onRow({ phase, kernel, calls, ms, share, operations, ...rates, shareOfMultiplyAdd, shareOfCopy });
       }
     }
   } finally {
@@ -124,7 +139,7 @@ export async function productSpeed(subject: Subject, threads: number): Promise<P
     products.reduce((total, row) => total + figureOf(row), 0);
   const gigaflop = sum(({ operations }) => operations) / 1e9;
   const ms = sum((row) => row.ms);
-  const atTheLimit = sum((row) => row.ms * row.shareOfMultiplyAdd!);
+  const atTheLimit = sum((row) => row.ms * row.shareOfMultiplyAdd);
   return { gigaflop, gigaflopsPerSecond: (1000 * gigaflop) / ms, shareOfMultiplyAdd: atTheLimit / ms };
 }
 
@@ -133,10 +148,10 @@ function wholeOf(spent: Spent): number {
   return [...spent].reduce((sum, [name, { ms }]) => (name === ALL_PRODUCTS ? sum : sum + ms), 0);
 }
 
-function described({ kernel, params }: Dispatch): { label: string; operations: number } {
-  if (kernel.name !== "matmul") return { label: kernel.name, operations: 0 };
-  const { M, N, K } = params as { readonly M: number; readonly N: number; readonly K: number };
-  return { label: `matmul ${M} x ${N} x ${K}`, operations: 2 * M * N * K };
+/** Under which names a call counts: a product by its shape, and among all products. */
+function labelsOf({ kernel, params }: Dispatch): string[] {
+  if (kernel.name !== "matmul") return [kernel.name];
+  return [`matmul ${params.M} x ${params.N} x ${params.K}`, ALL_PRODUCTS];
 }
 
 const TIMES = 3;
