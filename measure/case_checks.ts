@@ -2,10 +2,13 @@ import { CpuRunner } from "../core/cpu/cpu_runner.ts";
 import { Recording } from "../core/recording.ts";
 import type { Runner } from "../core/runner.ts";
 import type { TensorData } from "../core/tensor.ts";
+import type { PackedInputs } from "../kernels/shared/kernel_cases.ts";
 import {
   type AnyKernelCases,
   type Case,
   dispatchOf,
+  inputsOf,
+  type Outputs,
   runCase,
   type WeightFormat,
   weightFormats,
@@ -47,9 +50,21 @@ export function* checksOf(
   }
 }
 
-/** What the twin computes in a case. */
-export const expectedOf = (suite: AnyKernelCases, testCase: Case, format: WeightFormat | undefined) =>
-  runCase(new CpuRunner(), suite, testCase, undefined, format);
+/** The inputs of a case, and the outputs of the twin. */
+export interface TwinRun {
+  readonly inputs: PackedInputs;
+  readonly outputs: Outputs;
+}
+
+/** Runs the twin in a case; its variants share this. */
+export async function runTwin(
+  suite: AnyKernelCases,
+  testCase: Case,
+  format?: WeightFormat,
+): Promise<TwinRun> {
+  const inputs = inputsOf(suite, testCase, format);
+  return { inputs, outputs: await runCase(new CpuRunner(), suite, testCase, inputs) };
+}
 
 /** Compiles and runs a case on a device, and compares it with what the twin has computed. */
 export async function checkCase(
@@ -58,14 +73,15 @@ export async function checkCase(
   testCase: Case,
   variant: string,
   format: WeightFormat | undefined,
-  expected: Awaited<ReturnType<typeof expectedOf>>,
+  twin: TwinRun,
 ): Promise<CaseCheck> {
   const { kernel, tolerance: allowed } = suite;
   const used = kernel.variants.find(({ label }) => label === variant) ?? kernel.variants.at(-1)!;
   const compileMs = await compileTime(runner, suite, testCase, variant, format);
-  const found = await runCase(runner, suite, testCase, variant === COMPILED ? undefined : variant, format);
+  const label = variant === COMPILED ? undefined : variant;
+  const found = await runCase(runner, suite, testCase, twin.inputs, label);
   let [worst, where] = [0, ""];
-  for (const [name, { data }] of expected) {
+  for (const [name, { data }] of twin.outputs) {
     const error = largestError(found.get(name)!.data, data);
     if (error.worst <= worst) continue;
     worst = error.worst;

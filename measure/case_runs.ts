@@ -4,7 +4,13 @@ import { BLOCK, isBlockDtype } from "../core/dtypes/quantization.ts";
 import { type DeviceProfile, type Dispatch, Recording } from "../core/recording.ts";
 import type { Runner } from "../core/runner.ts";
 import { columnsOf, elementsOf, newTensor, type TensorData } from "../core/tensor.ts";
-import { type KernelCases, type RandomArrays, uploadInputs } from "../kernels/shared/kernel_cases.ts";
+import {
+  type KernelCases,
+  type PackedInputs,
+  packInputs,
+  type RandomArrays,
+  uploadInputs,
+} from "../kernels/shared/kernel_cases.ts";
 import { weights } from "../kernels/shared/weights.ts";
 import { randomArrays } from "./generated/random.ts";
 
@@ -13,8 +19,9 @@ export type AnyKernelCases = KernelCases<Case>;
 
 /** What weights may be stored as. */
 export type WeightFormat = keyof (typeof weights)["formats"];
-/** Blocks are tried where there is less to compute: reading them is all that differs. */
-const MOST_OPERATIONS_IN_BLOCKS = 1e8;
+/** Blocks are tried where there is less to compute and to pack: reading them is all that differs. */
+const MAX_OPERATIONS_IN_BLOCKS = 1e8;
+const MAX_WEIGHTS_IN_BLOCKS = 2e6;
 
 /** The cases of all kernels: `kernels/<name>/<name>.cases.ts`, or what the build made of them. */
 export async function loadKernelCases(): Promise<readonly AnyKernelCases[]> {
@@ -72,20 +79,34 @@ export function countInputs(suite: AnyKernelCases, testCase: Case): number {
 export function weightFormats(suite: AnyKernelCases, testCase: Case): readonly WeightFormat[] {
   const inputs = suite.inputs(testCase, SHAPES_ONLY);
   const hasBlocks = suite.weights?.every((name) => elementsOf(inputs[name]!.shape.slice(1)) % BLOCK === 0);
-  const isSmall = suite.work(testCase).operations <= MOST_OPERATIONS_IN_BLOCKS;
+  const count = suite.weights?.reduce((sum, name) => sum + elementsOf(inputs[name]!.shape), 0) ?? 0;
+  const isSmall =
+    suite.work(testCase).operations <= MAX_OPERATIONS_IN_BLOCKS && count <= MAX_WEIGHTS_IN_BLOCKS;
   const formats = Object.keys(weights.formats) as WeightFormat[];
   return formats.filter((format) => !isBlockDtype(format) || (hasBlocks && isSmall));
 }
 
-/** What one case writes on one runner, by tensor name. */
+/** The inputs of a case, with weights in this format: the same numbers at each call. */
+export function inputsOf<C extends Case>(
+  suite: KernelCases<C>,
+  testCase: C,
+  format?: WeightFormat,
+): PackedInputs {
+  return packInputs(suite.inputs(testCase, randomArrays(1)), suite.weights, format);
+}
+
+/** The outputs of a case, by tensor name. */
+export type Outputs = ReadonlyMap<string, { readonly data: TensorData; readonly columns: number }>;
+
+/** What one case writes on one runner. */
 export async function runCase(
   runner: Runner,
   suite: AnyKernelCases,
   testCase: Case,
+  inputs: PackedInputs,
   variant?: string,
-  format: WeightFormat = "f32",
-): Promise<Map<string, { data: TensorData; columns: number }>> {
-  const tensors = uploadInputs(runner, suite.inputs(testCase, randomArrays(1)), suite.weights, format);
+): Promise<Outputs> {
+  const tensors = uploadInputs(runner, inputs);
   const rec = new Recording({
     profile: runner.profile,
     variants: variant === undefined ? {} : { [suite.kernel.name]: variant },

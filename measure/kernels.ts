@@ -3,9 +3,8 @@ import { Recording } from "../core/recording.ts";
 import type { Runner } from "../core/runner.ts";
 import { BYTES_PER_ELEMENT, bytesOf, elementsOf } from "../core/tensor.ts";
 import { type KernelCases, uploadInputs } from "../kernels/shared/kernel_cases.ts";
-import { type Case, dispatchOf, loadKernelCases } from "./case_runs.ts";
+import { type Case, dispatchOf, inputsOf, loadKernelCases } from "./case_runs.ts";
 import { copyCases } from "./copy.ts";
-import { randomArrays } from "./generated/random.ts";
 import { multiplyAddCases } from "./multiply_add.ts";
 import { type Effort, type Measured, measure } from "./timing.ts";
 import type { Observer } from "./watch.ts";
@@ -119,7 +118,7 @@ async function timeCase<C extends Case>(
   { label: variant, weights: [format] = [] }: Variant,
   effort: Effort,
 ): Promise<TimedCase> {
-  const tensors = uploadInputs(runner, suite.inputs(testCase, randomArrays(1)), suite.weights, format);
+  const tensors = uploadInputs(runner, inputsOf(suite, testCase, format));
   const fence = runner.zeros("fence", [1]);
   const once = new Recording({ profile: runner.profile, variants: { [suite.kernel.name]: variant } });
   const unasked = new Recording({ profile: runner.profile });

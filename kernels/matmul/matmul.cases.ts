@@ -35,6 +35,8 @@ export default kernelCases(matmulKernel, {
     },
     { name: "ragged, few rows, norm of x", M: 6, K: 148, N: 9, residual: true, norm: "x" },
     { name: "ragged, whole blocks of weights", M: 70, K: 96, N: 67, activation: "gelu", norm: "x" },
+    { name: "few rows, whole blocks of weights", M: 3, K: 544, N: 37, activation: "gelu", norm: "x" },
+    { name: "one row, whole blocks of weights", M: 1, K: 96, N: 132, norm: "residual" },
     { name: "two rows, norm of the residual", M: 2, K: 148, N: 68, norm: "residual" },
     { name: "ragged, fours", M: 83, K: 52, N: 131, activation: "gelu", residual: true },
     { name: "ragged", M: 67, K: 28, N: 69, activation: "gelu", residual: true },

@@ -2,7 +2,7 @@ import { type PackedDtype, packWeights } from "../../core/dtypes/stored_weights.
 import type { Kernel, KernelDefinition, Variant } from "../../core/kernel.ts";
 import type { Recording } from "../../core/recording.ts";
 import type { Runner } from "../../core/runner.ts";
-import type { Tensor, TensorData } from "../../core/tensor.ts";
+import type { Dtype, Tensor, TensorData } from "../../core/tensor.ts";
 
 /** Seeded numbers for inputs: the same on every machine. */
 export interface RandomArrays {
@@ -39,17 +39,27 @@ export interface KernelCases<Case extends { readonly name: string }> {
   readonly tolerance: number | ((testCase: Case, variant: Variant) => number);
 }
 
-/** Uploads the inputs of a case, weights in a format of theirs. */
-export function uploadInputs(
-  runner: Runner,
+/** The inputs of a case as devices hold them, by name. */
+export type PackedInputs = Readonly<Record<string, InputArray & { readonly dtype: Dtype }>>;
+
+/** Packs the weights among the inputs of a case in a format of theirs. */
+export function packInputs(
   inputs: Readonly<Record<string, InputArray>>,
   weights: readonly string[] = [],
   format: PackedDtype = "f32",
-): Record<string, Tensor> {
-  const upload = (name: string, { shape, data }: InputArray) => {
-    if (!weights.includes(name)) return runner.upload(name, shape, data);
-    const tensor = runner.zeros(name, shape, format);
-    runner.write(tensor, packWeights(data as Float32Array<ArrayBuffer>, format, name));
+): PackedInputs {
+  const packed = (name: string, { shape, data }: InputArray) =>
+    weights.includes(name)
+      ? { shape, data: packWeights(data as Float32Array<ArrayBuffer>, format, name), dtype: format }
+      : { shape, data, dtype: data instanceof Uint32Array ? ("u32" as const) : ("f32" as const) };
+  return Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, packed(name, input)]));
+}
+
+/** Tensors of these inputs, by name. */
+export function uploadInputs(runner: Runner, inputs: PackedInputs): Record<string, Tensor> {
+  const upload = (name: string, { shape, data, dtype }: PackedInputs[string]) => {
+    const tensor = runner.zeros(name, shape, dtype);
+    runner.write(tensor, data);
     return tensor;
   };
   return Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, upload(name, input)]));

@@ -10,7 +10,7 @@ import { PARTS } from "../../commands/report/parts.ts";
 import { perform } from "../../commands/report/perform.ts";
 import { report } from "../../commands/report/report.ts";
 import { emptyResult, runPart } from "../../commands/report/run_part.ts";
-import { checkCase, expectedOf } from "../../measure/case_checks.ts";
+import { checkCase, runTwin } from "../../measure/case_checks.ts";
 import { originOf } from "../../measure/origin.ts";
 import { type DoubleFaults, doubleCases } from "../support/double_kernel.ts";
 import { gpuMissing, openTestGpu } from "../support/gpu.ts";
@@ -141,8 +141,8 @@ describe.skipIf(gpuMissing)("the check of a kernel", () => {
         const gpu = await openTestGpu({ debug: true });
         const suite = doubleCases(faults);
         await item("double", async () => {
-          const expected = await expectedOf(suite, suite.cases[0]!, undefined);
-          add({ ...(await checkCase(gpu, suite, suite.cases[0]!, "only", undefined, expected)) });
+          const twin = await runTwin(suite, suite.cases[0]!);
+          add({ ...(await checkCase(gpu, suite, suite.cases[0]!, "only", undefined, twin)) });
         });
         gpu.dispose();
       },

@@ -1,11 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GpuRunner } from "../../core/gpu/gpu_runner.ts";
-import type { Variant } from "../../core/kernel.ts";
 import { dispatchOf, weightFormats } from "../../measure/case_runs.ts";
 import { gpuMissing, openTestGpu, profile } from "../support/gpu.ts";
 import { allKernelCases, checkCase } from "../support/kernel_check.ts";
-
-const textOf = ({ source, includes = [] }: Variant) => [...includes, source].map(({ file }) => file).join();
 
 describe.skipIf(gpuMissing)(`kernels against their twins${gpuMissing ? ` (${gpuMissing})` : ""}`, () => {
   let gpu: GpuRunner;
@@ -17,14 +14,12 @@ describe.skipIf(gpuMissing)(`kernels against their twins${gpuMissing ? ` (${gpuM
   for (const suite of allKernelCases) {
     describe(suite.kernel.name, () => {
       const { variants } = suite.kernel;
-      for (const variant of variants) {
-        // How weights are read does not depend on the size of tiles.
-        const isFirstOfText = variants.find((one) => textOf(one) === textOf(variant)) === variant;
-        for (const testCase of suite.cases) {
-          const formats =
-            suite.weights && isFirstOfText ? weightFormats(suite, testCase) : [variant.weights?.[0]];
-          for (const format of formats) {
+      for (const testCase of suite.cases) {
+        const formats = suite.weights ? weightFormats(suite, testCase) : [undefined];
+        for (const format of formats) {
+          for (const variant of variants) {
             if (!dispatchOf(suite, testCase, variant.label, profile, format)) continue;
+            // Within a case they share the run of the twin.
             it(
               [variant.label, testCase.name, ...(format ? [`weights in ${format}`] : [])].join(": "),
               async () => {

@@ -1,5 +1,5 @@
-import { CpuRunner } from "../../core/cpu/cpu_runner.ts";
 import type { Runner } from "../../core/runner.ts";
+import { runTwin, type TwinRun } from "../../measure/case_checks.ts";
 import { type AnyKernelCases, type Case, runCase, type WeightFormat } from "../../measure/case_runs.ts";
 import { compare } from "./close.ts";
 
@@ -21,8 +21,8 @@ export async function checkCase(
   variant: string | undefined,
   format?: WeightFormat,
 ) {
-  const expected = await runCase(new CpuRunner(), suite, testCase, undefined, format);
-  const found = await runCase(device, suite, testCase, variant, format);
+  const { inputs, outputs: expected } = await twinOf(suite, testCase, format);
+  const found = await runCase(device, suite, testCase, inputs, variant);
   const { tolerance: allowed, kernel } = suite;
   const used = kernel.variants.find(({ label }) => label === variant) ?? kernel.variants.at(-1)!;
   const tolerance = typeof allowed === "number" ? allowed : allowed(testCase, used);
@@ -32,4 +32,14 @@ export async function checkCase(
       return `${suite.kernel.name}/${variant ?? "compiled"}, ${testCase.name}, ${name}: ${report}`;
   }
   return undefined;
+}
+
+/** The last run of a twin: tests of one case follow each other. */
+let latest: { readonly of: readonly unknown[]; readonly run: Promise<TwinRun> } | undefined;
+
+function twinOf(suite: AnyKernelCases, testCase: Case, format?: WeightFormat): Promise<TwinRun> {
+  const of = [suite, testCase, format];
+  if (!latest || of.some((part, i) => part !== latest!.of[i]))
+    latest = { of, run: runTwin(suite, testCase, format) };
+  return latest.run;
 }

@@ -1,6 +1,6 @@
 import { openRunner } from "../../../core/device.ts";
 import type { Runner } from "../../../core/runner.ts";
-import { type CaseCheck, checkCase, checksOf, expectedOf } from "../../../measure/case_checks.ts";
+import { type CaseCheck, checkCase, checksOf, runTwin, type TwinRun } from "../../../measure/case_checks.ts";
 import { type AnyKernelCases, loadKernelCases } from "../../../measure/case_runs.ts";
 import { figure, milliseconds, text } from "../../../measure/table.ts";
 import { groupBy } from "../groups.ts";
@@ -36,11 +36,11 @@ const part: Part = {
       plan(checks.flatMap((check) => check.variants.map((variant) => nameOf(check, variant))));
       for (const check of checks) {
         const { suite, testCase, format, variants } = check;
-        let expected: ReturnType<typeof expectedOf> | undefined;
+        let twin: Promise<TwinRun> | undefined;
         for (const variant of variants) {
           await item(nameOf(check, variant), async () => {
-            expected ??= expectedOf(suite, testCase, format);
-            add({ ...(await checkCase(runner, suite, testCase, variant, format, await expected)) });
+            twin ??= runTwin(suite, testCase, format);
+            add({ ...(await checkCase(runner, suite, testCase, variant, format, await twin)) });
           });
         }
       }
