@@ -7,25 +7,23 @@ import { fail } from "../commands/terminal.ts";
 import { openRunner } from "../core/device.ts";
 import { Florence2Error } from "../core/errors.ts";
 import type { GpuRunner } from "../core/gpu/gpu_runner.ts";
-import { profileOnCpu } from "../measure/cpu_profile.ts";
+import { CPU_PROFILE_COLUMNS, profileOnCpu } from "../measure/cpu_profile.ts";
 import { measureGrowth, threadsUpTo } from "../measure/growth.ts";
 import { benchKernels, type KernelRow } from "../measure/kernels.ts";
 import { benchModel, type PhaseRow } from "../measure/model.ts";
 import { originOf } from "../measure/origin.ts";
-import { type ProfileRow, profileModel } from "../measure/profile.ts";
+import { PROFILE_COLUMNS, type ProfileRow, profileModel } from "../measure/profile.ts";
 import { folderSubject, generatedSubject } from "../measure/subjects.ts";
 import { tableHead, tableRow } from "../measure/table.ts";
 import { Watch } from "../measure/watch.ts";
 import { integer } from "../model/generation/options.ts";
 import { checkDtype } from "../model/weights/loader.ts";
 import {
-  CPU_PROFILE_COLUMNS,
   growthTable,
   KERNEL_COLUMNS,
   type KernelReport,
   type ModelReport,
   PHASE_COLUMNS,
-  PROFILE_COLUMNS,
   withReports,
   writeReport,
 } from "./report.ts";

@@ -2,12 +2,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join, relative } from "node:path";
 import type { Report as DeviceReport } from "../commands/report/document.ts";
 import { Florence2Error } from "../core/errors.ts";
-import type { CpuProfileRow } from "../measure/cpu_profile.ts";
 import type { GrowthRow } from "../measure/growth.ts";
 import type { KernelFindings, KernelRow, Limits } from "../measure/kernels.ts";
 import type { ModelFindings, PhaseRow } from "../measure/model.ts";
 import type { Origin } from "../measure/origin.ts";
-import type { ProfileRow } from "../measure/profile.ts";
 import {
   type Column,
   figure,
@@ -63,26 +61,6 @@ export const PHASE_COLUMNS: readonly Column<PhaseRow>[] = [
   figure("read-backs", ({ readbacks }) => threeDigits(readbacks)),
   figure("objects", ({ objects }) => threeDigits(objects)),
   figure("MiB", ({ peakBytes }) => mebibytes(peakBytes)),
-];
-
-export const CPU_PROFILE_COLUMNS: readonly Column<CpuProfileRow>[] = [
-  text("phase", 28, ({ phase }) => phase),
-  text("kernel", 26, ({ kernel }) => kernel),
-  figure("calls", ({ calls }) => `${calls}`),
-  figure("ms", ({ ms }) => milliseconds(ms)),
-  figure("share", ({ share }) => percent(share)),
-  figure("GFLOP/s", ({ gigaflopsPerSecond: rate }) => threeDigits(rate)),
-  figure("of multiply-add", ({ shareOfMultiplyAdd }) => percent(shareOfMultiplyAdd)),
-  figure("GB/s", ({ gigabytesPerSecond }) => threeDigits(gigabytesPerSecond)),
-  figure("of copy", ({ shareOfCopy }) => percent(shareOfCopy)),
-];
-
-export const PROFILE_COLUMNS: readonly Column<ProfileRow>[] = [
-  text("phase", 28, ({ phase }) => phase),
-  text("kernel", 28, ({ kernel }) => kernel),
-  figure("calls", ({ calls }) => String(calls)),
-  figure("GPU ms", ({ gpuMs }) => milliseconds(gpuMs)),
-  figure("share", ({ share }) => percent(share)),
 ];
 
 /** Milliseconds with each number of threads, and how many times as fast the most are as one, as Markdown. */

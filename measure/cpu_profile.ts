@@ -1,15 +1,15 @@
 import { Arena } from "../core/cpu/arena.ts";
 import { CpuRunner } from "../core/cpu/cpu_runner.ts";
 import { Engine } from "../core/cpu/engine.ts";
-import type { CompiledCall } from "../core/cpu/protocol.ts";
-import type { Executor } from "../core/cpu/threads.ts";
 import { Florence2Error } from "../core/errors.ts";
 import type { Dispatch } from "../core/recording.ts";
 import type { WeightsDtype } from "../model/weights/loader.ts";
 import { bytesBound } from "./calls.ts";
+import { type CpuLimits, measureCopy, measureMultiplyAdd } from "./cpu_limits.ts";
 import { openPhases } from "./model.ts";
 import { operationsOf } from "./operations.ts";
 import type { Subject } from "./subjects.ts";
+import { type Column, figure, milliseconds, percent, text, threeDigits } from "./table.ts";
 
 /** What a kernel, or a matrix product of one shape, took of a phase on the CPU engine. */
 export interface CpuProfileRow {
@@ -38,11 +38,18 @@ export interface CpuProfileOptions {
   readonly onRow: (row: CpuProfileRow) => void;
 }
 
-/** What the engine reaches at most, all threads together: its kernels in kernels/shared/limits.as.ts. */
-export interface CpuLimits {
-  readonly gigaflopsPerSecond: number;
-  readonly gigabytesPerSecond: number;
-}
+/** How rows of a profile are shown. */
+export const CPU_PROFILE_COLUMNS: readonly Column<CpuProfileRow>[] = [
+  text("phase", 28, ({ phase }) => phase),
+  text("kernel", 26, ({ kernel }) => kernel),
+  figure("calls", ({ calls }) => `${calls}`),
+  figure("ms", ({ ms }) => milliseconds(ms)),
+  figure("share", ({ share }) => percent(share)),
+  figure("GFLOP/s", ({ gigaflopsPerSecond: rate }) => threeDigits(rate)),
+  figure("of multiply-add", ({ shareOfMultiplyAdd }) => percent(shareOfMultiplyAdd)),
+  figure("GB/s", ({ gigabytesPerSecond }) => threeDigits(gigabytesPerSecond)),
+  figure("of copy", ({ shareOfCopy }) => percent(shareOfCopy)),
+];
 
 /** How a phase's rows call all of its products together. */
 const ALL_PRODUCTS = "all products";
@@ -155,45 +162,3 @@ function labelsOf({ kernel, params }: Dispatch): string[] {
 }
 
 const TIMES = 3;
-/** Units of a limit for each thread, and how much work each is. */
-const UNITS = 64;
-const ROUNDS = 20_000;
-const COPY_BYTES = 2 ** 20;
-const TRIALS = 10;
-/** So that it matters little what beginning and ending cost. */
-const REPEATS = 10;
-
-/** What multiply-adds reach that depend on nothing but registers, in GFLOP/s. */
-async function measureMultiplyAdd({ executor, threads }: Engine): Promise<number> {
-  const units = UNITS * threads;
-  const call = { name: "limit_multiply_add", args: [ROUNDS], units, counter: 0 };
-  return (units * ROUNDS * 96) / (await fastestOf(executor, call)) / 1e6;
-}
-
-/** What copying reaches, reads and writes together, in GB/s. */
-async function measureCopy(arena: Arena, { executor, threads }: Engine): Promise<number> {
-  const units = UNITS * threads;
-  const from = arena.allocate(units * COPY_BYTES, "what is copied");
-  const to = arena.allocate(units * COPY_BYTES, "a copy");
-  const call = { name: "limit_copy", args: [from.at, to.at, COPY_BYTES], units, counter: 0 };
-  const ms = await fastestOf(executor, call);
-  arena.release(from);
-  arena.release(to);
-  return (2 * units * COPY_BYTES) / ms / 1e6;
-}
-
-/**
- * Milliseconds of a call by the clock, in the best of some trials: everything else is the machine being busy. The
- * threads' own times do not tell: one that wakes up late finds the work done.
- */
-async function fastestOf(executor: Executor, call: CompiledCall): Promise<number> {
-  const list = executor.keep([call]);
-  let least = Number.POSITIVE_INFINITY;
-  for (let trial = 0; trial < TRIALS; trial++) {
-    const start = performance.now();
-    await list.run(REPEATS, 0);
-    least = Math.min(least, performance.now() - start);
-  }
-  list.forget();
-  return least / REPEATS;
-}

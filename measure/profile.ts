@@ -2,6 +2,7 @@ import type { GpuRunner } from "../core/gpu/gpu_runner.ts";
 import type { WeightsDtype } from "../model/weights/loader.ts";
 import { openPhases } from "./model.ts";
 import type { Subject } from "./subjects.ts";
+import { type Column, figure, milliseconds, percent, text } from "./table.ts";
 import type { PassTime, Watch } from "./watch.ts";
 
 /** What one variant of a kernel took of a phase. */
@@ -13,6 +14,15 @@ export interface ProfileRow {
   /** Of the GPU's time in the phase. */
   readonly share: number;
 }
+
+/** How rows of a profile are shown. */
+export const PROFILE_COLUMNS: readonly Column<ProfileRow>[] = [
+  text("phase", 28, ({ phase }) => phase),
+  text("kernel", 28, ({ kernel }) => kernel),
+  figure("calls", ({ calls }) => String(calls)),
+  figure("GPU ms", ({ gpuMs }) => milliseconds(gpuMs)),
+  figure("share", ({ share }) => percent(share)),
+];
 
 export interface ProfileOptions {
   readonly dtype: WeightsDtype;

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { growthTable } from "../../bench/report.ts";
 import { CpuRunner } from "../../core/cpu/cpu_runner.ts";
-import { type CpuLimits, type CpuProfileRow, productSpeed, profileOnCpu } from "../../measure/cpu_profile.ts";
+import type { CpuLimits } from "../../measure/cpu_limits.ts";
+import { type CpuProfileRow, productSpeed, profileOnCpu } from "../../measure/cpu_profile.ts";
 import { measureGrowth, threadsUpTo } from "../../measure/growth.ts";
 import { folderSubject } from "../../measure/subjects.ts";
 

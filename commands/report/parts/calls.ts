@@ -26,7 +26,8 @@ const COLUMNS = [
 export const callsPart = (size: "base" | "large", weight: number): Part => ({
   title: `Variants at the shapes of ${size}`,
   weight,
-  async run({ device, plan, item, add, tell }) {
+  async run({ device, plan, item, add, tell, absent }) {
+    if (device === "cpu") return absent("the CPU engine has one version of each kernel");
     const runner = await openRunner(device);
     try {
       const observer = observerOf(runner);

@@ -1,5 +1,6 @@
 import { openRunner } from "../../../core/device.ts";
 import { measureBoundaries } from "../../../measure/boundaries.ts";
+import { cpuLimits } from "../../../measure/cpu_limits.ts";
 import { measureLimits } from "../../../measure/kernels.ts";
 import { threeDigits } from "../../../measure/table.ts";
 import { observerOf } from "../../../measure/watch.ts";
@@ -16,7 +17,9 @@ const part: Part = {
     try {
       const observer = observerOf(runner);
       await item("copy and multiply-add", async () =>
-        tell({ ...(await measureLimits(runner, observer, EFFORT)) }),
+        tell({
+          ...(await (device === "cpu" ? cpuLimits() : measureLimits(runner, observer, EFFORT))),
+        }),
       );
       await item("boundaries of calls", async () => tell({ ...(await measureBoundaries(runner, observer)) }));
     } finally {

@@ -1,24 +1,26 @@
 import { openRunner } from "../../../core/device.ts";
 import { GpuRunner } from "../../../core/gpu/gpu_runner.ts";
-import { type ProfileRow, profileModel } from "../../../measure/profile.ts";
+import { CPU_PROFILE_COLUMNS, type CpuProfileRow, profileOnCpu } from "../../../measure/cpu_profile.ts";
+import { PROFILE_COLUMNS, type ProfileRow, profileModel } from "../../../measure/profile.ts";
 import { generatedSubject } from "../../../measure/subjects.ts";
-import { figure, milliseconds, percent, text } from "../../../measure/table.ts";
 import { Watch } from "../../../measure/watch.ts";
 import type { Part } from "../part.ts";
 import { table } from "../words.ts";
 
-const COLUMNS = [
-  text<ProfileRow>("phase", 28, ({ phase }) => phase),
-  text<ProfileRow>("kernel", 28, ({ kernel }) => kernel),
-  figure<ProfileRow>("calls", ({ calls }) => String(calls)),
-  figure<ProfileRow>("GPU ms", ({ gpuMs }) => milliseconds(gpuMs)),
-  figure<ProfileRow>("share", ({ share }) => percent(share)),
-];
-
 const part: Part = {
-  title: "Where the GPU's time goes in base, in f16",
+  title: "Where the time goes in base, in f16",
   weight: 5,
   async run({ device, add, absent }) {
+    if (device === "cpu") {
+      const onRow = (row: CpuProfileRow) => add({ ...row });
+      await profileOnCpu(generatedSubject("base"), {
+        dtype: "f16",
+        isWanted: () => true,
+        onLimits: () => {},
+        onRow,
+      });
+      return;
+    }
     const runner = await openRunner(device);
     try {
       if (!(runner instanceof GpuRunner) || !runner.profile.features.has("timestamps"))
@@ -30,6 +32,9 @@ const part: Part = {
       runner.dispose();
     }
   },
-  inWords: ({ rows }) => table(COLUMNS, rows as unknown as readonly ProfileRow[]),
+  inWords: ({ rows }) =>
+    rows.some((row) => "shareOfCopy" in row)
+      ? table(CPU_PROFILE_COLUMNS, rows as unknown as readonly CpuProfileRow[])
+      : table(PROFILE_COLUMNS, rows as unknown as readonly ProfileRow[]),
 };
 export default part;
