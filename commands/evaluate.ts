@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
-import { withAbsentThings } from "../datasets/truth/absent.ts";
+import { NAMING_TASKS, withAbsentThings } from "../datasets/truth/absent.ts";
 import { openDataSet } from "../datasets/truth/data_set.ts";
 import { compare, comparisonTable } from "../eval/comparison.ts";
 import { type Origin, PredictionFile } from "../eval/predictions.ts";
@@ -10,8 +10,9 @@ import { ProgressBar } from "../eval/progress.ts";
 import { figuresTable, writeReport } from "../eval/report.ts";
 import { answerAll, judgeAll } from "../eval/run.ts";
 import { Florence2 } from "../model/florence2.ts";
+import { SCORES } from "../model/tasks/index.ts";
 import { BUNDLED_DATA, BUNDLED_MODEL } from "./bundled.ts";
-import { readArguments, wholeNumber } from "./options.ts";
+import { oneOf, readArguments, wholeNumber } from "./options.ts";
 
 const HELP = `florence2 evaluate [options]
 
@@ -24,7 +25,9 @@ folder. A run that was stopped goes on where it was.
   --images DIR        where the images are (default: beside FILE)
   --task TASK         only this task; of COCO's captions, the task to ask (default: <CAPTION>)
   --absent N          instead of its questions, asks for each thing of each image's <OD> truth by itself, and for N
-                      things that are not there: whether confidences tell them apart
+                      things that are not there: whether confidences tell them apart. --task names the task that asks,
+                      <OPEN_VOCABULARY_DETECTION> (default) or <CAPTION_TO_PHRASE_GROUNDING>
+  --scores NAME       confidence (default), place (without the label) or microsoft (exp(mean log-probability))
   --limit N           only the first N images
   --batch N           images seen at a time (default: 8)
   --dtype NAME        how matrices are held: auto, f32, f16, q8 or q4 (default: auto, as stored)
@@ -45,6 +48,7 @@ export async function evaluate(args: string[]): Promise<number> {
     images: { type: "string" },
     task: { type: "string" },
     absent: { type: "string" },
+    scores: { type: "string", default: "confidence" },
     limit: { type: "string" },
     batch: { type: "string", default: "8" },
     dtype: { type: "string", default: "auto" },
@@ -68,9 +72,11 @@ export async function evaluate(args: string[]): Promise<number> {
   const maxNewTokens = wholeNumber("max-new-tokens", values["max-new-tokens"], 1);
   const limit = wholeNumber("limit", values.limit, 1);
   const absent = wholeNumber("absent", values.absent, 1);
+  const scores = oneOf("scores", values.scores, SCORES);
+  const naming = absent && oneOf("task", values.task ?? NAMING_TASKS[0], NAMING_TASKS);
   const task = absent ? "<OD>" : values.task;
   const asWritten = await openDataSet(values.data, { images: values.images, task, limit });
-  const dataSet = absent ? withAbsentThings(asWritten, absent) : asWritten;
+  const dataSet = naming ? withAbsentThings(asWritten, absent, naming) : asWritten;
   const folder = values.output ?? join("out", "eval", basename(resolve(values.model)), dataSet.name);
   const origin: Origin = {
     model: basename(resolve(values.model)),
@@ -80,6 +86,7 @@ export async function evaluate(args: string[]): Promise<number> {
     dtype: values.dtype,
     "beams of search": numBeams ?? null,
     "new tokens at most": maxNewTokens ?? null,
+    scores,
   };
   const others = values.compare === undefined ? undefined : otherPredictions(values.compare);
   const predictions = new PredictionFile(join(folder, "predictions.jsonl"), origin);
@@ -94,6 +101,7 @@ export async function evaluate(args: string[]): Promise<number> {
       batch,
       numBeams,
       maxNewTokens,
+      scores,
       onProgress: (done, total) => bar.show(done, total),
     });
   } finally {

@@ -4,11 +4,14 @@ import { type AskedImage, type DataSet, type Prompt, pathOf } from "../datasets/
 import type { EncodedImage } from "../model/encoded_image.ts";
 import type { Florence2 } from "../model/florence2.ts";
 import type { GenerationOptions } from "../model/generation/options.ts";
+import type { ParseOptions } from "../model/tasks/index.ts";
 import type { Case, Findings } from "./measure.ts";
 import { measureOf } from "./measures.ts";
 import type { PredictionFile } from "./predictions.ts";
 
-export interface RunOptions extends Pick<GenerationOptions, "maxNewTokens" | "numBeams"> {
+export interface RunOptions
+  extends Pick<GenerationOptions, "maxNewTokens" | "numBeams">,
+    Pick<ParseOptions, "scores"> {
   /** Images encoded at a time; their prompts of one task are answered together. */
   readonly batch: number;
   /** After each batch: how many prompts of this run are answered. */
@@ -31,7 +34,7 @@ export async function answerAll(
   model: Pick<Florence2, "encodeImage" | "runBatch">,
   dataSet: DataSet,
   predictions: PredictionFile,
-  { batch, onProgress, ...generation }: RunOptions,
+  { batch, onProgress, ...options }: RunOptions,
 ): Promise<void> {
   const open = dataSet.images
     .map(({ file, prompts }) => ({
@@ -52,7 +55,7 @@ export async function answerAll(
       for (const questions of byTask(images)) {
         const results = await model.runBatch(
           questions.map(({ file, task, text }) => ({ image: encoded.get(file)!, task, text })),
-          generation,
+          options,
         );
         predictions.append(
           results.map(({ answer, tokens, score, width, height }, i) => {
@@ -70,7 +73,10 @@ export async function answerAll(
 }
 
 /** Judges the answers, task by task. @throws {Florence2Error} `data_invalid` if one is missing */
-export function judgeAll(dataSet: DataSet, predictions: PredictionFile): TaskFindings[] {
+export function judgeAll(
+  dataSet: DataSet,
+  predictions: Pick<PredictionFile, "find" | "path">,
+): TaskFindings[] {
   return byTask(dataSet.images).map((questions) => {
     const { task } = questions[0]!;
     const cases = questions.map(({ file, ...prompt }): Case<unknown, unknown> => {

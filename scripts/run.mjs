@@ -23,6 +23,8 @@ const PROGRAMS = {
   gallery: cli("gallery"),
   "verify:real": cli("verify"),
   bench: { program: ".cache/bench/bench/main.js", before: buildBench },
+  "bench:confidence": { program: ".cache/bench/bench/confidence/main.js", before: buildBench },
+  "bench:folders": { program: ".cache/bench/bench/folders.js", before: buildBench },
   "bench:peers": {
     program: ".cache/bench/bench/peers/main.js",
     before: buildPeers,

@@ -1,7 +1,9 @@
 import type { DataSet, Prompt } from "./data_set.ts";
 import type { LabelledBoxes } from "./truth.ts";
 
-const TASK = "<OPEN_VOCABULARY_DETECTION>";
+/** The tasks that find a thing by its name. */
+export const NAMING_TASKS = ["<OPEN_VOCABULARY_DETECTION>", "<CAPTION_TO_PHRASE_GROUNDING>"] as const;
+export type NamingTask = (typeof NAMING_TASKS)[number];
 
 /**
  * A data set of detection as questions about single things, those that are there and some that are not: of each
@@ -9,8 +11,9 @@ const TASK = "<OPEN_VOCABULARY_DETECTION>";
  * set alone.
  *
  * @param count of absent things for each image
+ * @param task that asks
  */
-export function withAbsentThings(dataSet: DataSet, count: number): DataSet {
+export function withAbsentThings(dataSet: DataSet, count: number, task: NamingTask): DataSet {
   const truths = dataSet.images.flatMap(({ file, prompts }) => {
     const own = prompts.find(({ task }) => task === "<OD>");
     return own ? [{ file, truth: own.truth as LabelledBoxes }] : [];
@@ -25,7 +28,7 @@ export function withAbsentThings(dataSet: DataSet, count: number): DataSet {
     );
     const prompts = [...present, ...absent].map((text): Prompt => {
       const boxes = truth.boxes.filter((_, k) => truth.labels[k] === text);
-      return { task: TASK, text, truth: { boxes, labels: boxes.map(() => text) } };
+      return { task, text, truth: { boxes, labels: boxes.map(() => text) } };
     });
     return { file, prompts };
   });

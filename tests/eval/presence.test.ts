@@ -27,9 +27,12 @@ describe("a data set with absent things", () => {
       folder: ".",
       images: [image("a", ["cat", "dog", "cat"]), image("b", ["cow"]), { file: "c", prompts: [] }],
     };
-    const { images } = withAbsentThings(dataSet, 1);
+    const { images } = withAbsentThings(dataSet, 1, "<CAPTION_TO_PHRASE_GROUNDING>");
     expect(images.map(({ file }) => file)).toEqual(["a", "b"]);
     expect(images[0]!.prompts.map(({ text }) => text)).toEqual(["cat", "dog", "cow"]);
+    expect(new Set(images.flatMap(({ prompts }) => prompts.map(({ task }) => task)))).toEqual(
+      new Set(["<CAPTION_TO_PHRASE_GROUNDING>"]),
+    );
     expect(images[0]!.prompts[0]!.truth).toEqual({
       boxes: [
         [0, 0, 1, 1],

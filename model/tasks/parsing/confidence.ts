@@ -11,9 +11,9 @@ const TOLERANCE = 1 / 3;
 /**
  * The part of a label's log-probability that counts. A label's first token also says which thing is named next, and
  * that another one could have been is no doubt about this one. Chosen on half of the bundled checkpoint's held-out
- * images (datasets/README.md).
+ * images (`npm run bench:confidence`).
  */
-const LABEL_WEIGHT = 1 / 3;
+export const LABEL_WEIGHT = 1 / 3;
 
 /** The parts of a score: a place, and the label in front of it. */
 export type Scored = {
@@ -33,6 +33,8 @@ export type Scored = {
  * coordinates, which err together, and an outline as its mean point. The label counts by the cube root of its
  * probability. Where the probabilities of other bins are not known, it is Microsoft's score.
  *
+ * "place": the same without the label.
+ *
  * "microsoft": exp(mean log-probability) of the location tokens, each once, as Microsoft's code gives it.
  */
 export function scoreOf(clean: CleanText, scored: Scored, kind: Scores): number | undefined {
@@ -50,6 +52,7 @@ export function scoreOf(clean: CleanText, scored: Scored, kind: Scores): number 
   });
   const sum = probabilities.reduce((total, value) => total + value, 0);
   const place = isOutline ? sum / probabilities.length : Math.min(...probabilities);
+  if (kind === "place") return Math.min(1, place);
   const named = label && label.end > label.start ? tokensOf(tokens, origins, label) : [];
   const labelLogProb = named.reduce((total, token) => total + tokens.logProbs[token]!, 0);
   return Math.min(1, place * Math.exp(LABEL_WEIGHT * labelLogProb));

@@ -17,11 +17,11 @@ export type Coordinates = "float" | "integer";
 export type Labels = "clean" | "microsoft" | "transformers";
 
 /**
- * "confidence": how likely a place is right. "microsoft": exp(mean log-probability) of its location tokens, as
- * Microsoft's code gives it; low even where the place is right, since a location's probability is spread over its
- * neighbours.
+ * "confidence": how likely a place and its label are right. "place": how likely the place is, whatever its label.
+ * "microsoft": exp(mean log-probability) of its location tokens, as Microsoft's code gives it; low even where the
+ * place is right, since a location's probability is spread over its neighbours.
  */
-export type Scores = "confidence" | "microsoft";
+export type Scores = "confidence" | "place" | "microsoft";
 
 export type ParseOptions = {
   /** Numbers of an answer's coordinates. Default "float". */
@@ -73,7 +73,7 @@ export function expectImageSize(size: ImageSize): void {
 }
 
 const COORDINATES: readonly Coordinates[] = ["float", "integer"];
-const SCORES: readonly Scores[] = ["confidence", "microsoft"];
+export const SCORES: readonly Scores[] = ["confidence", "place", "microsoft"];
 const LABELS: readonly Labels[] = ["clean", "microsoft", "transformers"];
 
 /** The rules with their defaults. Throws `option_invalid` for other values, which JavaScript callers may give. */
