@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
-import { NAMING_TASKS, withAbsentThings } from "../datasets/truth/absent.ts";
+import { ABSENT } from "../datasets/truth/absent.ts";
 import { openDataSet } from "../datasets/truth/data_set.ts";
 import { compare, comparisonTable } from "../eval/comparison.ts";
 import { type Origin, PredictionFile } from "../eval/predictions.ts";
@@ -12,8 +11,11 @@ import { answerAll, judgeAll } from "../eval/run.ts";
 import { Florence2 } from "../model/florence2.ts";
 import { SCORES } from "../model/tasks/index.ts";
 import { BUNDLED_DATA, BUNDLED_MODEL } from "./bundled.ts";
+import { fingerprint, modelFingerprint } from "./fingerprint.ts";
 import { oneOf, readArguments, wholeNumber } from "./options.ts";
 
+/** The tasks that ask for things by name. */
+const ASKED_FOR = Object.keys(ABSENT) as (keyof typeof ABSENT)[];
 const HELP = `florence2 evaluate [options]
 
 Runs a checkpoint over a data set and prints how good its answers are; a report with plots goes to the output
@@ -24,9 +26,9 @@ folder. A run that was stopped goes on where it was.
                       (default: the held-out images of the bundled checkpoint)
   --images DIR        where the images are (default: beside FILE)
   --task TASK         only this task; of COCO's captions, the task to ask (default: <CAPTION>)
-  --absent N          instead of its questions, asks for each thing of each image's <OD> truth by itself, and for N
-                      things that are not there: whether confidences tell them apart. --task names the task that asks,
-                      <OPEN_VOCABULARY_DETECTION> (default) or <CAPTION_TO_PHRASE_GROUNDING>
+  --absent N          whether confidences tell what is there from what is not, of which N things are asked for. By
+                      --task <OPEN_VOCABULARY_DETECTION> (default), each by itself, beside those of the <OD> truth; by
+                      <CAPTION_TO_PHRASE_GROUNDING>, in captions where they take the place of something
   --scores NAME       confidence (default), place (without the label) or microsoft (exp(mean log-probability))
   --limit N           only the first N images
   --batch N           images seen at a time (default: 8)
@@ -73,14 +75,14 @@ export async function evaluate(args: string[]): Promise<number> {
   const limit = wholeNumber("limit", values.limit, 1);
   const absent = wholeNumber("absent", values.absent, 1);
   const scores = oneOf("scores", values.scores, SCORES);
-  const naming = absent && oneOf("task", values.task ?? NAMING_TASKS[0], NAMING_TASKS);
-  const task = absent ? "<OD>" : values.task;
+  const asking = absent && ABSENT[oneOf("task", values.task ?? ASKED_FOR[0]!, ASKED_FOR)];
+  const task = asking ? asking.truthOf : values.task;
   const asWritten = await openDataSet(values.data, { images: values.images, task, limit });
-  const dataSet = naming ? withAbsentThings(asWritten, absent, naming) : asWritten;
+  const dataSet = asking ? asking.change(asWritten, absent) : asWritten;
   const folder = values.output ?? join("out", "eval", basename(resolve(values.model)), dataSet.name);
   const origin: Origin = {
     model: basename(resolve(values.model)),
-    "model files": existsSync(values.model) ? fingerprint(modelFiles(values.model)) : null,
+    "model files": modelFingerprint(values.model),
     data: basename(values.data),
     "data file": fingerprint([values.data]),
     dtype: values.dtype,
@@ -121,21 +123,4 @@ export async function evaluate(args: string[]): Promise<number> {
 function otherPredictions(path: string): PredictionFile {
   if (existsSync(path)) return new PredictionFile(path, {});
   throw new Florence2Error("file_not_found", `${path}, which --compare names, is not there.`, { path });
-}
-
-/** Weights and configuration; other files may stand beside them and change. */
-function modelFiles(folder: string): string[] {
-  return readdirSync(folder)
-    .filter((name) => /\.(json|txt|safetensors|bin)$/.test(name))
-    .map((name) => join(folder, name));
-}
-
-/** Of the names, sizes and dates of files: to read their content would take long. */
-function fingerprint(paths: readonly string[]): string {
-  const hash = createHash("sha256");
-  for (const path of paths) {
-    const { size, mtimeMs } = statSync(path);
-    hash.update(`${basename(path)} ${size} ${mtimeMs}\n`);
-  }
-  return hash.digest("hex").slice(0, 16);
 }

@@ -6,6 +6,8 @@ export type ErrorCode =
   /** A file is missing or cannot be read. */
   | "file_not_found"
   | "file_unreadable"
+  /** A file or folder of results cannot be written. */
+  | "file_unwritable"
   /** A hub has no such repository or revision, or wants a token that may read it. */
   | "repository_not_found"
   | "access_denied"

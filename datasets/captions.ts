@@ -26,7 +26,7 @@ const OPENINGS = [
  */
 export function styleCaption(caption: string, style: CaptionStyle = {}): string {
   const { prefix = "", suffix = "", trigger, separator = ", ", clean = false, maxWords = Infinity } = style;
-  const plain = (clean ? cleanCaption(caption) : caption).replaceAll(/\s+/g, " ").trim();
+  const plain = oneLine(clean ? cleanCaption(caption) : caption)!;
   const words = plain.split(" ").slice(0, maxWords).join(" ");
   return [...(trigger ? [trigger] : []), `${prefix}${words}${suffix}`].join(separator).trim();
 }
@@ -40,6 +40,9 @@ export function cleanCaption(caption: string): string {
   }
   return unquoted.trim();
 }
+
+/** A text without line breaks, undefined if there is none: `oneLine("a cat\n")` → "a cat" */
+export const oneLine = (text: string | undefined) => text?.replaceAll(/\s+/g, " ").trim();
 
 /** The treatment of a caption that exists already. */
 export const CAPTION_MODES = ["skip", "overwrite", "append", "prepend"] as const;
@@ -57,7 +60,7 @@ export function mergeCaption(
   caption: string,
   separator = ", ",
 ): string {
-  const known = existing?.replaceAll(/\s+/g, " ").trim();
+  const known = oneLine(existing);
   if (!known || mode === "overwrite") return caption;
   if (mode === "skip") return known;
   return (mode === "append" ? [known, caption] : [caption, known]).join(separator);

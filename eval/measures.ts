@@ -242,15 +242,22 @@ function judge(scores: readonly number[] = [], right: readonly number[]): Judged
   return scores.map((confidence, i) => ({ confidence, isRight: isRight.has(i) }));
 }
 
-/** How well the best confidence tells phrases that are there from those that are not, where some are not. */
+/** How well the best confidence of each phrase tells those that are there from those that are not, where some are not. */
 function presenceFigures(
   cases: readonly Case<TrueBoxes, BoxAnswer | AnswerOf<"<OPEN_VOCABULARY_DETECTION>">>[],
 ): Record<string, number> {
-  const questions = cases.map(({ truth, answer }) => ({
-    confidence: Math.max(0, ...(answer.scores ?? [])),
-    isPresent: truth.boxes.length > 0,
-  }));
-  const { auroc, threshold, accuracy } = presence(questions);
+  const asked = cases.flatMap(({ truth, answer }) => {
+    const { labels } = foundBoxes(answer);
+    const ask = (phrase: string, isPresent: boolean) => {
+      const scores = (answer.scores ?? []).filter((_, i) => labels[i] === named(phrase));
+      return { confidence: Math.max(0, ...scores), isPresent };
+    };
+    return [
+      ...[...new Set(truth.labels)].map((phrase) => ask(phrase, true)),
+      ...(truth.absent ?? []).map((phrase) => ask(phrase, false)),
+    ];
+  });
+  const { auroc, threshold, accuracy } = presence(asked);
   if (Number.isNaN(auroc)) return {};
   return { "AUROC of presence": auroc, "best threshold": threshold, "balanced accuracy": accuracy };
 }

@@ -1,15 +1,22 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
 import { type ImageAnswers, labelledFrom } from "../../datasets/answers.ts";
-import { CAPTION_MODES, type CaptionStyle, mergeCaption, styleCaption } from "../../datasets/captions.ts";
+import {
+  CAPTION_MODES,
+  type CaptionStyle,
+  mergeCaption,
+  oneLine,
+  styleCaption,
+} from "../../datasets/captions.ts";
 import { writeMetadata } from "../../datasets/formats/image_folder.ts";
 import { writeCaptionCsv, writeCaptionParquet } from "../../datasets/formats/tables.ts";
+import type { LabelledImage } from "../../datasets/labelled.ts";
 import { splitEnding } from "../../datasets/names.ts";
 import { loadParquetWriter } from "../folders/data_set_output.ts";
 import { rootOf } from "../folders/find_images.ts";
+import { readIfThere, replaceFile } from "../folders/replace_file.ts";
 import { FOLDER_HELP, FOLDER_OPTIONS, folderOf, type OpenModel, runFolder } from "../folders/run_folder.ts";
-import { readIfThere, replaceFile } from "../folders/write_files.ts";
 import { oneOf, readArguments, wholeNumber } from "../options.ts";
 import { note } from "../terminal.ts";
 
@@ -86,14 +93,22 @@ export async function caption(args: string[], open?: OpenModel): Promise<number>
   const pathOf = (file: string) => join(out, `${splitEnding(file)[0]}${ending}`);
   const textOf = (answers: ImageAnswers) =>
     mergeCaption(mode, answers.existing, styleCaption(labelledFrom(answers).text ?? "", style), separator);
+  const existingOf = (file: string) => readIfThere(pathOf(file));
+
+  const logFolder = values.log ?? join(out, ".florence2-captions");
 
   return runFolder(
     folder,
     values,
     {
       name: "caption",
-      out: values.log ?? join(out, ".florence2-captions"),
-      origin: { task, mode },
+      out: logFolder,
+      origin: { task },
+      // Captions count that are there when a run begins; the files of one with other options are such captions.
+      log: {
+        run: { mode, ending, out: relative(logFolder, out), style: JSON.stringify(style) },
+        replaces: true,
+      },
       plan: [`${task}, mode ${mode}`, `captions: ${pathOf("NAME.jpg")}`],
       choose(images) {
         const first = new Map<string, string>();
@@ -109,23 +124,27 @@ export async function caption(args: string[], open?: OpenModel): Promise<number>
         return chosen;
       },
       known: (file) => {
-        const existing = mode === "overwrite" ? undefined : readIfThere(pathOf(file));
+        const existing = existingOf(file);
         return existing === undefined ? {} : { existing };
       },
-      skips: (file) => mode === "skip" && Boolean(readIfThere(pathOf(file))?.trim()),
+      ...(mode === "skip" && { skips: (file: string) => Boolean(existingOf(file)?.trim()) }),
       ask: (_, round) => (round > 0 ? [] : [{ task }]),
-      settled(answers) {
-        for (const own of answers) {
-          if (mode === "skip" && own.existing?.trim()) continue;
-          const text = textOf(own);
-          if (text !== "") replaceSidecar(pathOf(own.file), text);
-        }
+      settle(answers) {
+        const text = textOf(answers);
+        const found = existingOf(answers.file);
+        // A file that has changed since has its caption, which may have been edited.
+        const isOld = !found?.trim() || found === answers.existing;
+        if (text !== "" && isOld && found !== text) replaceFile(pathOf(answers.file), [text]);
       },
+      isSettled: (file) => existsSync(pathOf(file)),
       async finish(log, images) {
-        const files = new Set(images.map(({ file }) => file));
         const captioned = {
-          *[Symbol.iterator]() {
-            for (const own of log.read(files)) yield { ...labelledFrom(own), objects: [], text: textOf(own) };
+          *[Symbol.iterator](): Generator<LabelledImage> {
+            for (const { file } of images) {
+              const own = log.find(file);
+              const text = (mode === "skip" && oneLine(existingOf(file))) || (own ? textOf(own) : "");
+              yield { file, width: own?.width ?? 0, height: own?.height ?? 0, objects: [], text };
+            }
           },
         };
         if (metadata === "jsonl") {
@@ -135,15 +154,11 @@ export async function caption(args: string[], open?: OpenModel): Promise<number>
           replaceFile(join(out, "metadata.parquet"), [writeCaptionParquet(captioned, parquet)]);
         let empty = 0;
         for (const { text } of captioned) if (text === "") empty++;
-        return { captions: files.size - empty, empty };
+        return { captions: images.length - empty, empty };
       },
     },
     open,
   );
-}
-
-function replaceSidecar(path: string, text: string): void {
-  if (!existsSync(path) || readIfThere(path) !== text) replaceFile(path, [text]);
 }
 
 function taskOf(name: string): string {

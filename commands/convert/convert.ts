@@ -3,13 +3,15 @@ import { Florence2Error } from "../../core/errors.ts";
 import {
   DATA_SET_HELP,
   DATA_SET_OPTIONS,
+  expectApart,
   FORMATS_HELP,
   formatsOf,
   selectionOf,
   settingsOf,
   writeDataSet,
 } from "../folders/data_set_output.ts";
-import { expectWritable } from "../folders/write_files.ts";
+import { lockFolder } from "../folders/lock.ts";
+import { expectWritable } from "../folders/replace_file.ts";
 import { readClasses } from "../label/classes.ts";
 import { OUTPUT_OPTIONS, readArguments } from "../options.ts";
 import { beQuiet, note } from "../terminal.ts";
@@ -77,16 +79,13 @@ export async function convert(args: string[]): Promise<number> {
   const rules = readClasses(values.classes, values.ontology);
   const classes = rules ?? source.classes?.map((prompt) => ({ prompt }));
   const folder = values.out ?? `${path.replace(/[\\/]+$/, "").replace(/\.\w+$/, "")}-converted`;
+  expectApart(folder, images, formats, settings);
   expectWritable(folder);
   const suppression = values.nms === undefined ? "none" : undefined;
   const selection = { ...selectionOf(values, classes), ...(suppression && ({ suppression } as const)) };
-  const { files, objects } = await writeDataSet(source.images, {
-    folder,
-    formats,
-    settings,
-    selection,
-    find,
-  });
+  const release = lockFolder(folder);
+  const output = { folder, formats, settings, selection, find };
+  const { files, objects } = await writeDataSet(source.images, output).finally(release);
   note(`${folder}: ${objects} objects in ${files} files`);
   return 0;
 }

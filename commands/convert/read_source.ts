@@ -128,7 +128,11 @@ const NAMES: Readonly<Record<string, SourceKind>> = {
 function readAnswers(file: string): Read {
   const lines = textOf(file).split("\n").slice(1).filter(Boolean);
   const places = new Map<string, string>();
-  for (const line of lines) places.set((JSON.parse(line) as ImageAnswers).file, line);
+  for (const line of lines) {
+    const { file: name } = JSON.parse(line) as Partial<ImageAnswers>;
+    // Other lines begin a run with other options.
+    if (name !== undefined) places.set(name, line);
+  }
   const files = [...places.keys()].sort();
   const answersOf = (name: string) => JSON.parse(places.get(name)!) as ImageAnswers;
   const images = {

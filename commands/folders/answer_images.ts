@@ -22,8 +22,6 @@ export interface Job {
    * @param round counts from 0
    */
   ask(image: ImageAnswers, round: number): readonly Question[];
-  /** Whether there is nothing to ask about an image, so that it need not be read. */
-  skips?(file: string): boolean;
   /** Facts about an image before the model sees it. */
   known?(file: string): Pick<ImageAnswers, "given" | "existing">;
 }
@@ -100,10 +98,6 @@ async function seeImage(model: Model, image: ImageFile, job: Job, signal?: Abort
   const views = new Map<string, EncodedImage>();
   const seen: Seen = { image, views, answers: undefined, error: undefined };
   const { file, bytes } = image;
-  if (job.skips?.(file)) {
-    seen.answers = { file, bytes, width: 0, height: 0, ...job.known?.(file), answers: [] };
-    return seen;
-  }
   try {
     const pixels = await loadImage(image.path, { signal });
     const orientation = await orientationOf(image.path);
@@ -153,9 +147,7 @@ async function answerSeen(
 ): Promise<Outcome[]> {
   for (let round = 0; ; round++) {
     const asked = seen.flatMap((own) =>
-      own.answers && !own.error && !job.skips?.(own.image.file)
-        ? job.ask(own.answers, round).map((question) => ({ own, question }))
-        : [],
+      own.answers && !own.error ? job.ask(own.answers, round).map((question) => ({ own, question })) : [],
     );
     if (asked.length === 0) break;
     const results = await ask(model, asked, options);

@@ -1,193 +1,313 @@
+import { createHash } from "node:crypto";
 import {
   closeSync,
   existsSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readSync,
   renameSync,
   rmSync,
-  writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { Florence2Error } from "../../core/errors.ts";
+import { Florence2Error, quote } from "../../core/errors.ts";
 import type { ImageAnswers } from "../../datasets/answers.ts";
+import type { LabelledObject } from "../../datasets/labelled.ts";
+import { makeFolder, partOf, unwritable, writeAll } from "./replace_file.ts";
 
-/** The inputs that determine answers: one file holds answers of one origin only. */
+/** Inputs of a run by their names. */
 export type Origin = Readonly<Record<string, string | number | boolean | null>>;
 
-const BLOCK = 1 << 20;
-const NEWLINE = 0x0a;
+export interface AnswerLogOptions {
+  /**
+   * What determines the files that are made of answers, where files that are there count: answers of an earlier run
+   * with other inputs are known, but its images are not done.
+   */
+  readonly run?: Origin;
+  /** Drops what an earlier run left. */
+  readonly fresh?: boolean;
+  /** Drops answers of another origin; otherwise they are an error. */
+  readonly replaces?: boolean;
+}
+
+/** What tells an image from another one of its name. */
+export interface AnsweredImage {
+  readonly file: string;
+  readonly bytes: number;
+  /** The things that it is asked about, where they are given. */
+  readonly given?: readonly LabelledObject[] | undefined;
+}
 
 /** Where the line of an image stands in the file, in bytes. */
 interface Place {
   readonly offset: number;
   readonly length: number;
-  /** Of the image file. */
-  readonly bytes: number;
+  readonly key: string;
+  /** Counts the runs in the file. */
+  readonly run: number;
 }
 
+type Line = Partial<ImageAnswers> & { readonly origin?: Origin; readonly run?: Origin };
+
+const BLOCK = 1 << 20;
+const NEWLINE = 0x0a;
+
 /**
- * Answers in a JSONL file that grows as they come: the first line says where they are from, each other line is an
- * `ImageAnswers`. What is in the file survives any end of the program; half a last line is cut off. Lines stay on
- * disk: memory holds their places alone.
+ * Answers in a JSONL file that grows as they come: the first line says where they are from, a line `{ run }` begins a
+ * run with other inputs, each other line is an `ImageAnswers`. What is in the file survives any end of the program;
+ * half a last line is cut off. Lines stay on disk: memory holds their places alone.
  */
 export class AnswerLog {
   readonly path: string;
   readonly #fd: number;
+  readonly #run: Origin | undefined;
   readonly #places = new Map<string, Place>();
-  #size: number;
+  #runs = 0;
+  #size = 0;
   #isSorted = true;
+  #isNewRun = false;
+  /** The last image, and the last line of a run, in the file as it was found. */
   #last = "";
+  #lastRun = "";
 
   /**
    * Opens the file, or begins it.
    *
-   * @param fresh drops what an earlier run left
-   * @throws {Florence2Error} `data_invalid` if the file is of another origin, or none of answers
+   * @param origin what determines answers: one file holds answers of one origin only
+   * @throws {Florence2Error} `data_invalid` if the file is of another origin, or none of answers; `file_unwritable`
    */
-  constructor(path: string, origin: Origin, { fresh = false } = {}) {
+  constructor(path: string, origin: Origin, { run, fresh = false, replaces = false }: AnswerLogOptions = {}) {
     this.path = path;
-    mkdirSync(dirname(path), { recursive: true });
-    if (fresh) rmSync(path, { force: true });
-    this.#fd = openSync(path, existsSync(path) ? "r+" : "wx+");
+    this.#run = run;
     try {
-      this.#size = this.#readLines(origin);
-      if (this.#places.size === 0) this.#size = 0;
+      makeFolder(dirname(path));
+      if (fresh) rmSync(path, { force: true });
+      this.#fd = openSync(path, existsSync(path) ? "r+" : "wx+");
+    } catch (error) {
+      throw unwritable(path, error);
+    }
+    try {
+      const found = this.#readLines();
+      const other = found && Object.keys(origin).find((name) => found[name] !== origin[name]);
+      if (other !== undefined && this.#places.size > 0 && !replaces) {
+        throw otherOrigin(path, other, found?.[other], origin[other]);
+      }
+      if (other !== undefined) this.#places.clear();
+      // Without answers, what the first line says does not matter.
+      if (this.#places.size === 0) {
+        [this.#size, this.#runs, this.#last] = [0, 0, ""];
+        this.#isSorted = true;
+      }
       ftruncateSync(this.#fd, this.#size);
       if (this.#size === 0) this.#write(`${JSON.stringify({ origin })}\n`);
+      if (run) this.#beginRun(run);
     } catch (error) {
       closeSync(this.#fd);
-      throw error;
+      throw unwritable(path, error);
     }
   }
 
-  /** How many images are answered. */
+  /** How many images this run has answered. */
   get count(): number {
-    return this.#places.size;
+    return this.#own().length;
   }
 
-  /** Whether an image, with these many bytes, is answered. */
-  has(file: string, bytes: number): boolean {
-    return this.#places.get(file)?.bytes === bytes;
+  /** Whether inputs have changed since the run before. */
+  get isNewRun(): boolean {
+    return this.#isNewRun;
+  }
+
+  /** Whether this run has answered an image. */
+  has(image: AnsweredImage): boolean {
+    const place = this.#places.get(image.file);
+    return place?.key === keyOf(image) && place.run === this.#runs;
+  }
+
+  /** The answers of an earlier run about an image. */
+  earlier(image: AnsweredImage): ImageAnswers | undefined {
+    const place = this.#places.get(image.file);
+    return place?.key === keyOf(image) && place.run !== this.#runs ? this.find(image.file) : undefined;
   }
 
   /** Adds lines in one piece; they are on the disk when this returns. */
   append(lines: readonly ImageAnswers[]): void {
     if (lines.length === 0) return;
     const texts = lines.map((line) => Buffer.from(`${JSON.stringify(line)}\n`));
-    const from = this.#size;
+    let offset = this.#size;
     this.#write(Buffer.concat(texts));
-    let offset = from;
     for (const [i, text] of texts.entries()) {
-      this.#keep(lines[i]!.file, { offset, length: text.length, bytes: lines[i]!.bytes });
+      this.#keep(lines[i]!, { offset, length: text.length });
       offset += text.length;
     }
   }
 
-  /** The answers about some images, in the order of their names. */
-  *read(files: ReadonlySet<string> = new Set(this.#places.keys())): Generator<ImageAnswers> {
-    for (const file of [...this.#places.keys()].sort()) if (files.has(file)) yield this.find(file)!;
+  /** This run's answers about some images, in the order of their names. */
+  *read(files: ReadonlySet<string>): Generator<ImageAnswers> {
+    for (const file of this.#own()) if (files.has(file)) yield this.find(file)!;
+  }
+
+  /** This run's answers that were added last, at most so many. */
+  last(count: number): ImageAnswers[] {
+    const offset = (file: string) => this.#places.get(file)!.offset;
+    const files = this.#own().sort((a, b) => offset(a) - offset(b));
+    return files.slice(-count).map((file) => this.find(file)!);
   }
 
   find(file: string): ImageAnswers | undefined {
     const place = this.#places.get(file);
-    return place && (JSON.parse(this.#text(place.offset, place.length)) as ImageAnswers);
+    return place && (JSON.parse(this.#text(place).toString("utf8")) as ImageAnswers);
   }
 
-  /** Closes the file, its lines in the order of names, each image once. */
+  /** Closes the file: answers of earlier runs first, each in the order of names, each image once. */
   finish(): void {
-    if (!this.#isSorted) {
-      const sorted = `${this.path}.part`;
-      const fd = openSync(sorted, "w");
-      const first = Buffer.alloc(this.#firstLine());
-      readSync(this.#fd, first, 0, first.length, 0);
-      writeSync(fd, first);
-      for (const file of [...this.#places.keys()].sort()) {
-        const { offset, length } = this.#places.get(file)!;
-        writeSync(fd, this.#text(offset, length));
-      }
-      fsyncSync(fd);
-      closeSync(fd);
-      renameSync(sorted, this.path);
+    try {
+      if (!this.#isSorted) this.#sort();
+    } catch (error) {
+      throw unwritable(this.path, error);
+    } finally {
+      this.close();
     }
-    this.close();
   }
 
   close(): void {
     closeSync(this.#fd);
   }
 
-  /** Notes the places of all complete lines; returns where they end. A file without answers is of any origin. */
-  #readLines(origin: Origin): number {
+  #sort(): void {
+    const sorted = partOf(this.path);
+    const fd = openSync(sorted, "w");
+    try {
+      writeAll(fd, this.#text({ offset: 0, length: this.#firstLine() }));
+      const files = [...this.#places.keys()].sort();
+      const copy = (isOwn: boolean) => {
+        for (const file of files) {
+          const place = this.#places.get(file)!;
+          if ((place.run === this.#runs) === isOwn) writeAll(fd, this.#text(place));
+        }
+      };
+      copy(false);
+      if (this.#run) writeAll(fd, Buffer.from(lineOfRun(this.#run)));
+      copy(true);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(sorted, this.path);
+  }
+
+  #own(): string[] {
+    return [...this.#places.keys()].filter((file) => this.#places.get(file)!.run === this.#runs).sort();
+  }
+
+  #beginRun(run: Origin): void {
+    if (this.#runs > 0 && this.#lastRun === lineOfRun(run)) return;
+    this.#isNewRun = true;
+    if (this.#runs > 0) this.#isSorted = false;
+    this.#write(lineOfRun(run));
+    this.#runs++;
+  }
+
+  /** Keeps the places of all complete lines. @returns the origin in the first line */
+  #readLines(): Origin | undefined {
     const total = fstatSync(this.#fd).size;
     const block = Buffer.alloc(BLOCK);
-    let pending = Buffer.alloc(0);
+    let pending: Buffer[] = [];
     let [offset, isFirst] = [0, true];
     let found: Origin | undefined;
+    const take = (line: Buffer) => {
+      const value = this.#parse(line, offset);
+      if (isFirst) found = value.origin ?? this.#expectAnswers();
+      else if (value.run) {
+        this.#runs++;
+        this.#lastRun = lineOfRun(value.run);
+      } else if (value.file !== undefined) {
+        this.#keep(value as ImageAnswers, { offset, length: line.length });
+      } else throw this.#broken(offset);
+      isFirst = false;
+      offset += line.length;
+    };
     for (let at = 0; at < total; ) {
       const read = readSync(this.#fd, block, 0, BLOCK, at);
+      if (read === 0) break;
       at += read;
-      pending = Buffer.concat([pending, block.subarray(0, read)]);
-      for (let end = pending.indexOf(NEWLINE); end >= 0; end = pending.indexOf(NEWLINE)) {
-        const value = this.#parse(pending.toString("utf8", 0, end), offset);
-        if (isFirst) found = value.origin;
-        else if (this.#places.size === 0) this.#expectOrigin(found, origin);
-        if (!isFirst) this.#keep(value.file, { offset, length: end + 1, bytes: value.bytes });
-        isFirst = false;
-        offset += end + 1;
-        pending = pending.subarray(end + 1);
+      let from = 0;
+      for (let end = block.indexOf(NEWLINE); end >= 0 && end < read; end = block.indexOf(NEWLINE, from)) {
+        pending.push(Buffer.from(block.subarray(from, end + 1)));
+        take(Buffer.concat(pending));
+        pending = [];
+        from = end + 1;
       }
+      pending.push(Buffer.from(block.subarray(from, read)));
     }
-    return offset;
+    this.#size = offset;
+    return found;
   }
 
-  #parse(line: string, offset: number) {
+  #parse(line: Buffer, offset: number): Line {
     try {
-      return JSON.parse(line) as ImageAnswers & { origin?: Origin };
+      return JSON.parse(line.toString("utf8")) as Line;
     } catch (error) {
-      const message = `${this.path} is broken at byte ${offset}. Delete it, or begin anew with --restart.`;
-      throw new Florence2Error("data_invalid", message, { path: this.path, offset }, error);
+      throw this.#broken(offset, error);
     }
   }
 
-  #expectOrigin(found: Origin | undefined, origin: Origin): void {
-    for (const [name, expected] of Object.entries(origin)) {
-      if (found && found[name] === expected) continue;
-      throw new Florence2Error(
-        "data_invalid",
-        `${this.path} holds answers with ${name} ${JSON.stringify(found?.[name])}, now it is ${JSON.stringify(expected)}. ` +
-          "Choose another folder with --out, or drop those answers with --restart.",
-        { path: this.path, name, found: found?.[name], expected },
-      );
-    }
+  #expectAnswers(): never {
+    const message = `${this.path} is no file of answers; choose another folder with --out.`;
+    throw new Florence2Error("data_invalid", message, { path: this.path });
   }
 
-  #keep(file: string, place: Place): void {
+  #broken(offset: number, cause?: unknown): Florence2Error {
+    const message = `${this.path} is broken at byte ${offset}. Delete it, or begin anew with --restart.`;
+    return new Florence2Error("data_invalid", message, { path: this.path, offset }, cause);
+  }
+
+  #keep(image: AnsweredImage, at: { readonly offset: number; readonly length: number }): void {
+    const { file } = image;
     // An image that changed is answered again; its earlier line counts no more.
     if (file <= this.#last || this.#places.has(file)) this.#isSorted = false;
     this.#last = file;
-    this.#places.set(file, place);
+    this.#places.set(file, { ...at, key: keyOf(image), run: this.#runs });
   }
 
   #firstLine(): number {
     const block = Buffer.alloc(BLOCK);
-    const read = readSync(this.#fd, block, 0, BLOCK, 0);
-    return block.subarray(0, read).indexOf(NEWLINE) + 1;
+    for (let from = 0; ; from += BLOCK) {
+      const read = readSync(this.#fd, block, 0, BLOCK, from);
+      const end = block.subarray(0, read).indexOf(NEWLINE);
+      if (end >= 0) return from + end + 1;
+    }
   }
 
-  #text(offset: number, length: number): string {
+  #text({ offset, length }: Pick<Place, "offset" | "length">): Buffer {
     const bytes = Buffer.alloc(length);
-    readSync(this.#fd, bytes, 0, length, offset);
-    return bytes.toString("utf8");
+    for (let done = 0; done < length; ) done += readSync(this.#fd, bytes, done, length - done, offset + done);
+    return bytes;
   }
 
-  #write(content: string | Buffer): void {
+  #write(content: string | Uint8Array): void {
     const bytes = Buffer.from(content as string);
-    writeSync(this.#fd, bytes, 0, bytes.length, this.#size);
-    fsyncSync(this.#fd);
+    try {
+      writeAll(this.#fd, bytes, this.#size);
+      fsyncSync(this.#fd);
+    } catch (error) {
+      throw unwritable(this.path, error);
+    }
     this.#size += bytes.length;
   }
+}
+
+const lineOfRun = (run: Origin) => `${JSON.stringify({ run })}\n`;
+
+/** Of an image: a file of another size, or other things to ask about, make another one. */
+function keyOf({ bytes, given }: AnsweredImage): string {
+  if (given === undefined) return String(bytes);
+  return `${bytes} ${createHash("sha256").update(JSON.stringify(given)).digest("base64")}`;
+}
+
+function otherOrigin(path: string, name: string, found: unknown, expected: unknown): Florence2Error {
+  const message =
+    `${path} holds answers with ${name} ${quote(found)}, now it is ${quote(expected)}. ` +
+    "Choose another folder with --out, or drop those answers with --restart.";
+  return new Florence2Error("data_invalid", message, { path, name, found, expected });
 }

@@ -1,4 +1,5 @@
 /** Answers to data sets: what `label`, `regions` and `convert` have in common. */
+import { resolve } from "node:path";
 import type { ParseArgsConfig } from "node:util";
 import { Florence2Error, quote } from "../../core/errors.ts";
 import type { Format, Images, WriteOptions } from "../../datasets/formats/format.ts";
@@ -10,7 +11,7 @@ import { type ClassRule, classNames, type SelectionOptions, select } from "../..
 import { parseSplit, splitFiles } from "../../datasets/splits.ts";
 import { oneOf, wholeNumber } from "../options.ts";
 import { pdfFormat } from "./pdf_format.ts";
-import { type ImagePlacing, PLACEMENTS, type Placement, writeFiles } from "./write_files.ts";
+import { FolderWriter, type ImagePlacing, PLACEMENTS, type Placement } from "./write_files.ts";
 
 export const DATA_SET_OPTIONS = {
   format: { type: "string", multiple: true },
@@ -156,6 +157,28 @@ export function settingsOf(values: DataSetValues): DataSetSettings {
   };
 }
 
+/**
+ * Refuses to put copies of images into the folder that they are in, before anything is computed.
+ *
+ * @throws {Florence2Error} `option_invalid`
+ */
+export function expectApart(
+  out: string,
+  images: string,
+  formats: readonly Format[],
+  { placement }: DataSetSettings,
+): void {
+  const copies = formats.some((format) => withImages(format, placement));
+  if (!copies || formats.length > 1 || resolve(out) !== resolve(images)) return;
+  const message = `--out ${out} is the folder of the images, and their copies go there. Choose another folder, or --in-place.`;
+  throw new Florence2Error("option_invalid", message, { out, images });
+}
+
+/** Whether images become part of a data set. */
+function withImages({ needsImages = false }: Format, placement: Placement | undefined): boolean {
+  return placement ? placement !== "in-place" : needsImages;
+}
+
 export interface DataSetOutput {
   readonly folder: string;
   readonly formats: readonly Format[];
@@ -184,14 +207,17 @@ export async function writeDataSet(images: Images, output: DataSetOutput) {
     },
   };
   const classes = selection.classes ? classNames(selection.classes) : labelsOf(chosen);
-  let written = 0;
+  const writer = new FolderWriter(folder);
   for (const format of formats) {
-    const withImages = placement ? placement !== "in-place" : format.needsImages === true;
-    const target = formats.length > 1 ? `${folder}/${format.name}` : folder;
+    const below = formats.length > 1 ? format.name : "";
     const placing = { placement: placement ?? "copy", bake, find } as const;
-    written += await writeFiles(target, format.write(chosen, { ...options, classes, withImages }), placing);
+    await writer.write(
+      below,
+      format.write(chosen, { ...options, classes, withImages: withImages(format, placement) }),
+      placing,
+    );
   }
-  return { ...countsOf(chosen, classes), formats: formats.map(({ name }) => name), files: written };
+  return { ...countsOf(chosen, classes), formats: formats.map(({ name }) => name), files: writer.finish() };
 }
 
 function countsOf(images: Images, classes: readonly string[]) {

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { join, relative, resolve, sep } from "node:path";
+import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
+import { writtenInto } from "./write_files.ts";
 
 /** An image file below the folder that names count from. */
 export interface ImageFile {
@@ -10,10 +11,22 @@ export interface ImageFile {
   readonly bytes: number;
 }
 
+/** A file or folder that cannot be looked at. */
+export interface Unreadable {
+  /** Path from the folder, with "/". */
+  readonly file: string;
+  readonly error: Florence2Error;
+}
+
+export interface FoundImages {
+  readonly images: readonly ImageFile[];
+  readonly unreadable: readonly Unreadable[];
+}
+
 export interface FindOptions {
   /** Looks into folders of the folder too. */
   readonly recursive?: boolean;
-  /** A file with one path a line, from the folder; nothing else is taken then. */
+  /** A file with one path a line, from the folder or whole; nothing else is taken then. */
   readonly list?: string;
   /** Takes only files whose path from the folder fits: `*.jpg`, `cats/**`. */
   readonly glob?: string;
@@ -27,71 +40,147 @@ const NO_IMAGE = /-masklabel\.png$/i;
 
 /**
  * The images of a folder by their paths, in the order of code units, the same on every machine. Hidden files and
- * folders are passed over.
+ * folders are passed over, and files that earlier runs have written there. Links to folders are not followed.
  *
- * @throws {Florence2Error} `file_not_found` if the folder or a listed file is missing; `option_invalid` if there is
- *   no image at all
+ * @throws {Florence2Error} `file_not_found` if the folder or the list is missing; `option_invalid` if there is no
+ *   image at all, or a listed one lies outside of the folder
  */
 export function findImages(
   folder: string,
   { recursive = false, list, glob, without }: FindOptions = {},
-): ImageFile[] {
-  if (!existsSync(folder)) throw missing(folder, "folder");
-  const isFile = statSync(folder).isFile();
+): FoundImages {
+  const kind = kindOf(folder);
+  if (kind === undefined) throw missing(folder, "folder");
+  if (kind === "other") {
+    throw new Florence2Error("option_invalid", `${folder} is neither a folder nor a file.`, { folder });
+  }
+  const isFile = kind === "file";
   const root = isFile ? resolve(folder, "..") : folder;
+  const unreadable: Unreadable[] = [];
   const names = isFile
     ? [relative(root, resolve(folder))]
-    : list
+    : list !== undefined
       ? listed(list, root)
-      : walk(root, "", recursive, without === undefined ? undefined : resolve(without));
+      : [...new Walk(root, recursive, without, unreadable).files("")];
   const images = names
     .map((name) => name.split(sep).join("/"))
     .filter((file) => list || isFile || (IMAGE.test(file) && !NO_IMAGE.test(file)))
     .filter((file) => !glob || matches(file, glob))
     .sort()
-    .map((file) => ({ file, path: join(root, file), bytes: statSync(join(root, file)).size }));
-  if (images.length > 0) return images;
+    .flatMap((file): ImageFile[] => {
+      const path = join(root, file);
+      try {
+        const { size: bytes, isRegular } = sizeOf(path);
+        if (isRegular) return [{ file, path, bytes }];
+        unreadable.push({ file, error: unreadableError(path, "it is no regular file") });
+      } catch (error) {
+        unreadable.push({ file, error: errorOf(path, error) });
+      }
+      return [];
+    });
+  if (images.length + unreadable.length > 0) return { images, unreadable };
   const hint = recursive ? "" : " --recursive looks into its folders too.";
-  throw new Florence2Error(
-    "option_invalid",
-    `${folder} has no image${glob ? ` that fits ${glob}` : ""}.${hint}`,
-    {
-      folder,
-      glob,
-    },
-  );
+  const message = `${folder} has no image${glob ? ` that fits ${glob}` : ""}.${hint}`;
+  throw new Florence2Error("option_invalid", message, { folder, glob });
 }
 
 /** The folder that the names of images count from: of a single image, the one that it is in. */
 export function rootOf(folder: string): string {
-  return existsSync(folder) && statSync(folder).isFile() ? resolve(folder, "..") : folder;
+  return kindOf(folder) === "file" ? resolve(folder, "..") : folder;
 }
 
-function walk(root: string, below: string, recursive: boolean, without?: string): string[] {
-  return readdirSync(join(root, below), { withFileTypes: true }).flatMap((entry) => {
-    if (entry.name.startsWith(".")) return [];
-    const path = below ? `${below}/${entry.name}` : entry.name;
-    if (entry.isDirectory()) {
-      const isTaken = recursive && resolve(root, path) !== without;
-      return isTaken ? walk(root, path, recursive, without) : [];
+function kindOf(path: string): "file" | "folder" | "other" | undefined {
+  try {
+    const found = statSync(path);
+    return found.isFile() ? "file" : found.isDirectory() ? "folder" : "other";
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return undefined;
+    throw errorOf(path, error);
+  }
+}
+
+function sizeOf(path: string): { size: number; isRegular: boolean } {
+  const found = statSync(path);
+  return { size: found.size, isRegular: found.isFile() };
+}
+
+/** Looks through a folder; what cannot be read is noted. */
+class Walk {
+  readonly #root: string;
+  readonly #recursive: boolean;
+  readonly #without: string | undefined;
+  readonly #unreadable: Unreadable[];
+  /** Paths of what earlier runs made. */
+  readonly #written = new Set<string>();
+
+  constructor(root: string, recursive: boolean, without: string | undefined, unreadable: Unreadable[]) {
+    this.#root = root;
+    this.#recursive = recursive;
+    this.#without = without && realPathOf(without);
+    this.#unreadable = unreadable;
+  }
+
+  *files(below: string): Generator<string> {
+    const folder = join(this.#root, below);
+    for (const entry of this.#entriesOf(folder, below)) {
+      const path = join(folder, entry.name);
+      const name = below ? `${below}/${entry.name}` : entry.name;
+      if (entry.name.startsWith(".") || this.#written.has(path)) continue;
+      if (entry.isDirectory()) {
+        if (this.#recursive && realPathOf(path) !== this.#without) yield* this.files(name);
+      } else if (entry.isFile() || (entry.isSymbolicLink() && isRegular(path))) yield name;
     }
-    const isFile = entry.isFile() || (entry.isSymbolicLink() && isRegular(join(root, path)));
-    return isFile ? [path] : [];
-  });
+  }
+
+  #entriesOf(folder: string, below: string) {
+    try {
+      for (const name of writtenInto(folder)) this.#written.add(join(folder, name));
+      return readdirSync(folder, { withFileTypes: true });
+    } catch (error) {
+      if (below === "") throw errorOf(folder, error);
+      this.#unreadable.push({ file: below, error: errorOf(folder, error) });
+      return [];
+    }
+  }
 }
 
 function isRegular(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function realPathOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
 }
 
 function listed(list: string, root: string): string[] {
-  if (!existsSync(list)) throw missing(list, "file");
-  const names = readFileSync(list, "utf8")
+  let content: string;
+  try {
+    content = readFileSync(list, "utf8");
+  } catch (error) {
+    throw codeOf(error) === "ENOENT" ? missing(list, "file") : errorOf(list, error);
+  }
+  const names = content
+    .replace(/^\uFEFF/, "")
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter(Boolean);
-  for (const name of names) if (!existsSync(join(root, name))) throw missing(join(root, name), "image");
-  return [...new Set(names)];
+  return [...new Set(names.map((name) => insideOf(root, name, list)))];
+}
+
+/** A listed path from the folder; what is written about an image goes to the same place below --out. */
+function insideOf(root: string, name: string, list: string): string {
+  const file = isAbsolute(name) ? relative(resolve(root), name) : normalize(name);
+  if (!isAbsolute(file) && !/^\.\.([/\\]|$)/.test(file)) return file;
+  const message = `${list} names ${name}, which lies outside of ${root}; name a folder that all images are in.`;
+  throw new Florence2Error("option_invalid", message, { list, name });
 }
 
 /** A pattern without "/" is one of names. */
@@ -107,6 +196,20 @@ function patternOf(glob: string): RegExp {
   return new RegExp(`^${pattern}$`, "i");
 }
 
+const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code;
+
 function missing(path: string, what: string): Florence2Error {
   return new Florence2Error("file_not_found", `The ${what} ${path} is missing.`, { path });
+}
+
+function errorOf(path: string, error: unknown): Florence2Error {
+  if (error instanceof Florence2Error) return error;
+  const code = codeOf(error);
+  if (code === "ENOENT") return missing(path, "file");
+  const reason = code === "EACCES" || code === "EPERM" ? "no permission" : (code ?? String(error));
+  return unreadableError(path, reason, error);
+}
+
+function unreadableError(path: string, reason: string, cause?: unknown): Florence2Error {
+  return new Florence2Error("file_unreadable", `${path} cannot be read: ${reason}.`, { path }, cause);
 }

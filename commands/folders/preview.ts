@@ -3,8 +3,8 @@ import { pathToFileURL } from "node:url";
 import type { Images } from "../../datasets/formats/format.ts";
 import { escapeXml } from "../../datasets/shared/xml.ts";
 import { drawAnswer } from "../../draw/index.ts";
+import { replaceFile } from "./replace_file.ts";
 import type { ImagePlacing } from "./write_files.ts";
-import { replaceFile } from "./write_files.ts";
 
 /** Side of a drawing in pixels, at least. */
 const LEGIBLE = 480;

@@ -1,9 +1,9 @@
-import { appendFileSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { ParseArgsConfig } from "node:util";
 import { Florence2Error } from "../../core/errors.ts";
 import type { ImageAnswers } from "../../datasets/answers.ts";
 import { Florence2 } from "../../model/florence2.ts";
+import { modelFingerprint } from "../fingerprint.ts";
 import {
   DEVICES,
   DTYPES,
@@ -15,12 +15,14 @@ import {
   oneOf,
   wholeNumber,
 } from "../options.ts";
-import { beQuiet, note, showLoading } from "../terminal.ts";
-import { answerImages, type Job } from "./answer_images.ts";
-import { AnswerLog, type Origin } from "./answer_log.ts";
+import { beQuiet, counted, note, showLoading } from "../terminal.ts";
+import { type AnswerOptions, answerImages, type Job } from "./answer_images.ts";
+import { AnswerLog, type AnswerLogOptions, type Origin } from "./answer_log.ts";
 import { findImages, type ImageFile, rootOf } from "./find_images.ts";
+import { FolderRun } from "./folder_run.ts";
+import { lockFolder } from "./lock.ts";
 import { FolderProgress, PROGRESS } from "./progress.ts";
-import { expectWritable, replaceFile } from "./write_files.ts";
+import { expectWritable } from "./replace_file.ts";
 
 /** Options of every command that computes over a folder. */
 export const FOLDER_OPTIONS = {
@@ -69,7 +71,7 @@ export type FolderValues = {
 
 export type FolderModel = Pick<Florence2, "encodeImage" | "runBatch" | "dispose" | "device">;
 /** Opens the model that options name; tests give a made-up one. */
-export type OpenModel = (values: FolderValues) => Promise<FolderModel>;
+export type OpenModel = (values: FolderValues, signal: AbortSignal) => Promise<FolderModel>;
 
 export interface FolderCommand extends Job {
   readonly name: string;
@@ -77,18 +79,34 @@ export interface FolderCommand extends Job {
   readonly out: string;
   /** The inputs besides the model that determine answers. */
   readonly origin: Origin;
+  /** See `AnswerLogOptions`. */
+  readonly log?: Pick<AnswerLogOptions, "run" | "replaces">;
+  /** Questions about each image, as far as that is known: fewer images are seen at a time where there are many. */
+  readonly questions?: number;
   /** Chooses among the images of the folder. */
   choose?(images: readonly ImageFile[]): readonly ImageFile[];
+  /** What an image is asked about: other things make it another image. */
+  given?(file: string): ImageAnswers["given"];
+  /** Whether there is nothing to ask about an image. */
+  skips?(file: string): boolean;
   /** The output of a dry run besides the number of images. */
   readonly plan: readonly string[];
-  /** Called with answers that are safe on the disk; after a stop, again with those of the last batch. */
-  settled?(answers: readonly ImageAnswers[]): void;
-  /** Writes the formats once all is answered; returns what goes into the summary. */
+  /** Writes files for one image, whose answers are safe on the disk; called again if a stop may have come before. */
+  settle?(answers: ImageAnswers): void;
+  /** Whether the files for an image are there. */
+  isSettled?(file: string): boolean;
+  /**
+   * Writes the formats once all is answered; returns what goes into the summary.
+   *
+   * @param images that were answered or skipped
+   */
   finish(log: AnswerLog, images: readonly ImageFile[]): Promise<Readonly<Record<string, unknown>>>;
 }
 
 /** Exit code of a run that was stopped by a signal, as shells have it. */
 const STOPPED = 130;
+/** Images that are seen at a time, and questions about them. */
+const USUAL_BATCH = { images: 8, questions: 64 };
 
 /**
  * Runs a command over a folder: what is answered already is not asked again, every answer is on the disk before
@@ -102,9 +120,10 @@ export async function runFolder(
   command: FolderCommand,
   open: OpenModel = openModel,
 ): Promise<number> {
-  const { name, out, plan, settled } = command;
+  const { name, out, plan, questions = 1 } = command;
   beQuiet(values.quiet === true);
-  const batch = wholeNumber("batch", values.batch, 1) ?? 8;
+  const usual = Math.max(1, Math.min(USUAL_BATCH.images, Math.floor(USUAL_BATCH.questions / questions)));
+  const batch = wholeNumber("batch", values.batch, 1) ?? usual;
   const progressKind = oneOf("progress", values.progress ?? (values.quiet ? "none" : "bar"), PROGRESS);
   const decoding = generationOptions(values);
   oneOf("device", values.device ?? "auto", DEVICES);
@@ -116,87 +135,83 @@ export async function runFolder(
     glob: values.glob,
     without: out,
   });
-  const images = command.choose?.(found) ?? found;
+  const images = command.choose?.(found.images) ?? found.images;
+  const total = images.length + found.unreadable.length;
   if (values["dry-run"]) {
     process.stdout.write(
-      [`${name}: ${images.length} images of ${folder}`, ...plan].map((line) => `${line}\n`).join(""),
+      [`${name}: ${total} images of ${folder}`, ...plan].map((line) => `${line}\n`).join(""),
     );
     return 0;
   }
   expectWritable(out);
-  const [errorsPath, summaryPath] = [join(out, "errors.jsonl"), join(out, "summary.json")];
-  const log = new AnswerLog(join(out, "answers.jsonl"), originOf(values, command), { fresh: values.restart });
+  const release = lockFolder(out);
   try {
-    const todo = images.filter(({ file, bytes }) => !log.has(file, bytes));
-    const isComplete = statSync(summaryPath, { throwIfNoEntry: false }) !== undefined;
-    if (settled && !isComplete) settled(lastAnswers(log, images, batch));
-    rmSync(errorsPath, { force: true });
-    if (todo.length < images.length)
-      note(`${images.length - todo.length} of ${images.length} images are answered already`);
-    let failed = 0;
-    if (todo.length > 0) {
-      rmSync(summaryPath, { force: true });
-      const stop = new AbortController();
-      const onSignal = () => stop.abort(new DOMException("stopped", "AbortError"));
-      process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
-      let model: FolderModel | undefined;
-      try {
-        model = await open(values);
-        note(`${todo.length} images on ${model.device.name}`);
+    const origin = originOf(values, command);
+    const log = new AnswerLog(join(out, "answers.jsonl"), origin, { ...command.log, fresh: values.restart });
+    const run = new FolderRun(command, log, images);
+    try {
+      for (const { file, error } of found.unreadable) run.fail(file, error);
+      const todo = run.prepare();
+      if (todo.length > 0) {
         const progress = new FolderProgress(progressKind, images.length, images.length - todo.length);
-        const options = { ...decoding, batch, signal: stop.signal };
-        for await (const outcomes of answerImages(model, todo, command, options)) {
-          const answers = outcomes.flatMap((outcome) => ("answers" in outcome ? [outcome.answers] : []));
-          log.append(answers);
-          settled?.(answers);
-          for (const outcome of outcomes) {
-            progress.add(outcome);
-            if (!("error" in outcome)) continue;
-            failed++;
-            const { code, message } = outcome.error;
-            appendFileSync(errorsPath, `${JSON.stringify({ file: outcome.image.file, code, message })}\n`);
-          }
-        }
-        note(`${todo.length} images, ${progress.rate.toFixed(1)} a second`);
-      } catch (error) {
-        if (!stop.signal.aborted) throw error;
-        note(`stopped after ${log.count} of ${images.length} images; the same command goes on from there`);
-        return STOPPED;
-      } finally {
-        process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-        model?.dispose();
+        const stopped = await compute(todo, run, { ...decoding, batch }, progress, (signal) =>
+          open(values, signal),
+        );
+        if (stopped) return STOPPED;
       }
+      await run.finish(total);
+      return run.failed > 0 ? 1 : 0;
+    } catch (error) {
+      log.close();
+      throw error;
     }
-    const answered = images.filter(({ file, bytes }) => log.has(file, bytes));
-    const details = await command.finish(log, answered);
-    const cut = countCut(log, answered);
-    const summary = {
-      command: name,
-      images: images.length,
-      answered: answered.length,
-      failed,
-      cutOff: cut,
-      ...details,
-    };
-    replaceFile(summaryPath, [`${JSON.stringify(summary, null, 2)}\n`]);
-    if (cut > 0) note(`${cut} answers were cut off at the limit of tokens; --max-new-tokens raises it`);
-    if (failed > 0) note(`${failed} of ${images.length} images failed: ${errorsPath}`);
-    log.finish();
-    return failed > 0 ? 1 : 0;
+  } finally {
+    release();
+  }
+}
+
+/** Asks about images, and stops at a signal. @returns whether it was stopped */
+async function compute(
+  todo: readonly ImageFile[],
+  run: FolderRun,
+  options: Omit<AnswerOptions, "signal">,
+  progress: FolderProgress,
+  open: (signal: AbortSignal) => Promise<FolderModel>,
+): Promise<boolean> {
+  const stop = new AbortController();
+  const onSignal = () => stop.abort(new DOMException("stopped", "AbortError"));
+  process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
+  let model: FolderModel | undefined;
+  try {
+    model = await open(stop.signal);
+    note(`${counted(todo.length, "image")} on ${model.device.name}`);
+    for await (const outcomes of answerImages(model, todo, run.command, {
+      ...options,
+      signal: stop.signal,
+    })) {
+      for (const outcome of run.take(outcomes)) progress.add(outcome);
+    }
+    note(`${counted(todo.length, "image")}, ${progress.rate.toFixed(1)} a second`);
+    return false;
   } catch (error) {
-    log.close();
-    throw error;
+    if (!stop.signal.aborted) throw error;
+    run.stop();
+    return true;
+  } finally {
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+    model?.dispose();
   }
 }
 
 /** Opens the model that the options name. */
-export async function openModel(values: FolderValues): Promise<FolderModel> {
+export async function openModel(values: FolderValues, signal: AbortSignal): Promise<FolderModel> {
   return Florence2.fromPretrained(modelOf(values.model), {
     device: values.device as "auto",
     dtype: values.dtype as "auto",
     revision: values.revision,
     threads: wholeNumber("threads", values.threads, 1),
     onProgress: showLoading,
+    signal,
   });
 }
 
@@ -217,24 +232,11 @@ function originOf(values: FolderValues, { name, origin }: FolderCommand): Origin
   return {
     command: name,
     model: values.model ?? "bundled",
+    "model files": modelFingerprint(modelOf(values.model)),
     revision: values.revision ?? null,
     dtype: values.dtype ?? "auto",
     "beams of search": values["num-beams"] ?? null,
     "new tokens at most": values["max-new-tokens"] ?? null,
     ...origin,
   };
-}
-
-/** The answers of the last images that have any: their files may not have been written before the stop. */
-function lastAnswers(log: AnswerLog, images: readonly ImageFile[], batch: number): ImageAnswers[] {
-  const answered = images.filter(({ file, bytes }) => log.has(file, bytes));
-  return answered.slice(-batch).map(({ file }) => log.find(file)!);
-}
-
-function countCut(log: AnswerLog, images: readonly ImageFile[]): number {
-  let cut = 0;
-  for (const { answers } of log.read(new Set(images.map(({ file }) => file)))) {
-    cut += answers.filter(({ finishReason }) => finishReason === "length").length;
-  }
-  return cut;
 }

@@ -1,22 +1,20 @@
 import {
-  closeSync,
+  appendFileSync,
   existsSync,
-  fsyncSync,
   linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
+  realpathSync,
   renameSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
-  writeSync,
 } from "node:fs";
 import { copyFile } from "node:fs/promises";
-import { dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
 import type { OutputFile } from "../../datasets/formats/format.ts";
 import { loadSharp } from "../../model/image/sharp.ts";
+import { discard, makeFolder, partOf, readIfThere, replaceFile, unwritable } from "./replace_file.ts";
 
 export const PLACEMENTS = ["copy", "symlink", "hardlink", "in-place"] as const;
 /** How images come into a data set; `in-place`: not at all. */
@@ -30,57 +28,84 @@ export interface ImagePlacing {
   find(file: string): { readonly path: string; readonly orientation?: number };
 }
 
+/** The list of the files that commands have written into a folder: none of them is an image to look at. */
+export const WRITTEN = ".florence2-files.txt";
+
 /**
- * Writes files below a folder, each whole or not at all.
- *
- * @returns how many
- * @throws {Florence2Error} `file_unreadable` if the folder cannot be written
+ * Writes files below a folder, each whole or not at all. Files of an earlier call, which are not among them, are
+ * removed: a data set has no labels of images that left it.
  */
-export async function writeFiles(
-  folder: string,
-  files: Iterable<OutputFile> | AsyncIterable<OutputFile>,
-  placing?: ImagePlacing,
-): Promise<number> {
-  let count = 0;
-  for await (const { path, content } of files) {
-    const target = join(folder, path);
-    mkdirSync(dirname(target), { recursive: true });
-    if (content instanceof Uint8Array) replaceFile(target, [content]);
-    else if ("image" in content) await placeImage(placing!, content.image, target);
-    else replaceFile(target, content);
-    count++;
+export class FolderWriter {
+  readonly #folder: string;
+  readonly #list: string;
+  readonly #earlier: ReadonlySet<string>;
+  readonly #written = new Set<string>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.#list = join(folder, WRITTEN);
+    this.#earlier = writtenInto(folder);
   }
-  return count;
+
+  /**
+   * Writes files.
+   *
+   * @param below a folder in the folder, for all of them; "" for none
+   * @throws {Florence2Error} `file_unwritable`
+   */
+  async write(
+    below: string,
+    files: Iterable<OutputFile> | AsyncIterable<OutputFile>,
+    placing: ImagePlacing,
+  ): Promise<void> {
+    for await (const { path, content } of files) {
+      const name = below === "" ? path : `${below}/${path}`;
+      const target = join(this.#folder, name);
+      // Listed before it is there: what a stop leaves is known to the next run.
+      if (!this.#earlier.has(name)) this.#add(name);
+      if (content instanceof Uint8Array) replaceFile(target, [content]);
+      else if ("image" in content) await placeImage(placing, content.image, target);
+      else replaceFile(target, content);
+      this.#written.add(name);
+    }
+  }
+
+  /** Removes what earlier calls wrote and this one did not. @returns how many files there are now */
+  finish(): number {
+    for (const name of this.#earlier) if (!this.#written.has(name)) this.#remove(name);
+    replaceFile(
+      this.#list,
+      [...this.#written].sort().map((name) => `${name}\n`),
+    );
+    return this.#written.size;
+  }
+
+  #add(name: string): void {
+    try {
+      makeFolder(this.#folder);
+      appendFileSync(this.#list, `${name}\n`);
+    } catch (error) {
+      throw unwritable(this.#list, error);
+    }
+  }
+
+  #remove(name: string): void {
+    const path = join(this.#folder, name);
+    for (const own of [path, partOf(path)]) discard(own);
+    try {
+      for (let above = dirname(name); above !== "."; above = dirname(above)) {
+        rmdirSync(join(this.#folder, above));
+      }
+    } catch {
+      // Something is left in it.
+    }
+  }
 }
 
-/** Writes a file under another name first: what is at the path is the old content or all of the new. */
-export function replaceFile(path: string, pieces: Iterable<string | Uint8Array>): void {
-  const part = `${path}.part`;
-  mkdirSync(dirname(path), { recursive: true });
-  const fd = openSync(part, "w");
-  try {
-    for (const piece of buffered(pieces)) writeSync(fd, piece);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(part, path);
-}
-
-/** Small pieces together, so that each line of a large file is no call of its own. */
-function* buffered(pieces: Iterable<string | Uint8Array>): Generator<Uint8Array> {
-  const BLOCK = 1 << 16;
-  let pending: Buffer[] = [];
-  let size = 0;
-  for (const piece of pieces) {
-    const bytes = Buffer.from(piece as string);
-    pending.push(bytes);
-    size += bytes.length;
-    if (size < BLOCK) continue;
-    yield Buffer.concat(pending);
-    [pending, size] = [[], 0];
-  }
-  yield Buffer.concat(pending);
+/** The files that commands have written into a folder, by their paths from it; none that lies outside. */
+export function writtenInto(folder: string): Set<string> {
+  const names = readIfThere(join(folder, WRITTEN))?.split("\n") ?? [];
+  return new Set(names.filter((name) => name !== "" && !/^([/\\]|\w:)|(^|[/\\])\.\.([/\\]|$)/.test(name)));
 }
 
 async function placeImage(
@@ -93,13 +118,30 @@ async function placeImage(
     const message = `The image ${path} is missing. Name the folder of the images with --images, or leave them out with --in-place.`;
     throw new Florence2Error("file_not_found", message, { path });
   }
-  const part = `${target}.part`;
-  rmSync(part, { force: true });
-  if (placement === "symlink") symlinkSync(relative(resolve(dirname(target)), resolve(path)), part);
-  else if (placement === "hardlink") linkSync(path, part);
-  else if (bake && orientation !== 1) writeFileSync(part, await upright(path));
-  else await copyFile(path, part);
-  renameSync(part, target);
+  const part = partOf(target);
+  try {
+    makeFolder(dirname(target));
+    expectApart(target, path);
+    rmSync(part, { force: true });
+    if (placement === "symlink")
+      symlinkSync(relative(realpathSync(dirname(target)), realpathSync(path)), part);
+    else if (placement === "hardlink") linkSync(path, part);
+    else if (bake && orientation !== 1) writeFileSync(part, await upright(path));
+    else await copyFile(path, part);
+    renameSync(part, target);
+    // Where both are links to one file already, renaming leaves both.
+    discard(part);
+  } catch (error) {
+    discard(part);
+    throw unwritable(target, error);
+  }
+}
+
+/** A copy never takes the place of its image. */
+function expectApart(target: string, image: string): void {
+  if (join(realpathSync(dirname(target)), basename(target)) !== realpathSync(image)) return;
+  const message = `The copy of ${image} would take its place. Choose another folder with --out, or --in-place.`;
+  throw new Florence2Error("option_invalid", message, { image });
 }
 
 /** The image stored as it is seen, in its own format. JPEG is coded anew, as nearly as that can be. */
@@ -110,22 +152,4 @@ async function upright(path: string): Promise<Uint8Array> {
   return format === "jpeg"
     ? image.jpeg({ quality: 95, chromaSubsampling: "4:4:4" }).toBuffer()
     : image.toBuffer();
-}
-
-/** The text of a file, or undefined if there is none. */
-export function readIfThere(path: string): string | undefined {
-  return existsSync(path) ? readFileSync(path, "utf8") : undefined;
-}
-
-/** Refuses a folder that cannot be made or written, before anything is computed. */
-export function expectWritable(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true });
-    const probe = join(folder, `.florence2-${process.pid}`);
-    writeFileSync(probe, "");
-    rmSync(probe);
-  } catch (error) {
-    const message = `${folder} cannot be written: ${(error as Error).message}`;
-    throw new Florence2Error("file_unreadable", message, { folder }, error);
-  }
 }

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
-import { Florence2Error } from "../../core/errors.ts";
+import { readFileSync } from "node:fs";
+import { Florence2Error, quote } from "../../core/errors.ts";
+import { nearestName } from "../../core/names.ts";
 import type { ClassRule } from "../../datasets/selection.ts";
 import {
   type Field,
@@ -8,6 +9,7 @@ import {
   items,
   member,
   number,
+  object,
   text,
   wholeFile,
 } from "../../files/fields.ts";
@@ -18,7 +20,7 @@ import { isJsonObject, parseJson } from "../../files/json.ts";
  *
  * @param list `car,person`
  * @param ontology a file of prompts and classes
- * @throws {Florence2Error} `option_invalid`; `file_not_found`; `data_invalid` with file and field
+ * @throws {Florence2Error} `option_invalid`; `file_not_found`, `file_unreadable`; `data_invalid` with file and field
  */
 export function readClasses(list: string | undefined, ontology: string | undefined): ClassRule[] | undefined {
   if (list !== undefined && ontology !== undefined) {
@@ -44,17 +46,50 @@ export function readClasses(list: string | undefined, ontology: string | undefin
     );
   }
   if (ontology === undefined) return undefined;
-  if (!existsSync(ontology)) {
-    throw new Florence2Error("file_not_found", `The file ${ontology}, which --ontology names, is missing.`, {
-      path: ontology,
-    });
-  }
-  const content = readFileSync(ontology, "utf8");
+  const content = textOf(ontology);
   const rules = /^\s*[[{]/.test(content)
     ? rulesOfJson(wholeFile(ontology, parseJson(content, ontology, "data_invalid"), "data_invalid"))
     : rulesOfLines(content, ontology);
-  if (rules.length > 0) return rules;
+  if (rules.length > 0) return expectOnce(rules, ontology);
   throw new Florence2Error("data_invalid", `${ontology} has no prompts.`, { path: ontology });
+}
+
+/** @throws {Florence2Error} `file_not_found`, `file_unreadable`; `data_invalid` for another coding than UTF-8 */
+function textOf(path: string): string {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const isMissing = code === "ENOENT";
+    const message = `The file ${path}, which --ontology names, ${isMissing ? "is missing" : `cannot be read (${code})`}.`;
+    throw new Florence2Error(isMissing ? "file_not_found" : "file_unreadable", message, { path }, error);
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new Florence2Error("data_invalid", `${path} is no text in UTF-8.`, { path }, error);
+  }
+}
+
+/** Prompts are compared as answers are: without regard to capitals. */
+function expectOnce(rules: ClassRule[], file: string): ClassRule[] {
+  const seen = new Set<string>();
+  for (const { prompt, label } of rules) {
+    if (prompt.trim() === "" || label?.trim() === "") {
+      const message = `${file} has an empty ${prompt.trim() === "" ? "prompt" : `class for ${quote(prompt)}`}.`;
+      throw new Florence2Error("data_invalid", message, { file, prompt });
+    }
+    const name = prompt.trim().toLowerCase();
+    if (seen.has(name)) {
+      throw new Florence2Error("data_invalid", `${file} has the prompt ${quote(prompt)} twice.`, {
+        file,
+        prompt,
+      });
+    }
+    seen.add(name);
+  }
+  return rules;
 }
 
 /** `{ "kitten": "cat" }`, `{ "kitten": { "label": "cat", "minScore": 0.5 } }`, or a list with `prompt` in each. */
@@ -71,30 +106,40 @@ function rulesOfJson(root: Field): ClassRule[] {
   });
 }
 
+const LIMITS = ["minScore", "minArea", "maxArea"] as const;
+const MEMBERS = ["prompt", "label", ...LIMITS];
+
 function ruleOf(prompt: string, entry: Field): ClassRule {
-  const limit = (name: "minScore" | "minArea" | "maxArea") =>
-    hasMember(entry, name) && { [name]: number(member(entry, name), { min: 0, max: 1 }) };
+  for (const name of Object.keys(object(entry))) {
+    if (MEMBERS.includes(name)) continue;
+    const near = nearestName(name, MEMBERS);
+    const message = `${entry.where} has the member ${quote(name)}${near ? `; did you mean ${near}?` : `, expected ${MEMBERS.join(", ")}.`}`;
+    throw new Florence2Error("data_invalid", message, { field: entry.where, name });
+  }
+  const limits = LIMITS.filter((name) => hasMember(entry, name)).map((name) => [
+    name,
+    number(member(entry, name), { min: 0, max: 1 }),
+  ]);
   return {
     prompt,
     ...(hasMember(entry, "label") && { label: text(member(entry, "label")) }),
-    ...limit("minScore"),
-    ...limit("minArea"),
-    ...limit("maxArea"),
+    ...Object.fromEntries(limits),
   };
 }
 
-/** Lines `prompt: class`, the flat part of YAML; a prompt alone is its own class. */
+/** Lines `prompt: class`, the flat part of YAML; a prompt alone, or in a list with "-", is its own class. */
 function rulesOfLines(content: string, file: string): ClassRule[] {
   return content.split(/\r?\n/).flatMap((line, i) => {
-    if (/^\s*(#|$)/.test(line)) return [];
-    const entry = /^(?:"([^"]+)"|'([^']+)'|([^:"']+?))\s*(?::\s*(.*?))?\s*$/.exec(line);
+    if (/^\s*(#|$)|^---\s*$/.test(line)) return [];
+    const entry =
+      /^(?:-\s+)?(?:"([^"]+)"|'([^']+)'|([^\s:"'-][^:"']*?))\s*(?::(?:\s+(.*?))?)?\s*(?:\s#.*)?$/.exec(line);
     if (!entry) {
-      const message = `${file}, line ${i + 1} is ${JSON.stringify(line)}, expected "prompt: class".`;
+      const message = `${file}, line ${i + 1} is ${quote(line)}, expected "prompt: class". Limits of classes are written in JSON: {"prompt": {"label": "class", "minScore": 0.5}}.`;
       throw new Florence2Error("data_invalid", message, { file, line: i + 1 });
     }
     const [, double, single, plain, label = ""] = entry;
     const prompt = (double ?? single ?? plain)!.trim();
-    const name = label.replace(/^(["'])(.*)\1$/, "$2");
+    const name = label.replace(/\s+#.*$/, "").replace(/^(["'])(.*)\1$/, "$2");
     return [{ prompt, ...(name !== "" && { label: name }) }];
   });
 }

@@ -7,6 +7,7 @@ import { type ClassRule, type SelectionOptions, select } from "../../datasets/se
 import {
   DATA_SET_HELP,
   DATA_SET_OPTIONS,
+  expectApart,
   FORMATS_HELP,
   formatsOf,
   selectionOf,
@@ -115,6 +116,7 @@ export async function label(args: string[], open?: OpenModel): Promise<number> {
   const formats = await formatsOf(values, "coco", find);
   const settings = settingsOf(values);
   const out = outOf(values, folder, "labels");
+  expectApart(out, root, formats, settings);
   const preview = wholeNumber("preview", values.preview);
   const views = (size: { width: number; height: number }) =>
     tile === undefined ? [undefined] : [undefined, ...tilesOf(size, tile, overlap)];
@@ -131,9 +133,10 @@ export async function label(args: string[], open?: OpenModel): Promise<number> {
         outlines: values.seg ? JSON.stringify(selection) : null,
       },
       plan: [
-        `questions about each image: ${questions.map(({ task, text }) => [task, text].filter(Boolean).join(" ")).join(", ")}`,
+        `questions about each image: ${listed(questions.map(({ task, text }) => [task, text].filter(Boolean).join(" ")))}`,
         `formats in ${out}: ${formats.map(({ name }) => name).join(", ")}`,
       ],
+      questions: questions.length,
       views,
       ask(image, round) {
         if (round === 0) {
@@ -164,6 +167,12 @@ export async function label(args: string[], open?: OpenModel): Promise<number> {
     },
     open,
   );
+}
+
+/** The first ten of a list, and how many there are. */
+function listed(texts: readonly string[]): string {
+  const more = texts.length > 10 ? `, ... (${texts.length})` : "";
+  return `${texts.slice(0, 10).join(", ")}${more}`;
 }
 
 /** The question about every image, and whether it names things that may be absent. */

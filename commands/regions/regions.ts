@@ -5,6 +5,7 @@ import type { LabelledImage } from "../../datasets/labelled.ts";
 import { readSource, SOURCES, sourceKind } from "../convert/read_source.ts";
 import {
   DATA_SET_OPTIONS,
+  expectApart,
   FORMATS_HELP,
   formatsOf,
   selectionOf,
@@ -79,6 +80,7 @@ export async function regions(args: string[], open?: OpenModel): Promise<number>
   const formats = await formatsOf(values, "coco", find);
   const settings = settingsOf(values);
   const out = outOf(values, folder, "regions");
+  expectApart(out, root, formats, settings);
   const selection = { ...selectionOf(values), suppression: "none" } as const;
 
   return runFolder(
@@ -87,7 +89,8 @@ export async function regions(args: string[], open?: OpenModel): Promise<number>
     {
       name: "regions",
       out,
-      origin: { task, boxes: values.boxes },
+      origin: { task },
+      given: (file) => given.get(file)?.objects,
       plan: [`${task} of ${[...given.values()].reduce((sum, { objects }) => sum + objects.length, 0)} boxes`],
       choose: (images) => images.filter(({ file }) => given.has(file)),
       known: (file) => ({ given: given.get(file)!.objects }),

@@ -16,6 +16,8 @@ export interface TrueBoxes extends LabelledBoxes {
   readonly areas?: readonly number[];
   /** Which boxes stand for a crowd (COCO). */
   readonly crowds?: readonly boolean[];
+  /** Labels that were asked for and are not there. */
+  readonly absent?: readonly string[];
 }
 
 export interface TrueQuads {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { withAbsentThings } from "../../datasets/truth/absent.ts";
+import { withAbsentPhrases, withAbsentThings } from "../../datasets/truth/absent.ts";
 import { presence } from "../../eval/metrics/presence.ts";
 
 const questions = (text: string) =>
@@ -27,12 +27,9 @@ describe("a data set with absent things", () => {
       folder: ".",
       images: [image("a", ["cat", "dog", "cat"]), image("b", ["cow"]), { file: "c", prompts: [] }],
     };
-    const { images } = withAbsentThings(dataSet, 1, "<CAPTION_TO_PHRASE_GROUNDING>");
+    const { images } = withAbsentThings(dataSet, 1);
     expect(images.map(({ file }) => file)).toEqual(["a", "b"]);
     expect(images[0]!.prompts.map(({ text }) => text)).toEqual(["cat", "dog", "cow"]);
-    expect(new Set(images.flatMap(({ prompts }) => prompts.map(({ task }) => task)))).toEqual(
-      new Set(["<CAPTION_TO_PHRASE_GROUNDING>"]),
-    );
     expect(images[0]!.prompts[0]!.truth).toEqual({
       boxes: [
         [0, 0, 1, 1],
@@ -40,6 +37,39 @@ describe("a data set with absent things", () => {
       ],
       labels: ["cat", "cat"],
     });
-    expect(images[0]!.prompts[2]!.truth).toEqual({ boxes: [], labels: [] });
+    expect(images[0]!.prompts[2]!.truth).toEqual({ boxes: [], labels: [], absent: ["cow"] });
+  });
+
+  it("puts phrases of other images into captions, none that has a word of the image's own", () => {
+    const task = "<CAPTION_TO_PHRASE_GROUNDING>";
+    const box = [0, 0, 1, 1] as const;
+    const image = (file: string, text: string, labels: string[]) => ({
+      file,
+      prompts: [{ task, text, truth: { boxes: labels.map(() => box), labels } }],
+    });
+    const dataSet = {
+      name: "set",
+      folder: ".",
+      images: [
+        image("a", "Two green hearts and a cat.", ["two green hearts", "two green hearts", "a cat"]),
+        image("b", "A green ball.", ["a green ball"]),
+        image("c", "A purple key.", ["a purple key"]),
+      ],
+    };
+    const { images } = withAbsentPhrases(dataSet, 2);
+    expect(images[0]!.prompts).toEqual([
+      dataSet.images[0]!.prompts[0],
+      {
+        task,
+        text: "A purple key and a cat.",
+        truth: { boxes: [box], labels: ["a cat"], absent: ["a purple key"] },
+      },
+    ]);
+    expect(images[1]!.prompts.map(({ text }) => text)).toEqual(["A green ball.", "A cat.", "A purple key."]);
+    expect(images[2]!.prompts.map(({ text }) => text)).toEqual([
+      "A purple key.",
+      "A green ball.",
+      "Two green hearts.",
+    ]);
   });
 });
