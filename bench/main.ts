@@ -7,7 +7,7 @@ import { fail } from "../commands/terminal.ts";
 import { openRunner } from "../core/device.ts";
 import { Florence2Error } from "../core/errors.ts";
 import type { GpuRunner } from "../core/gpu/gpu_runner.ts";
-import { CPU_PROFILE_COLUMNS, profileOnCpu } from "../measure/cpu_profile.ts";
+import { type CpuProfileRow, profileOnCpu } from "../measure/cpu_profile.ts";
 import { measureGrowth, threadsUpTo } from "../measure/growth.ts";
 import { benchKernels, type KernelRow } from "../measure/kernels.ts";
 import { benchModel, type PhaseRow } from "../measure/model.ts";
@@ -18,31 +18,24 @@ import { tableHead, tableRow } from "../measure/table.ts";
 import { Watch } from "../measure/watch.ts";
 import { integer } from "../model/generation/options.ts";
 import { checkDtype } from "../model/weights/loader.ts";
-import {
-  growthTable,
-  KERNEL_COLUMNS,
-  type KernelReport,
-  type ModelReport,
-  PHASE_COLUMNS,
-  withReports,
-  writeReport,
-} from "./report.ts";
+import { cpuSection } from "./cpu_report.ts";
+import { KERNEL_COLUMNS, PHASE_COLUMNS, type Report, withReports, writeReport } from "./report.ts";
 import { sampleByTinybench } from "./tinybench.ts";
 
 const HELP = `npm run bench -- [model] [kernels] [profile] [growth] [readme] [options]
 
 Times a model, phase by phase, and every kernel on this machine's GPU; model and kernels unless some are named.
 Results go to the results folder as JSON, by adapter, and a plot of the phases with them. profile tells where the
-GPU's time in each phase goes, kernel by kernel; growth, how much more threads and larger batches gain on the CPU
-engine. Both write nothing. readme puts the tables of all results in that
+time of each phase goes on the GPU or, with --device cpu, on the CPU engine, kernel by kernel. growth tells what more
+threads and larger batches gain on the CPU engine. readme puts the tables of all results in that
 folder into its README.md.
 
   --model DIR         a checkpoint folder (default: the bundled one)
   --size base|large   a model of this size instead, with generated weights
   --dtype TYPE        format of its weights, as in fromPretrained (default: auto, as in the files)
   --filter TEXT       only phases, kernels, variants or cases with this in their name; nothing is written
-  --device gpu|cpu    what profile looks at (default: gpu). On the CPU engine it tells each product's GFLOP/s and its
-                      share of what multiply-adds reach there
+  --device gpu|cpu    what profile looks at (default: gpu). On the CPU engine it tells GFLOP/s and GB/s of each kernel
+                      and of each shape of product, beside what multiply-adds and copying reach there
   --threads N         of the CPU engine, of growth the most (default: as many as there are processors)
   --quick             two samples of each, no batches, and of each kernel's cases the first that a variant serves and
                       those that several variants serve
@@ -91,15 +84,19 @@ async function main(args: string[]): Promise<void> {
 
   const { device } = values;
   if (device !== "gpu" && device !== "cpu") throw invalid("--device", device, "gpu or cpu");
+  if (device === "cpu" && positionals.some((part) => part === "model" || part === "kernels"))
+    throw invalid("--device", device, "gpu beside model or kernels");
   const threads =
     values.threads === undefined ? undefined : integer("--threads", Number(values.threads), 1, 16);
-  const parts = positionals.length > 0 ? positionals : ["model", "kernels"];
+  const parts =
+    positionals.length > 0 ? positionals : device === "cpu" ? ["profile", "growth"] : ["model", "kernels"];
   const subject = size ? generatedSubject(size) : folderSubject(values.model);
   const { effort, batches } = values.quick ? QUICK : THOROUGH;
   const { dtype, filter, results } = values;
   checkDtype(dtype);
   const say = (text: string) => process.stdout.write(`${text}\n`);
-  const write = (report: KernelReport | ModelReport) => {
+  const model = dtype === "auto" ? subject.name : `${subject.name}.${dtype}`;
+  const write = (report: Report) => {
     if (filter === "") say(`\nWritten to ${writeReport(results, report)}`);
   };
 
@@ -112,7 +109,6 @@ async function main(args: string[]): Promise<void> {
       const options = { dtype, effort, batches, filter, onRow };
       const findings = await benchModel(subject, runner, watch, options);
       const hostPeakBytes = process.resourceUsage().maxRSS * 1024;
-      const model = dtype === "auto" ? subject.name : `${subject.name}.${dtype}`;
       write({ part: "model", origin, model, hostPeakBytes, ...findings });
     });
   }
@@ -128,25 +124,24 @@ async function main(args: string[]): Promise<void> {
   if (parts.includes("growth")) {
     const counts = threadsUpTo(threads ?? availableParallelism());
     const options = { dtype, threads: counts, batches: [1, 8], effort: QUICK.effort, filter };
-    const rows = await measureGrowth(subject, options);
-    say(`\n${growthTable(subject.name, counts, rows)}`);
-    return;
+    const { adapter, rows } = await measureGrowth(subject, options);
+    const growth = { part: "growth", origin: originOf(adapter), model, threads: counts, rows } as const;
+    say(`\n${cpuSection(growth)}`);
+    write(growth);
   }
-  if (device === "cpu") {
-    if (parts.join() !== "profile") throw invalid("--device", device, "gpu beside parts other than profile");
-    await profileOnCpu(subject, {
+  if (parts.includes("profile") && device === "cpu") {
+    const rows: CpuProfileRow[] = [];
+    const { adapter, limits } = await profileOnCpu(subject, {
       dtype,
       threads,
       isWanted: (phase) => phase.includes(filter),
-      onLimits: (name, { gigaflopsPerSecond, gigabytesPerSecond }) => {
-        const limits = `multiply-add ${gigaflopsPerSecond.toFixed(1)} GFLOP/s, copy ${gigabytesPerSecond.toFixed(1)} GB/s`;
-        say(`\n${subject.name} on ${name}: ${limits}\n\n${tableHead(CPU_PROFILE_COLUMNS)}`);
-      },
-      onRow: (row) => say(tableRow(CPU_PROFILE_COLUMNS, row)),
+      onRow: (row) => rows.push(row),
     });
-    return;
+    const profile = { part: "profile", origin: originOf(adapter), model, limits, rows } as const;
+    say(`\n${cpuSection(profile)}`);
+    write(profile);
   }
-  if (parts.includes("profile")) {
+  if (parts.includes("profile") && device === "gpu") {
     await withGpu(
       async (runner, watch) => {
         if (!runner.device.features.has("timestamp-query"))

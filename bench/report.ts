@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join, relative } from "node:path";
 import type { Report as DeviceReport } from "../commands/report/document.ts";
 import { Florence2Error } from "../core/errors.ts";
-import type { GrowthRow } from "../measure/growth.ts";
 import type { KernelFindings, KernelRow, Limits } from "../measure/kernels.ts";
 import type { ModelFindings, PhaseRow } from "../measure/model.ts";
 import type { Origin } from "../measure/origin.ts";
@@ -18,6 +17,7 @@ import {
   threeDigits,
 } from "../measure/table.ts";
 import type { Measured } from "../measure/timing.ts";
+import { type CpuReport, cpuSection } from "./cpu_report.ts";
 import { type PeersReport, peersSection } from "./peers/report.ts";
 import { phasePlot } from "./plot.ts";
 import { sideBySide } from "./side_by_side.ts";
@@ -63,21 +63,7 @@ export const PHASE_COLUMNS: readonly Column<PhaseRow>[] = [
   figure("MiB", ({ peakBytes }) => mebibytes(peakBytes)),
 ];
 
-/** Milliseconds with each number of threads, and how many times as fast the most are as one, as Markdown. */
-export function growthTable(model: string, threads: readonly number[], rows: readonly GrowthRow[]): string {
-  const columns = [
-    text<GrowthRow>("phase", 28, ({ phase }) => phase),
-    figure<GrowthRow>("batch", ({ batch }) => `${batch}`),
-    ...threads.map((count, i) =>
-      figure<GrowthRow>(`${count} thread${count === 1 ? "" : "s"}, ms`, ({ ms }) => milliseconds(ms[i]!)),
-    ),
-    figure<GrowthRow>("gain", ({ ms }) => threeDigits(ms[0]! / ms.at(-1)!)),
-  ];
-  const lines = rows.map((row) => tableRow(columns, row));
-  return [`${model} on the CPU engine`, "", tableHead(columns), ...lines].join("\n");
-}
-
-export type Report = KernelReport | ModelReport | PeersReport;
+export type Report = KernelReport | ModelReport | PeersReport | CpuReport;
 
 /** Writes a report into its adapter's folder, with a plot of a model's phases beside it. Returns the path. */
 export function writeReport(results: string, report: Report): string {
@@ -92,6 +78,7 @@ export function writeReport(results: string, report: Report): string {
 function nameOf(report: Report): string {
   if (report.part === "kernels") return "kernels";
   if (report.part === "model") return report.model;
+  if (report.part !== "peers") return `${report.model}.${report.part}`;
   // Versions of a runtime compile the CPU engine differently.
   const [runtime] = report.origin.runtime.split(".");
   return `${report.model}.peers.${runtime!.replace(" v", "-")}`;
@@ -134,7 +121,8 @@ export function withReports(markdown: string, results: string): string {
   const sections = found.flatMap(({ file, report }) => {
     if (report.part === "report") return [];
     if (report.part === "model") return modelSection(report, `./${relative(results, plotFile(file))}`);
-    return report.part === "peers" ? peersSection(report) : kernelSection(report);
+    if (report.part === "peers") return peersSection(report);
+    return report.part === "kernels" ? kernelSection(report) : cpuSection(report);
   });
   if (ofDevices.length > 0) sections.unshift(sideBySide(ofDevices));
   return `${markdown.slice(0, start + OPENING.length)}\n${sections.join("\n\n")}\n${markdown.slice(end)}`;

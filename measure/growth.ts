@@ -30,14 +30,16 @@ export function threadsUpTo(processors: number): number[] {
   return [...counts, processors];
 }
 
-/** Times the phases of greedy answers on the CPU engine, with each number of threads. */
+/** Times the phases of greedy answers on the CPU engine, with each number of threads; `adapter` names the last. */
 export async function measureGrowth(
   subject: Subject,
   { dtype, threads, batches, effort, filter }: GrowthOptions,
-): Promise<GrowthRow[]> {
+): Promise<{ readonly adapter: string; readonly rows: GrowthRow[] }> {
+  let adapter = "";
   const rows = new Map<string, { phase: string; batch: number; ms: number[] }>();
   for (const count of threads) {
     const runner = await CpuRunner.open({ threads: count });
+    adapter = runner.name;
     try {
       const { phases } = await openPhases(subject, runner, dtype, batches);
       for await (const { phase, batch = 1, close, ...work } of phases) {
@@ -53,5 +55,5 @@ export async function measureGrowth(
       runner.dispose();
     }
   }
-  return [...rows.values()];
+  return { adapter, rows: [...rows.values()] };
 }

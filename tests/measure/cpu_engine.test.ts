@@ -1,9 +1,13 @@
-import { describe, expect, it } from "vitest";
-import { growthTable } from "../../bench/report.ts";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { growthTable } from "../../bench/cpu_report.ts";
+import { withReports, writeReport } from "../../bench/report.ts";
 import { CpuRunner } from "../../core/cpu/cpu_runner.ts";
-import type { CpuLimits } from "../../measure/cpu_limits.ts";
 import { type CpuProfileRow, productSpeed, profileOnCpu } from "../../measure/cpu_profile.ts";
 import { measureGrowth, threadsUpTo } from "../../measure/growth.ts";
+import { originOf } from "../../measure/origin.ts";
 import { folderSubject } from "../../measure/subjects.ts";
 
 const nano = folderSubject();
@@ -11,18 +15,16 @@ const nano = folderSubject();
 describe("the profile of the CPU engine", () => {
   it("has every call of the wanted phases, beside what the engine reaches", async () => {
     const rows: CpuProfileRow[] = [];
-    const seen: { name: string; limits: CpuLimits }[] = [];
-    await profileOnCpu(nano, {
+    const { adapter, limits } = await profileOnCpu(nano, {
       dtype: "f32",
       threads: 2,
       isWanted: (phase) => phase === "vision",
-      onLimits: (name, limits) => seen.push({ name, limits }),
       onRow: (row) => rows.push(row),
     });
     const runner = await CpuRunner.open({ threads: 2 });
     runner.dispose();
-    expect(seen.map(({ name }) => name)).toEqual([runner.name]);
-    for (const limit of Object.values(seen[0]!.limits)) expect(limit).toBeGreaterThan(0);
+    expect(adapter).toBe(runner.name);
+    for (const limit of Object.values(limits)) expect(limit).toBeGreaterThan(0);
 
     expect(new Set(rows.map(({ phase }) => phase))).toEqual(new Set(["vision"]));
     const all = rows.find(({ kernel }) => kernel === "all products")!;
@@ -55,13 +57,14 @@ describe("growth with threads", () => {
   });
 
   it("has a time for each number of threads, for phases by batch", async () => {
-    const rows = await measureGrowth(nano, {
+    const { adapter, rows } = await measureGrowth(nano, {
       dtype: "auto",
       threads: [1, 2],
       batches: [1, 3],
       effort: { seconds: 0, samples: 1 },
       filter: "encoder",
     });
+    expect(adapter).toMatch(/2 threads$/);
     expect(rows.map(({ phase, batch, ms }) => [phase, batch, ms.length])).toEqual([
       ["encoder", 1, 2],
       ["encoder", 3, 2],
@@ -69,7 +72,42 @@ describe("growth with threads", () => {
   });
 
   it("is told as a gain over one thread", () => {
-    const table = growthTable("nano", [1, 2], [{ phase: "vision", batch: 1, ms: [30, 20] }]);
+    const table = growthTable({ threads: [1, 2], rows: [{ phase: "vision", batch: 1, ms: [30, 20] }] });
     expect(table).toMatch(/\| vision +\| +1 \| +30 \| +20 \| +1\.50 \|$/);
+  });
+});
+
+describe("the reports of the CPU engine", () => {
+  const results = mkdtempSync(join(tmpdir(), "florence2-cpu-"));
+  afterAll(() => rmSync(results, { recursive: true }));
+  const origin = originOf("CPU: an engine");
+  const row: CpuProfileRow = {
+    phase: "vision",
+    kernel: "matmul 1 x 2 x 3",
+    calls: 4,
+    ms: 5,
+    share: 0.5,
+    operations: 6,
+    gigaflopsPerSecond: 70,
+    gigabytesPerSecond: 8,
+    shareOfMultiplyAdd: 0.75,
+    shareOfCopy: 0.5,
+  };
+
+  it("stand in its folder, and their tables leave out what takes little", () => {
+    const rows = [row, { ...row, kernel: "layer_norm", share: 0.01 }];
+    const limits = { gigaflopsPerSecond: 93, gigabytesPerSecond: 16 };
+    const files = [
+      writeReport(results, { part: "profile", origin, model: "base", limits, rows }),
+      writeReport(results, { part: "growth", origin, model: "base", threads: [1], rows: [] }),
+    ];
+    const folder = join(results, "cpu-an-engine");
+    expect(files).toEqual([join(folder, "base.profile.json"), join(folder, "base.growth.json")]);
+    expect(JSON.parse(readFileSync(files[0]!, "utf8")).rows).toEqual(rows);
+    const tables = withReports("<!-- bench -->\n<!-- /bench -->\n", results);
+    expect(tables).toContain("Multiply-adds reach 93 GFLOP/s, copying 16 GB/s.");
+    expect(tables).toMatch(/matmul 1 x 2 x 3 +\| +4 \| +5 \| +50 % \| +70 \| +75 % \| +8 \| +50 % \|/);
+    expect(tables).not.toContain("layer_norm");
+    expect(tables).toContain("**base** with more threads and larger batches: CPU: an engine on ");
   });
 });

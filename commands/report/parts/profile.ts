@@ -16,7 +16,6 @@ const part: Part = {
       await profileOnCpu(generatedSubject("base"), {
         dtype: "f16",
         isWanted: () => true,
-        onLimits: () => {},
         onRow,
       });
       return;
