@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
+import type { SelectionOptions } from "../../datasets/selection.ts";
 import {
   DATA_SET_HELP,
   DATA_SET_OPTIONS,
@@ -20,14 +21,14 @@ import { readSource, SOURCES, sourceKind } from "./read_source.ts";
 const HELP = `florence2 convert SOURCE --format NAME [options]
 
 Makes formats out of answers that florence2 label, read, regions or caption have computed, or out of another format.
-Nothing is asked again.
+Nothing is asked again. What the run has kept is kept, unless options below say otherwise.
 
   florence2 convert photos-labels --format yolo --min-score 0.6 --images photos --out yolo
   florence2 convert annotations.json --format voc,csv
 
   SOURCE                 the folder of an earlier run, or a data set
   --from NAME            ${SOURCES.join(", ")} (default: found out)
-  --images DIR           the folder that the names of images count from (default: that of SOURCE)
+  --images DIR           the folder that the names of images count from (default: that of the run, or SOURCE)
   --classes A,B          only these, in the order of their numbers
   --ontology FILE        prompts and their classes; see florence2 label --help
   --out DIR              (default: SOURCE-converted)
@@ -68,8 +69,8 @@ export async function convert(args: string[]): Promise<number> {
     );
   }
   beQuiet(values.quiet === true);
-  const images = values.images ?? path;
-  const source = await readSource(path, sourceKind(values.from), images);
+  const source = await readSource(path, sourceKind(values.from), values.images ?? path);
+  const images = values.images ?? source.folder ?? path;
   const find = (file: string) => ({
     path: join(images, file),
     orientation: source.answers?.get(file)?.orientation,
@@ -81,8 +82,13 @@ export async function convert(args: string[]): Promise<number> {
   const folder = values.out ?? `${path.replace(/[\\/]+$/, "").replace(/\.\w+$/, "")}-converted`;
   expectApart(folder, images, formats, settings);
   expectWritable(folder);
-  const suppression = values.nms === undefined ? "none" : undefined;
-  const selection = { ...selectionOf(values, classes), ...(suppression && ({ suppression } as const)) };
+  const { suppression, ...chosen } = selectionOf(values, classes);
+  const selection: SelectionOptions = {
+    suppression: "none",
+    ...source.selection,
+    ...Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== undefined)),
+    ...(values.nms !== undefined && { suppression }),
+  };
   const release = lockFolder(folder);
   const output = { folder, formats, settings, selection, find };
   const { files, objects } = await writeDataSet(source.images, output).finally(release);

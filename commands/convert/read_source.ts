@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
-import { type ImageAnswers, labelledFrom } from "../../datasets/answers.ts";
+import type { ImageAnswers } from "../../datasets/answers.ts";
 import { readCoco } from "../../datasets/formats/coco.ts";
 import { readCvat } from "../../datasets/formats/cvat.ts";
 import type { Images } from "../../datasets/formats/format.ts";
@@ -11,8 +11,11 @@ import { readCsv, readImageLines } from "../../datasets/formats/tables.ts";
 import { readVoc } from "../../datasets/formats/voc.ts";
 import { readDataYaml, readYoloLabels } from "../../datasets/formats/yolo.ts";
 import type { LabelledImage } from "../../datasets/labelled.ts";
+import type { SelectionOptions } from "../../datasets/selection.ts";
 import { type JsonValue, parseJson } from "../../files/json.ts";
 import { loadSharp } from "../../model/image/sharp.ts";
+import type { Origin } from "../folders/answer_log.ts";
+import { labelledAnswers } from "../folders/labelled_answers.ts";
 import { oneOf } from "../options.ts";
 
 export const SOURCES = [
@@ -39,7 +42,11 @@ export interface Source {
   /** Classes in the order of their numbers, where the format has one. */
   readonly classes?: readonly string[];
   /** The answers of an image, where the source has them. */
-  readonly answers?: ReadonlyMap<string, ImageAnswers>;
+  readonly answers?: Pick<ReadonlyMap<string, ImageAnswers>, "get">;
+  /** What the run that answered has kept, if it came to its end. */
+  readonly selection?: SelectionOptions;
+  /** The folder of its images. */
+  readonly folder?: string;
 }
 
 /**
@@ -126,10 +133,11 @@ const NAMES: Readonly<Record<string, SourceKind>> = {
 
 /** Lines are parsed when they are needed, each time anew. */
 function readAnswers(file: string): Read {
-  const lines = textOf(file).split("\n").slice(1).filter(Boolean);
   const places = new Map<string, string>();
-  for (const line of lines) {
-    const { file: name } = JSON.parse(line) as Partial<ImageAnswers>;
+  let command: unknown;
+  for (const line of textOf(file).split("\n").filter(Boolean)) {
+    const { file: name, origin } = JSON.parse(line) as Partial<ImageAnswers> & { origin?: Origin };
+    if (origin) command = origin.command;
     // Other lines begin a run with other options.
     if (name !== undefined) places.set(name, line);
   }
@@ -137,11 +145,21 @@ function readAnswers(file: string): Read {
   const answersOf = (name: string) => JSON.parse(places.get(name)!) as ImageAnswers;
   const images = {
     *[Symbol.iterator]() {
-      for (const name of files) yield labelledFrom(answersOf(name));
+      for (const name of files) yield labelledAnswers(answersOf(name), command);
     },
   };
   const answers = { get: (name: string) => (places.has(name) ? answersOf(name) : undefined) };
-  return { images, answers: answers as ReadonlyMap<string, ImageAnswers> };
+  return { images, answers, ...summaryBeside(file) };
+}
+
+function summaryBeside(file: string): Pick<Source, "selection" | "folder"> {
+  const path = join(dirname(file), "summary.json");
+  if (!existsSync(path)) return {};
+  const { selection, folder } = jsonOf(path) as { selection?: SelectionOptions; folder?: string };
+  return {
+    ...(selection && { selection }),
+    ...(typeof folder === "string" && { folder: join(dirname(file), folder) }),
+  };
 }
 
 async function readYolo(path: string, folder: string): Promise<Read> {

@@ -1,5 +1,5 @@
-import { appendFileSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { appendFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { join, relative, sep } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
 import type { ImageAnswers } from "../../datasets/answers.ts";
 import { counted, note } from "../terminal.ts";
@@ -17,6 +17,7 @@ const OF_ONE_FILE = ["EACCES", "EEXIST", "EISDIR", "ENAMETOOLONG", "ENOTDIR", "E
 /** What is known and done of a folder's images: answers in the log, files of each image, errors, the summary. */
 export class FolderRun {
   readonly command: FolderCommand;
+  readonly #folder: string;
   readonly #log: AnswerLog;
   readonly #images: readonly ImageFile[];
   readonly #skipped = new Set<string>();
@@ -24,8 +25,10 @@ export class FolderRun {
   readonly #errorsPath: string;
   readonly #summaryPath: string;
 
-  constructor(command: FolderCommand, log: AnswerLog, images: readonly ImageFile[]) {
+  /** @param folder that the names of images count from */
+  constructor(command: FolderCommand, log: AnswerLog, images: readonly ImageFile[], folder: string) {
     this.command = command;
+    this.#folder = relative(realpathSync(command.out), realpathSync(folder)).split(sep).join("/") || ".";
     this.#log = log;
     this.#images = images;
     this.#errorsPath = join(command.out, "errors.jsonl");
@@ -101,6 +104,7 @@ export class FolderRun {
     const cutOff = countCut(log, answered);
     const summary = {
       command: this.command.name,
+      folder: this.#folder,
       images: total,
       answered: answered.length,
       ...(this.command.skips && { skipped: this.#skipped.size }),

@@ -148,7 +148,7 @@ export async function runFolder(
   try {
     const origin = originOf(values, command);
     const log = new AnswerLog(join(out, "answers.jsonl"), origin, { ...command.log, fresh: values.restart });
-    const run = new FolderRun(command, log, images);
+    const run = new FolderRun(command, log, images, rootOf(folder));
     try {
       for (const { file, error } of found.unreadable) run.fail(file, error);
       const todo = run.prepare();

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
-import { type ImageAnswers, labelledFrom, type Question } from "../../datasets/answers.ts";
+import type { ImageAnswers, Question } from "../../datasets/answers.ts";
 import type { Images } from "../../datasets/formats/format.ts";
 import { tilesOf } from "../../datasets/geometry/tiles.ts";
 import { type ClassRule, type SelectionOptions, select } from "../../datasets/selection.ts";
@@ -16,6 +16,7 @@ import {
   writeDataSet,
 } from "../folders/data_set_output.ts";
 import { rootOf } from "../folders/find_images.ts";
+import { labelledAnswers } from "../folders/labelled_answers.ts";
 import { writePreview } from "../folders/preview.ts";
 import {
   FOLDER_HELP,
@@ -85,9 +86,6 @@ const METHODS = {
   grounding: "<CAPTION_TO_PHRASE_GROUNDING>",
   od: "<OD>",
 } as const;
-
-/** The label of things that have none. */
-const UNNAMED = "object";
 
 /** The command `florence2 label`; resolves to its exit code. */
 export async function label(args: string[], open?: OpenModel): Promise<number> {
@@ -162,7 +160,8 @@ export async function label(args: string[], open?: OpenModel): Promise<number> {
           };
           writePreview(join(out, "preview.html"), kept, preview, find);
         }
-        return writeDataSet(labelled, { folder: out, formats, settings, selection, find });
+        const details = await writeDataSet(labelled, { folder: out, formats, settings, selection, find });
+        return { ...details, selection };
       },
     },
     open,
@@ -204,10 +203,4 @@ function outlinesOf(image: ImageAnswers, selection: SelectionOptions): Question[
   return objects.map(({ box }) => ({ task: "<REGION_TO_SEGMENTATION>", region: box }));
 }
 
-function labelledImage(answers: ImageAnswers) {
-  const image = labelledFrom(answers);
-  return {
-    ...image,
-    objects: image.objects.map((object) => ({ ...object, label: object.label.trim() || UNNAMED })),
-  };
-}
+const labelledImage = (answers: ImageAnswers) => labelledAnswers(answers, "label");

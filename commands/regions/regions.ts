@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
-import { labelledFrom } from "../../datasets/answers.ts";
 import type { LabelledImage } from "../../datasets/labelled.ts";
 import { readSource, SOURCES, sourceKind } from "../convert/read_source.ts";
 import {
@@ -13,6 +12,7 @@ import {
   writeDataSet,
 } from "../folders/data_set_output.ts";
 import { rootOf } from "../folders/find_images.ts";
+import { labelledAnswers } from "../folders/labelled_answers.ts";
 import {
   FOLDER_HELP,
   FOLDER_OPTIONS,
@@ -102,22 +102,14 @@ export async function regions(args: string[], open?: OpenModel): Promise<number>
         const answered = {
           *[Symbol.iterator]() {
             for (const answers of log.read(files)) {
-              const image = { ...labelledFrom(answers), split: given.get(answers.file)?.split };
-              yield kind === "category" ? withCategories(image) : image;
+              yield { ...labelledAnswers(answers, "regions"), split: given.get(answers.file)?.split };
             }
           },
         };
-        return writeDataSet(answered, { folder: out, formats, settings, selection, find });
+        const details = await writeDataSet(answered, { folder: out, formats, settings, selection, find });
+        return { ...details, selection };
       },
     },
     open,
   );
-}
-
-/** What the model calls a thing takes the place of its label. */
-function withCategories(image: LabelledImage): LabelledImage {
-  return {
-    ...image,
-    objects: image.objects.map(({ text, label, ...object }) => ({ ...object, label: text || label })),
-  };
 }

@@ -402,6 +402,27 @@ describe("florence2 read, regions and convert", () => {
     expect(annotations[2].segmentation).toEqual([[8, 5, 28, 5, 8, 25]]);
   });
 
+  it("converts the answers of a run into the files that the run would have written", async () => {
+    const boxes = join(root, "boxes.csv");
+    writeFileSync(boxes, "file,label,x1,y1,x2,y2\ne.jpg,cat,1,2,30,20\n");
+    const ontology = join(root, "classes.json");
+    writeFileSync(ontology, JSON.stringify({ dog: "pet", cat: "pet", cow: { minScore: 0.97 } }));
+    for (const [name, run] of Object.entries({
+      asked: (...more: string[]) => label([images, "--ontology", ontology, ...more], madeUp().model),
+      found: (...more: string[]) => label([images, "-r", "--task", "dense", ...more], madeUp().model),
+      category: (...more: string[]) =>
+        regions([images, "--boxes", boxes, "--task", "category", ...more], madeUp().model),
+    })) {
+      await run("--format", "yolo", "--out", out(name), ...quiet);
+      await run("--format", "coco", "--out", out(`${name} coco`), ...quiet);
+      expect(
+        await convert([out(`${name} coco`), "--format", "yolo", "--out", out(`${name} made`), "-q"]),
+      ).toBe(0);
+      const { "answers.jsonl": _, "summary.json": __, ...wanted } = contentOf(out(name));
+      expect(contentOf(out(`${name} made`)), name).toEqual(wanted);
+    }
+  });
+
   it("converts the answers of a run, and formats into one another, without loss of boxes", async () => {
     const args = [
       images,
@@ -420,7 +441,7 @@ describe("florence2 read, regions and convert", () => {
     expect(
       await convert([out("set"), "--format", "coco", "--out", out("again"), ...all, "--classes", "cat,dog"]),
     ).toBe(0);
-    const astray = convert([out("set"), "--format", "yolo", "--out", out("astray"), "-q"]);
+    const astray = convert([out("set"), "--images", root, "--format", "yolo", "--out", out("astray"), "-q"]);
     await expect(astray).rejects.toEqual(florenceError("file_not_found", "--images"));
     expect(json("again", "annotations", "instances.json")).toEqual(
       json("set", "annotations", "instances.json"),
