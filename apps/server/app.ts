@@ -2,8 +2,11 @@ import { join } from "node:path";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { BatchEngine } from "./batches/batch.ts";
 import { BatchStore } from "./batches/batch_store.ts";
-import { EmbeddedBatchEngine, type EmbeddedEngineOptions, type Execute } from "./batches/embedded_engine.ts";
+import { BatchWork, type Execute } from "./batches/batch_work.ts";
+import { EmbeddedBatchEngine } from "./batches/embedded_engine.ts";
+import { QueuedBatchEngine } from "./batches/queued_engine.ts";
 import { addBatchRoutes } from "./batches/routes.ts";
+import { answerSettings } from "./config/answer_settings.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Service } from "./engine/service.ts";
 import { FileStore } from "./files/file_store.ts";
@@ -34,23 +37,16 @@ export interface AppOptions {
   readonly log: Log;
   /** For tests: how images are fetched. */
   readonly fetching?: Partial<FetchOptions>;
-  /** What computes batches; by default this process, while it answers requests. */
-  readonly batchEngine?: (options: EmbeddedEngineOptions) => BatchEngine;
 }
 
 export interface AppParts {
   readonly app: App;
+  readonly batchWork: BatchWork;
   readonly batchEngine: BatchEngine;
 }
 
 /** All routes as one handler of web-standard requests: `app.fetch` for Node, Deno, Bun and tests alike. */
-export function createApp({
-  settings,
-  service,
-  log,
-  fetching,
-  batchEngine: openEngine,
-}: AppOptions): AppParts {
+export function createApp({ settings, service, log, fetching }: AppOptions): AppParts {
   const app: App = new OpenAPIHono<{ Variables: Variables }>();
   const { metrics } = service;
 
@@ -86,8 +82,12 @@ export function createApp({
     if (endpoint === "/v1/responses") return responses.answer(validate(responsesRequest, body), asker);
     return answerFlorence2(florence2, requestOf(body, settings), asker);
   };
-  const engineOptions = { files, batches, execute, concurrency: settings.batchConcurrency, metrics, log };
-  const batchEngine = openEngine?.(engineOptions) ?? new EmbeddedBatchEngine(engineOptions);
+  const { queue, dataDir, lockDuration, batchConcurrency: concurrency } = settings;
+  const answers = answerSettings(settings);
+  const batchWork = new BatchWork({ files, batches, execute, concurrency, metrics, settings: answers });
+  const batchEngine = queue
+    ? new QueuedBatchEngine({ work: batchWork, batches, queue, dataDir, lockDuration, log })
+    : new EmbeddedBatchEngine(batchWork, batches, log);
   addBatchRoutes(app, { files, batches, engine: batchEngine, limits: settings, model: names.own });
 
   app.notFound((c) => {
@@ -119,7 +119,7 @@ export function createApp({
       });
     return failure.toResponse();
   });
-  return { app, batchEngine };
+  return { app, batchWork, batchEngine };
 }
 
 /** Methods that have a route for a path. */

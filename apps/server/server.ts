@@ -1,5 +1,6 @@
 import type { ProgressEvent } from "florence2-webgpu";
 import { type AppOptions, createApp } from "./app.ts";
+import type { BatchWork } from "./batches/batch_work.ts";
 import type { Settings } from "./config/settings.ts";
 import { Florence2Engine } from "./engine/florence2_engine.ts";
 import { type LoadEngine, Service } from "./engine/service.ts";
@@ -13,13 +14,14 @@ export interface ServerParts {
   readonly app: App;
   readonly service: Service;
   readonly log: Log;
+  readonly batchWork: BatchWork;
   /** Loads the model; requests before get 503. */
   start(): Promise<void>;
   /** Lets accepted requests finish, for `shutdownTimeout` at most, and frees the model. */
   stop(): Promise<void>;
 }
 
-export interface ServerOptions extends Pick<AppOptions, "fetching" | "batchEngine"> {
+export interface ServerOptions extends Pick<AppOptions, "fetching"> {
   readonly log?: Log;
   /** Another engine than the model that the settings name. */
   readonly load?: LoadEngine;
@@ -57,11 +59,12 @@ function loaderOf(settings: Settings, log: Log): LoadEngine {
 export function createServer(settings: Settings, options: ServerOptions = {}): ServerParts {
   const log = options.log ?? createLog(settings.logFormat, (line) => void process.stderr.write(`${line}\n`));
   const service = createService(settings, { log, load: options.load });
-  const { app, batchEngine } = createApp({ ...options, settings, service, log });
+  const { app, batchWork, batchEngine } = createApp({ ...options, settings, service, log });
   return {
     app,
     service,
     log,
+    batchWork,
     async start() {
       await service.start();
       await batchEngine.start();

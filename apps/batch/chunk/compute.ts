@@ -1,7 +1,7 @@
 /** The work itself: one chunk from its images to its rows. */
+import type { Checkpoint } from "florence2-server/chunks";
 import { Florence2Error, type ImageInput, type Result } from "florence2-webgpu";
 import type { Item, RunPlan } from "../plan/plan.ts";
-import type { Checkpoint } from "./checkpoint.ts";
 import { errorRow, type Row, rowOf } from "./rows.ts";
 
 /** What a model must be able to do; `Florence2` is one. */
@@ -29,7 +29,7 @@ export type LoadItem = (item: Item, signal: AbortSignal) => Promise<ImageInput>;
 export interface ComputeOptions {
   readonly model: BatchModel;
   readonly load: LoadItem;
-  readonly checkpoint: Checkpoint;
+  readonly checkpoint: Checkpoint<Row>;
   readonly signal: AbortSignal;
   /** Called with the rows of each group, once they are safe. */
   readonly onRows?: (rows: readonly Row[]) => void;
@@ -39,11 +39,7 @@ export interface ComputeOptions {
  * Images that are asked about in one call, which prepares some while it answers others. Blocks are the same in every
  * try: the last digits of a confidence depend on the images that are computed beside.
  */
-const BLOCK = 32;
-/** After so many deaths of processes the images of a block are asked about one by one. */
-const MAX_TOGETHER = 2;
-/** After so many an image is taken for the reason. */
-const MAX_CRASHES = 4;
+export const BLOCK = 32;
 
 /**
  * One row for each image, in their order. What the checkpoint has is not computed again. An image that keeps ending
@@ -57,7 +53,7 @@ export async function computeChunk(
   options: ComputeOptions,
 ): Promise<Row[]> {
   const { checkpoint, signal } = options;
-  const groups = groupsOf(items.length, checkpoint);
+  const groups = checkpoint.groups(items.length, BLOCK);
   let next = loadGroup(items, groups[0] ?? [], options);
   for (const [i, group] of groups.entries()) {
     signal.throwIfAborted();
@@ -66,31 +62,11 @@ export async function computeChunk(
     next = loadGroup(items, groups[i + 1] ?? [], options);
     await computeGroup(plan, items, group, loaded, options);
   }
-  for (const [index, { together, alone }] of checkpoint.suspects) {
-    if (checkpoint.rows.has(index) || index >= items.length) continue;
-    const message = `The process ended ${together + alone} times while it was at work on this image.`;
+  for (const { index, crashes } of checkpoint.crashed(items.length)) {
+    const message = `The process ended ${crashes} times while it was at work on this image.`;
     addRows(options, [[index, errorRow(plan, items[index]!, "crashed", message)]]);
   }
   return items.map((_, index) => checkpoint.rows.get(index)!);
-}
-
-/** What is left to ask, in blocks; blocks that have ended processes come last, and image by image. */
-function groupsOf(count: number, { rows, suspects }: Checkpoint): number[][] {
-  const blocks: number[][] = [];
-  const single: number[][] = [];
-  for (let from = 0; from < count; from += BLOCK) {
-    const block = [...Array(Math.min(BLOCK, count - from)).keys()]
-      .map((i) => from + i)
-      .filter((index) => !rows.has(index));
-    const crashes = block.map((index) => suspects.get(index) ?? { together: 0, alone: 0 });
-    if (crashes.every(({ together, alone }) => together < MAX_TOGETHER && alone === 0)) {
-      if (block.length > 0) blocks.push(block);
-      continue;
-    }
-    for (const [i, { together, alone }] of crashes.entries())
-      if (together + alone < MAX_CRASHES) single.push([block[i]!]);
-  }
-  return [...blocks, ...single];
 }
 
 type Loaded = ReadonlyMap<number, { readonly image: ImageInput } | Florence2Error>;

@@ -1,8 +1,8 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Checkpoint } from "florence2-server/chunks";
 import { CANCEL_FILE, type Item, partFile, partStem, type RunPlan, readChunk } from "../plan/plan.ts";
 import type { Storage } from "../storage/storage.ts";
-import { Checkpoint } from "./checkpoint.ts";
 import { type BatchModel, computeChunk, type LoadItem } from "./compute.ts";
 import { decodeRows, encodeRows } from "./parts.ts";
 import type { Row } from "./rows.ts";
@@ -51,7 +51,7 @@ export async function runChunk(chunk: number, options: ChunkOptions): Promise<Ch
   if (await storage.has(CANCEL_FILE)) return { state: "cancelled" };
   const items = await readChunk(storage, plan, chunk);
   if (await storage.has(name)) return { state: "there" };
-  const checkpoint = new Checkpoint(checkpointPath(storage, plan, chunk));
+  const checkpoint = new Checkpoint<Row>(checkpointPath(storage, plan, chunk));
   await takeKept(storage, plan, chunk, items, checkpoint);
   const isAllThere = items.every((_, index) => checkpoint.rows.has(index));
   const model = isAllThere ? unused : await options.model();
@@ -86,7 +86,7 @@ async function takeKept(
   { chunks }: RunPlan,
   chunk: number,
   items: readonly Item[],
-  checkpoint: Checkpoint,
+  checkpoint: Checkpoint<Row>,
 ): Promise<void> {
   const kept = await storage.read(keptFile(chunk, chunks));
   if (!kept) return;

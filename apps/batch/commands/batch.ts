@@ -1,31 +1,21 @@
 /** The commands of `florence2-batch`. */
+import type { LoadEngine } from "florence2-server/batches";
 import { Florence2Error, tasks } from "florence2-webgpu";
-import { FETCH_DEFAULTS, urlFetcher } from "../inputs/fetch_url.ts";
 import { findItems } from "../inputs/find_items.ts";
-import { itemLoader } from "../inputs/load_item.ts";
 import { CANCEL_FILE, FORMATS, missingChunks, planRun, readPlan } from "../plan/plan.ts";
-import { dequeue, enqueue, withQueue } from "../queue/queue.ts";
+import { dequeue, enqueue, withChunks } from "../queue/queue.ts";
 import { workQueued } from "../queue/work_queued.ts";
 import { finishRun, readRows, retryErrors } from "../results/manifest.ts";
 import { MERGED, mergeRun } from "../results/merge.ts";
 import { statusOf } from "../results/status.ts";
 import { openStorage } from "../storage/storage.ts";
-import { type WorkOptions, workEmbedded, workOn } from "../work/embedded.ts";
-import { serveMetrics, WorkerMetrics } from "../work/metrics.ts";
-import { ModelCache, type OpenModel, openModel } from "../work/open_model.ts";
+import { workEmbedded, workOn } from "../work/embedded.ts";
+import { type OpenModel, openModel } from "../work/open_model.ts";
 import { HELP } from "./help.ts";
-import {
-  deviceOptions,
-  milliseconds,
-  oneOf,
-  outOf,
-  readArguments,
-  required,
-  type Values,
-  wholeNumber,
-} from "./options.ts";
+import { milliseconds, oneOf, outOf, readArguments, required, type Values, wholeNumber } from "./options.ts";
 import { printStatus } from "./print_status.ts";
 import { WorkProgress } from "./progress.ts";
+import { openWork } from "./work_options.ts";
 
 /** What a command is given; it resolves to the exit code. */
 interface Call {
@@ -33,6 +23,7 @@ interface Call {
   readonly positionals: readonly string[];
   readonly signal: AbortSignal;
   readonly open: OpenModel;
+  readonly load?: LoadEngine;
 }
 
 /** Exit code of work that a signal stopped, as shells have it. */
@@ -41,13 +32,14 @@ const STOPPED = 130;
 /**
  * Runs a command line.
  *
- * @param open opens the model; tests give a made-up one
+ * @param open opens the model of a run, and `load` that of a server's batch; tests give made-up ones
  * @returns exit code: 0, 1 if images have no answer, 130 if a signal stopped the work
  */
 export async function batch(
   args: string[],
   signal: AbortSignal,
   open: OpenModel = openModel,
+  load?: LoadEngine,
 ): Promise<number> {
   const { values, positionals } = readArguments(args);
   const [name, ...rest] = positionals;
@@ -56,7 +48,7 @@ export async function batch(
     return values.help ? 0 : 2;
   }
   const command = COMMANDS[name];
-  if (command) return command({ values, positionals: rest, signal, open });
+  if (command) return command({ values, positionals: rest, signal, open, load });
   const message = `There is no command ${name}; there are ${Object.keys(COMMANDS).join(", ")}.`;
   throw new Florence2Error("option_invalid", message, { name });
 }
@@ -86,24 +78,25 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
         priority: wholeNumber("priority", values, 1),
         signal,
       };
-      const count = await withQueue(values.queue, (queue) => enqueue(queue, storage, plan, options));
+      const count = await withChunks(values.queue, (queue) => enqueue(queue, storage, plan, options));
       say(values, `${count} chunks are in the queue`);
     }
     return 0;
   },
 
-  async work({ values, positionals, signal, open }) {
+  async work({ values, positionals, signal, open, load }) {
     const out = positionals[0] ?? values.out;
     if (out === undefined && values.queue === undefined) outOf(values, positionals, "work");
     const storage = out === undefined ? undefined : openStorage(out);
     const run = storage && { storage, plan: await readPlan(storage) };
     const progress = new WorkProgress(values.quiet ?? false);
     if (run) progress.begin(run.plan, (await missingChunks(run.storage, run.plan)).length);
-    const { options, close } = await workOptions(values, signal, open, progress);
+    const { options, lines, close } = await openWork({ values, signal, open, load, progress });
     try {
       if (values.queue) {
         await workQueued({
           ...options,
+          lines,
           queue: values.queue,
           run,
           shutdownTimeout: milliseconds("shutdown-timeout", values) ?? 25_000,
@@ -141,7 +134,7 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
       throw new Florence2Error("option_invalid", message, { number });
     }
     const progress = new WorkProgress(values.quiet ?? false);
-    const { options, close } = await workOptions(values, signal, open, progress);
+    const { options, close } = await openWork({ values, signal, open, progress });
     try {
       const end = await workOn(storage, plan, Number(number), options);
       progress.note(`chunk ${number}: ${end.state}`);
@@ -166,7 +159,7 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
     const plan = await readPlan(storage);
     if (values.retry) {
       const count = await retryErrors(storage, plan);
-      if (values.queue) await withQueue(values.queue, (queue) => enqueue(queue, storage, plan));
+      if (values.queue) await withChunks(values.queue, (queue) => enqueue(queue, storage, plan));
       say(values, `${count} images are computed again by the next florence2-batch work`);
       return 0;
     }
@@ -187,7 +180,7 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
     const storage = openStorage(outOf(values, positionals, "cancel"));
     const plan = await readPlan(storage);
     await storage.replace(CANCEL_FILE, new Uint8Array());
-    if (values.queue) await withQueue(values.queue, (queue) => dequeue(queue, plan));
+    if (values.queue) await withChunks(values.queue, (queue) => dequeue(queue, plan));
     say(values, "cancelled; what is done stays, and florence2-batch resume goes on");
     return 0;
   },
@@ -198,7 +191,7 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
     await storage.remove(CANCEL_FILE);
     const options = { ahead: wholeNumber("ahead", values, 1), signal };
     const count = values.queue
-      ? await withQueue(values.queue, (queue) => enqueue(queue, storage, plan, options))
+      ? await withChunks(values.queue, (queue) => enqueue(queue, storage, plan, options))
       : (await missingChunks(storage, plan)).length;
     const next = values.queue ? "in the queue" : "left for florence2-batch work";
     say(values, `${count} of ${plan.chunks} chunks are ${next}`);
@@ -214,36 +207,6 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
     return 0;
   },
 };
-
-async function workOptions(values: Values, signal: AbortSignal, open: OpenModel, progress: WorkProgress) {
-  const metrics = new WorkerMetrics();
-  const port = wholeNumber("metrics-port", values);
-  const served = port === undefined ? undefined : await serveMetrics(metrics, port);
-  const models = new ModelCache(open, deviceOptions(values));
-  const fetchUrl = urlFetcher({
-    ...FETCH_DEFAULTS,
-    imageUrls: oneOf("image-urls", values, ["public", "list", "off"]) ?? "public",
-    allowedMediaDomains: values["allowed-media-domains"]?.split(",") ?? [],
-  });
-  const options: WorkOptions = {
-    load: itemLoader(fetchUrl),
-    model: (plan, stop) => models.get(plan, stop),
-    signal,
-    onRows(rows) {
-      progress.add(rows);
-      metrics.add(rows);
-    },
-    onChunk(end, plan) {
-      progress.endChunk(end, plan);
-      metrics.endChunk(end);
-    },
-  };
-  const close = async () => {
-    served?.close();
-    await models.dispose();
-  };
-  return { options, close };
-}
 
 /**
  * `taskOf("OD")` → <OD>. A free prompt is no task of a run.

@@ -1,6 +1,6 @@
-/** The queue of chunks: BullMQ on Redis (or Valkey), or on PostgreSQL. Both are loaded when they are used. */
-import type { BackendFactory, ConnectionOptions, IQueueBackend, Queue, Worker } from "bullmq";
-import { Florence2Error } from "florence2-webgpu";
+/** The queue of chunks of runs. */
+import type { Queue } from "bullmq";
+import { chunkJob, withQueue } from "florence2-server/chunks";
 import { missingChunks, type RunPlan } from "../plan/plan.ts";
 import type { Storage } from "../storage/storage.ts";
 
@@ -23,62 +23,11 @@ export interface QueueOptions {
 
 /** Jobs that one call adds. */
 const BULK = 1000;
-const ATTEMPTS = 5;
 const POLL_MILLISECONDS = 1000;
 
-interface Connected {
-  readonly bullmq: typeof import("bullmq");
-  /** Undefined stands for Redis. */
-  readonly backend: undefined;
-  connection(waits: boolean): ConnectionOptions;
-}
-
-/** The parts of BullMQ, and how it reaches the server at a URL. */
-export async function connect(url: string): Promise<Connected> {
-  const bullmq = await import("bullmq").catch((error: unknown) => {
-    throw missing("bullmq and ioredis (or pg)", error);
-  });
-  const isPostgres = /^postgres(ql)?:/i.test(url);
-  if (!isPostgres && !/^rediss?:/i.test(url)) {
-    const message = `--queue is ${url}, expected redis://, rediss:// or postgres://.`;
-    throw new Florence2Error("option_invalid", message, { queue: url });
-  }
-  const backend = isPostgres
-    ? (bullmq.createPostgresBackend as unknown as BackendFactory<IQueueBackend>)
-    : undefined;
-  /** Producers fail at once where a worker waits for the server to come back. */
-  const connection = (waits: boolean): ConnectionOptions =>
-    (isPostgres
-      ? { connectionString: url, migrate: true }
-      : {
-          url,
-          ...(waits ? { maxRetriesPerRequest: null } : { maxRetriesPerRequest: 3 }),
-        }) as ConnectionOptions;
-  return { bullmq, backend: backend as undefined, connection };
-}
-
-/** Opens the queue for a while. */
-export async function withQueue<Value>(
-  url: string,
-  use: (queue: Queue<ChunkJob>) => Promise<Value>,
-): Promise<Value> {
-  const { bullmq, backend, connection } = await connect(url);
-  const options = { connection: connection(false), streams: { events: { maxLen: 100 } } };
-  const queue = new bullmq.Queue<ChunkJob>(QUEUE_NAME, options, backend);
-  let refused: unknown;
-  queue.on("error", (error) => {
-    refused = error;
-  });
-  try {
-    return await use(queue);
-  } catch (error) {
-    if (error instanceof Florence2Error || !refused) throw error;
-    const message = `The queue at ${hostOf(url)} cannot be used: ${(refused as Error).message}`;
-    throw new Florence2Error("download_failed", message, { queue: hostOf(url) }, error);
-  } finally {
-    await queue.close().catch(() => {});
-  }
-}
+/** Opens the queue of the server at a URL for a while. */
+export const withChunks = <Value>(url: string, use: (queue: Queue<ChunkJob>) => Promise<Value>) =>
+  withQueue<ChunkJob, Value>(url, QUEUE_NAME, use);
 
 /**
  * Puts into the queue what a run lacks; what waits there already stays as it is, and what has failed is tried again.
@@ -99,19 +48,9 @@ export async function enqueue(
       await new Promise((wake) => setTimeout(wake, POLL_MILLISECONDS));
     }
     await queue.addBulk(
-      missing.slice(from, from + BULK).map((chunk) => ({
-        name: "chunk",
-        data: { run: plan.run, out: storage.url, chunk },
-        opts: {
-          jobId: jobIdOf(plan, chunk),
-          attempts: ATTEMPTS,
-          backoff: { type: "exponential", delay: 5000, jitter: 0.5 },
-          // What is done is told by the parts; a job that stays would keep its chunk from being added again.
-          removeOnComplete: true,
-          keepLogs: 0,
-          ...(priority !== undefined && { priority }),
-        },
-      })),
+      missing
+        .slice(from, from + BULK)
+        .map((chunk) => chunkJob(jobIdOf(plan, chunk), { run: plan.run, out: storage.url, chunk }, priority)),
     );
   }
   return missing.length;
@@ -123,13 +62,3 @@ export async function dequeue(queue: Queue<ChunkJob>, plan: RunPlan): Promise<vo
 }
 
 const jobIdOf = ({ run }: RunPlan, chunk: number) => `${run.slice(0, 32)}-${chunk}`;
-
-/** Without user and password. */
-export const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : "the given URL");
-
-function missing(names: string, cause: unknown): Florence2Error {
-  const message = `--queue needs the packages ${names}: npm install bullmq ioredis`;
-  return new Florence2Error("dependency_missing", message, {}, cause);
-}
-
-export type ChunkWorker = Worker<ChunkJob>;

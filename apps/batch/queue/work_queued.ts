@@ -1,15 +1,20 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { Job, Queue } from "bullmq";
+import type { Queue } from "bullmq";
+import { LINES_QUEUE, type LinesJob } from "florence2-server/batches";
+import { openJobWorker } from "florence2-server/chunks";
 import { isFatal } from "../chunk/rows.ts";
 import { CANCEL_FILE, type RunPlan, readPlan } from "../plan/plan.ts";
 import { openStorage, type Storage } from "../storage/storage.ts";
 import { type WorkOptions, workerName, workOn } from "../work/embedded.ts";
-import { type ChunkJob, connect, enqueue, QUEUE_NAME, withQueue } from "./queue.ts";
+import { Turns } from "../work/turns.ts";
+import { type ChunkJob, enqueue, QUEUE_NAME, withChunks } from "./queue.ts";
 
 export interface QueuedOptions extends WorkOptions {
   readonly queue: string;
-  /** The worker ends when this run is done; without one it serves all runs until it is stopped. */
+  /** The worker ends when this run is done; without one it serves all runs and all servers until it is stopped. */
   readonly run?: { readonly storage: Storage; readonly plan: RunPlan };
+  /** Computes a chunk of a batch of florence2-server. */
+  readonly lines: (job: LinesJob, signal: AbortSignal) => Promise<void>;
   /** Milliseconds that a chunk may go on after the signal; then another worker has it. */
   readonly shutdownTimeout: number;
   /** Milliseconds after which the chunk of a dead worker is given to another one. */
@@ -18,8 +23,6 @@ export interface QueuedOptions extends WorkOptions {
   readonly onTrouble?: (message: string) => void;
 }
 
-/** A worker that dies with its chunk more often than this fails the chunk; an image that kills needs three times. */
-const MAX_STALLS = 6;
 const POLL_MILLISECONDS = 1000;
 
 /**
@@ -28,67 +31,65 @@ const POLL_MILLISECONDS = 1000;
  * @throws {Florence2Error} if the device fails; the signal's reason if it aborts, once the chunk at work is done or given back
  */
 export async function workQueued(options: QueuedOptions): Promise<void> {
-  const { signal, shutdownTimeout, lockDuration = 120_000, onTrouble, run } = options;
-  const { bullmq, backend, connection } = await connect(options.queue);
-  const giveUp = new AbortController();
+  const { queue: url, signal, shutdownTimeout, lockDuration, onTrouble, run, lines } = options;
   /** Aborts when the device fails: this worker ends, and another one has the chunk. */
   const broken = new AbortController();
   let failure: unknown;
   const end = AbortSignal.any([signal, broken.signal]);
+  const planOf = planReader();
+  const turns = new Turns();
+  const common = { url, worker: workerName(), concurrency: 1, lockDuration };
+  const chunks = await openJobWorker<ChunkJob>({
+    ...common,
+    name: QUEUE_NAME,
+    onTrouble: (message, job) => onTrouble?.(job ? `chunk ${job.chunk}: ${message}` : message),
+    run: (job, stop) =>
+      turns.take(stop, async () => {
+        const { storage, plan } = await planOf(job);
+        // The plan of another run has come into the folder meanwhile: nobody waits for this one.
+        if (plan.run !== job.run) return;
+        try {
+          await workOn(storage, plan, job.chunk, { ...options, signal: stop });
+        } catch (error) {
+          if (isFatal(error)) {
+            failure = error;
+            broken.abort();
+          }
+          throw error;
+        }
+      }),
+  });
+  const requests = run
+    ? undefined
+    : await openJobWorker<LinesJob>({
+        ...common,
+        name: LINES_QUEUE,
+        onTrouble: (message, job) => onTrouble?.(job ? `${job.batch}: ${message}` : message),
+        run: (job, stop) => turns.take(stop, () => lines(job, stop)),
+      });
+  try {
+    await (run ? untilDone(url, run, end, onTrouble) : untilAborted(end));
+  } finally {
+    const time = broken.signal.aborted ? 0 : shutdownTimeout;
+    await Promise.all([chunks.close(time), requests?.close(time)]);
+  }
+  if (failure) throw failure;
+  signal.throwIfAborted();
+}
+
+/** Reads the plan of each run once. */
+function planReader() {
   const plans = new Map<string, Promise<{ storage: Storage; plan: RunPlan }>>();
-  const planOf = ({ out, run }: ChunkJob) => {
-    const known =
-      plans.get(run) ??
-      (async () => {
-        const storage = openStorage(out);
-        return { storage, plan: await readPlan(storage) };
-      })();
+  return ({ out, run }: ChunkJob) => {
+    const read = async () => {
+      const storage = openStorage(out);
+      return { storage, plan: await readPlan(storage) };
+    };
+    const known = plans.get(run) ?? read();
     plans.set(run, known);
     known.catch(() => plans.delete(run));
     return known;
   };
-  const process = async (job: Job<ChunkJob>, token?: string) => {
-    const { storage, plan } = await planOf(job.data);
-    // The plan of another run has come into the folder meanwhile: nobody waits for this one.
-    if (plan.run !== job.data.run) return { state: "replaced" };
-    try {
-      return await workOn(storage, plan, job.data.chunk, { ...options, signal: giveUp.signal });
-    } catch (error) {
-      if (isFatal(error)) {
-        failure = error;
-        broken.abort();
-      }
-      if (!giveUp.signal.aborted) throw error;
-      await job.moveToWait(token);
-      throw new bullmq.WaitingError();
-    }
-  };
-  const worker = new bullmq.Worker<ChunkJob>(
-    QUEUE_NAME,
-    process,
-    {
-      connection: connection(true),
-      name: workerName(),
-      concurrency: 1,
-      lockDuration,
-      stalledInterval: Math.min(30_000, lockDuration),
-      maxStalledCount: MAX_STALLS,
-    },
-    backend,
-  );
-  worker.on("error", (error) => onTrouble?.(error.message));
-  worker.on("failed", (job, error) => {
-    if (!(error instanceof bullmq.WaitingError)) onTrouble?.(`chunk ${job?.data.chunk}: ${error.message}`);
-  });
-  try {
-    await (run ? untilDone(options.queue, run, end, onTrouble) : untilAborted(end));
-  } finally {
-    const timer = setTimeout(() => giveUp.abort(new DOMException("stopped", "AbortError")), shutdownTimeout);
-    await worker.close();
-    clearTimeout(timer);
-  }
-  if (failure) throw failure;
-  signal.throwIfAborted();
 }
 
 /**
@@ -122,7 +123,7 @@ async function untilDone(
   };
   for (let isWatched = false; !isWatched && !signal.aborted; ) {
     try {
-      await withQueue(url, watch);
+      await withChunks(url, watch);
       isWatched = true;
     } catch (error) {
       onTrouble?.((error as Error).message);

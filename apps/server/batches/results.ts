@@ -1,59 +1,77 @@
-import { createReadStream } from "node:fs";
-import { type FileHandle, open, rm, stat, truncate } from "node:fs/promises";
-import { createInterface } from "node:readline";
-import type { BatchResult } from "./batch.ts";
+import { randomUUID } from "node:crypto";
+import type { BatchLine } from "./batch.ts";
 
-/** Lines after which what is written goes to the disk; a crash of the process alone loses none. */
-const LINES_PER_SYNC = 100;
+/** What became of a line: a line of the output file, or of the error file. */
+export interface BatchResult {
+  readonly id: string;
+  readonly custom_id: string;
+  readonly response: {
+    readonly status_code: number;
+    readonly request_id: string;
+    readonly body: unknown;
+  } | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+}
 
-/** A growing file of results. After a crash it is opened again, without a last line that is torn. */
-export class ResultsFile {
-  readonly path: string;
-  #file: FileHandle | undefined;
-  #writing: Promise<void> = Promise.resolve();
-  #lines = 0;
+const newId = () => `batch_req_${randomUUID().replaceAll("-", "")}`;
 
-  constructor(path: string) {
-    this.path = path;
+export function answered(
+  { custom_id }: BatchLine,
+  status: number,
+  requestId: string,
+  body: unknown,
+): BatchResult {
+  return {
+    id: newId(),
+    custom_id,
+    response: { status_code: status, request_id: requestId, body },
+    error: null,
+  };
+}
+
+export function failed({ custom_id }: BatchLine, code: string, message: string): BatchResult {
+  return { id: newId(), custom_id, response: null, error: { code, message } };
+}
+
+/** Of the output file; others are of the error file. */
+export const isGood = ({ error, response }: BatchResult): boolean =>
+  error === null && response!.status_code < 400;
+
+interface Usage {
+  readonly prompt_tokens?: number;
+  readonly completion_tokens?: number;
+  readonly input_tokens?: number;
+  readonly output_tokens?: number;
+}
+
+/** Counts of results. */
+export interface Tally {
+  readonly completed: number;
+  readonly failed: number;
+  readonly input: number;
+  readonly output: number;
+}
+
+export function tallyOf(results: Iterable<BatchResult>): Tally {
+  let [completed, failures, input, output] = [0, 0, 0, 0];
+  for (const result of results) {
+    if (isGood(result)) completed++;
+    else failures++;
+    const found = (result.response?.body as { readonly usage?: Usage } | null | undefined)?.usage;
+    input += found?.prompt_tokens ?? found?.input_tokens ?? 0;
+    output += found?.completion_tokens ?? found?.output_tokens ?? 0;
   }
+  return { completed, failed: failures, input, output };
+}
 
-  /** Tells of each result that is there. */
-  async open(onResult: (result: BatchResult) => void): Promise<void> {
-    const size = (await stat(this.path).catch(() => undefined))?.size ?? 0;
-    let whole = 0;
-    if (size > 0) {
-      const input = createReadStream(this.path);
-      for await (const line of createInterface({ input })) {
-        const end = whole + Buffer.byteLength(line) + 1;
-        if (end > size) break;
-        onResult(JSON.parse(line) as BatchResult);
-        this.#lines++;
-        whole = end;
-      }
-      input.destroy();
-      if (whole < size) await truncate(this.path, whole);
-    }
-    this.#file = await open(this.path, "a", 0o600);
-  }
-
-  get lines(): number {
-    return this.#lines;
-  }
-
-  append(result: BatchResult): Promise<void> {
-    this.#writing = this.#writing.then(async () => {
-      await this.#file!.write(`${JSON.stringify(result)}\n`);
-      if (++this.#lines % LINES_PER_SYNC === 0) await this.#file!.datasync();
-    });
-    return this.#writing;
-  }
-
-  /** Ends the file, or removes it if it has no lines. */
-  async close(): Promise<void> {
-    await this.#writing;
-    await this.#file?.datasync();
-    await this.#file?.close();
-    this.#file = undefined;
-    if (this.#lines === 0) await rm(this.path, { force: true });
-  }
+export function sumOf(tallies: Iterable<Tally>): Tally {
+  let sum: Tally = { completed: 0, failed: 0, input: 0, output: 0 };
+  for (const { completed, failed, input, output } of tallies)
+    sum = {
+      completed: sum.completed + completed,
+      failed: sum.failed + failed,
+      input: sum.input + input,
+      output: sum.output + output,
+    };
+  return sum;
 }

@@ -7,7 +7,7 @@ import { ApiError, badRequest } from "../http/errors.ts";
 import { metadataSchema } from "../openai/request_schemas.ts";
 import type { App } from "../openai/routes.ts";
 import { describeRoute } from "../operations/openapi.ts";
-import { type Batch, type BatchEngine, ENDPOINTS, isFinished } from "./batch.ts";
+import { type Batch, type BatchEngine, ENDPOINTS, isFinished, now } from "./batch.ts";
 import type { BatchStore } from "./batch_store.ts";
 
 const WINDOW_SECONDS = 24 * 3600;
@@ -120,7 +120,7 @@ export function addBatchRoutes(app: App, { files, batches, engine, limits, model
         `The file has ${input.bytes} bytes; a batch takes at most ${MAX_INPUT_BYTES}.`,
         { param: "input_file_id" },
       );
-    const created = Math.floor(Date.now() / 1000);
+    const created = now();
     const batch: Batch = {
       id: `batch_${randomUUID().replaceAll("-", "")}`,
       object: "batch",
@@ -146,10 +146,9 @@ export function addBatchRoutes(app: App, { files, batches, engine, limits, model
       metadata: request.metadata ?? null,
       output_expires_after: request.output_expires_after?.seconds ?? null,
     };
-    await batches.save(batch);
-    const answer = shown(batch);
-    engine.submit(batch);
-    return c.json(answer);
+    await batches.create(batch);
+    engine.submit(batch.id);
+    return c.json(shown(batch));
   });
 
   describeRoute(app, {
@@ -174,14 +173,15 @@ export function addBatchRoutes(app: App, { files, batches, engine, limits, model
     answer: batchForm,
   });
   app.post("/v1/batches/:id/cancel", async (c) => {
-    const batch = await batches.get(c.req.param("id"));
+    const id = c.req.param("id");
+    const batch = await batches.get(id);
     if (isFinished(batch) || batch.status === "finalizing")
       throw new ApiError(409, "batch_finished", `The batch is ${batch.status} and cannot be cancelled.`);
-    if (batch.status !== "cancelling") await engine.cancel(batch);
-    return c.json(shown(batch));
+    await batches.cancel(id);
+    return c.json(shown(await batches.get(id)));
   });
 }
 
 function shown({ output_expires_after, ...batch }: Batch) {
-  return structuredClone(batch);
+  return batch;
 }

@@ -107,6 +107,8 @@ function check(settings: Settings): void {
     );
   if (settings.imageUrls === "list" && settings.allowedMediaDomains.length === 0)
     throw new SettingsError("--image-urls list needs --allowed-media-domains");
+  if (settings.queue && !/^(rediss?|postgres(ql)?):\/\//.test(settings.queue))
+    throw new SettingsError("--queue is neither redis://, rediss:// nor postgres://");
   const schemes = settings.imageUrlSchemes.filter((scheme) => scheme !== "https" && scheme !== "http");
   if (schemes.length > 0)
     throw new SettingsError(`--image-url-schemes is ${schemes.join(",")}; only https and http are fetched`);
@@ -116,7 +118,8 @@ function check(settings: Settings): void {
 export function printSettings(settings: Settings): string {
   const shown = [...settingsByName].map(([name, { isSecret }]) => {
     const value = settings[name as keyof Settings];
-    return [flagOf(name), isSecret ? (value as readonly string[]).map(() => "***") : value];
+    const mask = () => (Array.isArray(value) ? value.map(() => "***") : value && "***");
+    return [flagOf(name), isSecret ? mask() : value];
   });
   return JSON.stringify(Object.fromEntries(shown), null, 2);
 }

@@ -30,6 +30,10 @@ function secrets(value: string, help: string): Setting<readonly string[]> {
   return { ...list(value, [], help), isSecret: true };
 }
 
+function secret(value: string, help: string): Setting<string> {
+  return { ...text(value, "", help, "none"), isSecret: true };
+}
+
 function integer(initial: number, least: number, most: number, help: string): Setting<number> {
   const parse = (given: string) => {
     const found = Number(given);
@@ -138,6 +142,8 @@ export const settingGroups = {
   Batches: {
     dataDir: text("FOLDER", "", "where files and batches are kept", "~/.local/state/florence2-server"),
     batchConcurrency: integer(8, 1, 256, "lines of batches that are asked about together"),
+    queue: secret("URL", "redis:// or postgres://, through which servers and workers share batches"),
+    lockDuration: duration("120s", "silence after which one of them counts as dead"),
   },
   Operation: {
     config: text("FILE", "", "a JSON file with settings by the names of their flags", "none"),

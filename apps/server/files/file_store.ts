@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ApiError } from "../http/errors.ts";
-import { moveWhole, readJsonFile, writeWhole } from "./durable.ts";
+import { createWhole, moveWhole, readJsonFile, UNFINISHED } from "./durable.ts";
 
 /** An uploaded or computed file, as clients see it. Times in seconds. */
 export interface StoredFile {
@@ -31,11 +31,18 @@ const BATCH_SECONDS = 30 * 24 * 3600;
 
 export const newFileId = (): string => `file-${randomUUID().replaceAll("-", "")}`;
 
-/** Files in a folder: `ID.bin` holds the content, `ID.json` what is known of it, written last. */
+/** A file that is still being written after this time, in milliseconds, was left by a crash. */
+const ABANDONED = 3600_000;
+
+/**
+ * Files in a folder: `ID.bin` holds the content, `ID.json` what is known of it, written last. Several servers may share
+ * the folder: what is there is read anew each time.
+ */
 export class FileStore {
   readonly #folder: string;
   readonly #maxStorage: number;
-  readonly #files = new Map<string, StoredFile>();
+  /** By id; what is known of a file never changes. */
+  readonly #known = new Map<string, StoredFile>();
   #opened: Promise<void> | undefined;
 
   constructor(folder: string, maxStorage: number) {
@@ -46,13 +53,20 @@ export class FileStore {
   /** All that have not expired, oldest first. */
   async list(): Promise<StoredFile[]> {
     await this.#open();
-    for (const file of this.#files.values()) if (isOver(file)) await this.delete(file.id);
-    return [...this.#files.values()].sort((a, b) => a.created_at - b.created_at || (a.id < b.id ? -1 : 1));
+    const files: StoredFile[] = [];
+    for (const name of await readdir(this.#folder)) {
+      if (!name.endsWith(".json")) continue;
+      const id = name.slice(0, -".json".length);
+      const file = this.#known.get(id) ?? (await this.#read(id));
+      if (file && isOver(file)) await this.delete(id);
+      else if (file) files.push(file);
+    }
+    return files.sort((a, b) => a.created_at - b.created_at || (a.id < b.id ? -1 : 1));
   }
 
   async find(id: string): Promise<StoredFile | undefined> {
     await this.#open();
-    const file = this.#files.get(id);
+    const file = await this.#read(id);
     if (!file || !isOver(file)) return file;
     await this.delete(id);
     return undefined;
@@ -74,7 +88,7 @@ export class FileStore {
   /** Where a file may be written that `adopt` then takes. */
   async temporaryPath(): Promise<string> {
     await this.#open();
-    return join(this.#folder, `${randomUUID()}.part`);
+    return join(this.#folder, `${randomUUID()}${UNFINISHED}`);
   }
 
   /** Makes a file of this folder's disk one of the store. Again with the same id, it changes nothing. */
@@ -82,9 +96,11 @@ export class FileStore {
     path: string,
     { filename, purpose, expiresAfter, id = newFileId() }: NewFile,
   ): Promise<StoredFile> {
-    await this.#open();
-    const known = this.#files.get(id);
-    if (known) return known;
+    const known = await this.find(id);
+    if (known) {
+      await rm(path, { force: true });
+      return known;
+    }
     const content = this.contentPath(id);
     // After a crash between the two steps the content is there already.
     await moveWhole(path, content).catch(async (error) => {
@@ -102,14 +118,13 @@ export class FileStore {
       purpose,
       status: "processed",
     };
-    await writeWhole(join(this.#folder, `${id}.json`), JSON.stringify(file));
-    this.#files.set(id, file);
-    return file;
+    if (await createWhole(this.#factsPath(id), JSON.stringify(file))) return file;
+    return (await this.#read(id)) ?? file;
   }
 
   async delete(id: string): Promise<void> {
-    this.#files.delete(id);
-    await rm(join(this.#folder, `${id}.json`), { force: true });
+    this.#known.delete(id);
+    await rm(this.#factsPath(id), { force: true });
     await rm(this.contentPath(id), { force: true });
   }
 
@@ -137,18 +152,26 @@ export class FileStore {
   }
 
   #open(): Promise<void> {
-    this.#opened ??= this.#readFolder();
+    this.#opened ??= this.#prepareFolder();
     return this.#opened;
   }
 
-  async #readFolder(): Promise<void> {
+  #factsPath = (id: string): string => join(this.#folder, `${id}.json`);
+
+  async #read(id: string): Promise<StoredFile | undefined> {
+    const file = ID.test(id) ? await readJsonFile<StoredFile>(this.#factsPath(id)) : undefined;
+    if (file) this.#known.set(id, file);
+    else this.#known.delete(id);
+    return file;
+  }
+
+  async #prepareFolder(): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     for (const name of await readdir(this.#folder)) {
-      // What a crash left half-written.
-      if (name.endsWith(".part")) await rm(join(this.#folder, name), { force: true });
-      if (!name.endsWith(".json")) continue;
-      const file = await readJsonFile<StoredFile>(join(this.#folder, name));
-      if (file && ID.test(file.id)) this.#files.set(file.id, file);
+      if (!name.endsWith(UNFINISHED)) continue;
+      const path = join(this.#folder, name);
+      const { mtimeMs } = (await stat(path).catch(() => undefined)) ?? {};
+      if (mtimeMs !== undefined && mtimeMs < Date.now() - ABANDONED) await rm(path, { force: true });
     }
   }
 }

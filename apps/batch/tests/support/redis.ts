@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createServer } from "node:net";
+import type { StartedQueue } from "./queues.ts";
 import { newFolder } from "./runs.ts";
 
 export const hasRedis = spawnSync("redis-server", ["--version"]).status === 0;
@@ -8,18 +9,8 @@ if (!hasRedis)
     "SKIPPED: no redis-server here (Debian: apt-get install redis-server); nothing of the queue is tested",
   );
 
-export interface StartedRedis {
-  readonly url: string;
-  flush(): void;
-  /** Kills the server, and starts it again on its log of commands. */
-  restart(): Promise<void>;
-  stop(): void;
-  /** Bytes in use. */
-  memory(): number;
-}
-
 /** A Redis of the tests' own, as a queue needs it, on a free port. */
-export async function startRedis(): Promise<StartedRedis> {
+export async function startRedis(): Promise<StartedQueue> {
   const port = await freePort();
   const dir = newFolder();
   const settings =
@@ -44,7 +35,6 @@ export async function startRedis(): Promise<StartedRedis> {
       await start();
     },
     stop: () => void server.kill("SIGKILL"),
-    memory: () => Number(/used_memory:(\d+)/.exec(cli("info", "memory"))![1]),
   };
 }
 

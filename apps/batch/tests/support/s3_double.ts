@@ -9,6 +9,8 @@ export interface S3Double {
   readonly answers: string[];
   /** Answers so many of the next requests with 503. */
   busy(requests: number): void;
+  /** Answers each n-th request with 503; 0 for none. */
+  busyEach(n: number): void;
   close(): void;
 }
 
@@ -22,6 +24,7 @@ export async function startS3(): Promise<S3Double> {
   const objects = new Map<string, Buffer>();
   const answers: string[] = [];
   let refusals = 0;
+  let every = 0;
   const answer = async (request: IncomingMessage): Promise<[status: number, body: string | Buffer]> => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -29,8 +32,8 @@ export async function startS3(): Promise<S3Double> {
     const name = decodeURIComponent(url.pathname.slice(1));
     if (!/^AWS4-HMAC-SHA256 /.test(request.headers.authorization ?? ""))
       return [403, failure("AccessDenied")];
-    if (refusals > 0) {
-      refusals--;
+    if (refusals > 0 || (every > 0 && answers.length % every === 0)) {
+      refusals = Math.max(0, refusals - 1);
       return [503, failure("SlowDown")];
     }
     if (request.method === "GET" && url.searchParams.has("list-type"))
@@ -73,6 +76,9 @@ export async function startS3(): Promise<S3Double> {
     answers,
     busy: (requests) => {
       refusals = requests;
+    },
+    busyEach: (n) => {
+      every = n;
     },
     close: () => void server.close(),
   };

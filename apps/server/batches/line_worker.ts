@@ -1,0 +1,50 @@
+import { join } from "node:path";
+import { settingsWith } from "../config/answer_settings.ts";
+import type { Settings } from "../config/settings.ts";
+import type { LoadEngine } from "../engine/service.ts";
+import type { Log } from "../http/log.ts";
+import { createServer, type ServerParts } from "../server.ts";
+import { BatchStore } from "./batch_store.ts";
+import type { LinesJob } from "./queued_engine.ts";
+
+export type { LoadEngine } from "../engine/service.ts";
+export { LINES_QUEUE, type LinesJob } from "./queued_engine.ts";
+
+export interface LineWorkerOptions {
+  readonly device?: Settings["device"];
+  readonly log: Log;
+  /** Another engine than the model that the batch names. */
+  readonly load?: LoadEngine;
+}
+
+/** Computes chunks of servers' batches in a process without a port, with the model and the settings of each batch. */
+export class LineWorker {
+  readonly #options: LineWorkerOptions;
+  #key = "";
+  #parts: ServerParts | undefined;
+
+  constructor(options: LineWorkerOptions) {
+    this.#options = options;
+  }
+
+  /** @throws the reason of `stop` if it aborts; what is done is kept */
+  async run({ dataDir, batch, chunk }: LinesJob, stop: AbortSignal): Promise<void> {
+    const plan = await new BatchStore(join(dataDir, "batches")).readPlan(batch);
+    if (!plan) return;
+    const { device = "auto", log, load } = this.#options;
+    const settings = settingsWith(plan.settings, { dataDir, device });
+    const key = JSON.stringify(settings);
+    if (this.#key !== key) await this.dispose();
+    this.#parts ??= createServer(settings, { log, load });
+    this.#key = key;
+    await this.#parts.service.start();
+    await this.#parts.batchWork.computeChunk(batch, chunk, stop);
+  }
+
+  /** Frees the model. */
+  async dispose(): Promise<void> {
+    const parts = this.#parts;
+    this.#parts = undefined;
+    await parts?.service.drain(0);
+  }
+}

@@ -1,0 +1,134 @@
+import { appendFileSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { Florence2Error } from "florence2-webgpu";
+
+type Line<Row> =
+  /** Entries that are begun. */
+  | { readonly open: readonly number[] }
+  /** Entries that were begun and left, in good order. */
+  | { readonly left: readonly number[] }
+  | { readonly rows: readonly (readonly [index: number, row: Row])[] };
+
+/** In how many processes that died an entry was at work. */
+interface Crashes {
+  /** With others. */
+  readonly together: number;
+  readonly alone: number;
+}
+
+/** After so many deaths of processes the entries of a block are computed one by one. */
+const MAX_TOGETHER = 2;
+/** After so many an entry is taken for the reason. */
+const MAX_CRASHES = 4;
+
+/**
+ * What is done of a chunk, in a file that grows: the rows so far, and the entries that are at work, by which a process
+ * that dies tells the next one what it was about. Half a line, which a crash leaves, is passed over. Two processes may
+ * write to one file: rows of an entry are equal.
+ */
+export class Checkpoint<Row> {
+  readonly path: string;
+  readonly rows = new Map<number, Row>();
+  /** Entries that were at work when a process died. */
+  readonly #suspects = new Map<number, Crashes>();
+
+  constructor(path: string) {
+    this.path = path;
+    for (const line of linesOf<Row>(path)) this.#read(line);
+    for (const index of this.rows.keys()) this.#suspects.delete(index);
+  }
+
+  /**
+   * What is left to compute of `count` entries, in blocks of `size`; blocks that have ended processes come last, and
+   * entry by entry.
+   */
+  groups(count: number, size: number): number[][] {
+    const blocks: number[][] = [];
+    const single: number[][] = [];
+    for (let from = 0; from < count; from += size) {
+      const block = [...Array(Math.min(size, count - from)).keys()]
+        .map((i) => from + i)
+        .filter((index) => !this.rows.has(index));
+      const crashes = block.map((index) => this.#suspects.get(index) ?? { together: 0, alone: 0 });
+      if (crashes.every(({ together, alone }) => together < MAX_TOGETHER && alone === 0)) {
+        if (block.length > 0) blocks.push(block);
+        continue;
+      }
+      for (const [i, { together, alone }] of crashes.entries())
+        if (together + alone < MAX_CRASHES) single.push([block[i]!]);
+    }
+    return [...blocks, ...single];
+  }
+
+  /** Entries that no group has, since they keep ending processes; `crashes` says how many. */
+  crashed(count: number): { readonly index: number; readonly crashes: number }[] {
+    return [...this.#suspects]
+      .filter(([index]) => index < count && !this.rows.has(index))
+      .map(([index, { together, alone }]) => ({ index, crashes: together + alone }));
+  }
+
+  open(indices: readonly number[]): void {
+    this.#append({ open: indices });
+  }
+
+  leave(indices: readonly number[]): void {
+    this.#append({ left: indices });
+  }
+
+  /** The rows outlast this process when this returns, and a loss of power as well if `isSynced`. */
+  add(rows: readonly (readonly [number, Row])[], isSynced = true): void {
+    this.#append({ rows }, isSynced);
+    for (const [index, row] of rows) this.rows.set(index, row);
+  }
+
+  remove(): void {
+    rmSync(this.path, { force: true });
+  }
+
+  #read(line: Line<Row>): void {
+    if ("rows" in line) for (const [index, row] of line.rows) this.rows.set(index, row);
+    else if ("open" in line) {
+      const isAlone = line.open.length === 1;
+      for (const index of line.open) {
+        const { together, alone } = this.#suspects.get(index) ?? { together: 0, alone: 0 };
+        this.#suspects.set(
+          index,
+          isAlone ? { together, alone: alone + 1 } : { together: together + 1, alone },
+        );
+      }
+    } else for (const index of line.left) this.#suspects.delete(index);
+  }
+
+  #append(line: Line<Row>, isSynced = false): void {
+    try {
+      mkdirSync(dirname(this.path), { recursive: true });
+      const file = openSync(this.path, "a");
+      try {
+        // The line break before ends what a crash left half.
+        appendFileSync(file, `\n${JSON.stringify(line)}\n`);
+        if (isSynced) fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+    } catch (error) {
+      const message = `${this.path} cannot be written: ${(error as Error).message}. What is done is kept; free some space, then start the same command again.`;
+      throw new Florence2Error("file_unreadable", message, { path: this.path }, error);
+    }
+  }
+}
+
+function* linesOf<Row>(path: string): Generator<Line<Row>> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {
+    return;
+  }
+  for (const line of text.split("\n").filter(Boolean)) {
+    try {
+      yield JSON.parse(line);
+    } catch {
+      // Half a line.
+    }
+  }
+}

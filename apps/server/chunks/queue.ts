@@ -1,0 +1,88 @@
+/** Queues of chunks: BullMQ on Redis (or Valkey), or on PostgreSQL. Both are loaded when they are used. */
+import type { BackendFactory, ConnectionOptions, IQueueBackend, JobsOptions, Queue } from "bullmq";
+import { Florence2Error } from "florence2-webgpu";
+
+const ATTEMPTS = 5;
+
+interface Connected {
+  readonly bullmq: typeof import("bullmq");
+  /** Undefined stands for Redis. */
+  readonly backend: undefined;
+  /** Producers fail soon where a worker waits for the server to come back. */
+  connection(waits: boolean): ConnectionOptions;
+}
+
+/**
+ * The parts of BullMQ, and how it reaches the server at a URL.
+ *
+ * @throws {Florence2Error} `option_invalid` for another URL; `dependency_missing`
+ */
+export async function connectQueue(url: string): Promise<Connected> {
+  const isPostgres = /^postgres(ql)?:/i.test(url);
+  if ((!isPostgres && !/^rediss?:/i.test(url)) || !URL.canParse(url)) {
+    const message = `--queue is ${hostOf(url)}, expected redis://host:6379, rediss:// or postgres://user@host/database.`;
+    throw new Florence2Error("option_invalid", message, { queue: hostOf(url) });
+  }
+  const client = isPostgres ? "pg" : "ioredis";
+  const load = <Module>(loading: Promise<Module>): Promise<Module> =>
+    loading.catch((cause: unknown) => {
+      const message = `--queue needs the packages bullmq and ${client}: npm install bullmq ${client}`;
+      throw new Florence2Error("dependency_missing", message, {}, cause);
+    });
+  const bullmq = await load(import("bullmq"));
+  await load(import(client));
+  const backend = isPostgres
+    ? (bullmq.createPostgresBackend as unknown as BackendFactory<IQueueBackend>)
+    : undefined;
+  const connection = (waits: boolean): ConnectionOptions =>
+    (isPostgres
+      ? { connectionString: url, migrate: true }
+      : { url, maxRetriesPerRequest: waits ? null : 3 }) as ConnectionOptions;
+  return { bullmq, backend: backend as undefined, connection };
+}
+
+/**
+ * Opens a queue for a while.
+ *
+ * @throws {Florence2Error} `download_failed` if its server cannot be reached
+ */
+export async function withQueue<Data, Value>(
+  url: string,
+  name: string,
+  use: (queue: Queue<Data>) => Promise<Value>,
+): Promise<Value> {
+  const { bullmq, backend, connection } = await connectQueue(url);
+  const options = { connection: connection(false), streams: { events: { maxLen: 100 } } };
+  const queue = new bullmq.Queue<Data>(name, options, backend);
+  let refused: unknown;
+  queue.on("error", (error) => {
+    refused = error;
+  });
+  try {
+    return await use(queue as Queue<Data>);
+  } catch (error) {
+    if (error instanceof Florence2Error || !refused) throw error;
+    const message = `The queue at ${hostOf(url)} cannot be used: ${(refused as Error).message}`;
+    throw new Florence2Error("download_failed", message, { queue: hostOf(url) }, error);
+  } finally {
+    await queue.close().catch(() => {});
+  }
+}
+
+/** A job of a chunk. Of two with one id, the second changes nothing while the first is there. */
+export function chunkJob<Data>(id: string, data: Data, priority?: number) {
+  const opts: JobsOptions = {
+    jobId: id,
+    attempts: ATTEMPTS,
+    backoff: { type: "exponential", delay: 5000, jitter: 0.5 },
+    // What is done is told by the parts; a job that stays would keep its chunk from being added again.
+    removeOnComplete: true,
+    keepLogs: 0,
+    ...(priority !== undefined && { priority }),
+  };
+  return { name: "chunk", data, opts };
+}
+
+/** Without user and password. */
+export const hostOf = (url: string): string =>
+  (URL.canParse(url) && new URL(url).host) || url.replace(/\/\/.*@/, "//");
