@@ -3,6 +3,7 @@ import type { LoadEngine } from "florence2-server/batches";
 import { Florence2Error, tasks } from "florence2-webgpu";
 import { findItems } from "../inputs/find_items.ts";
 import { CANCEL_FILE, FORMATS, missingChunks, planRun, readPlan } from "../plan/plan.ts";
+import { openBoard } from "../queue/board.ts";
 import { dequeue, enqueue, withChunks } from "../queue/queue.ts";
 import { workQueued } from "../queue/work_queued.ts";
 import { finishRun, readRows, retryErrors } from "../results/manifest.ts";
@@ -151,6 +152,14 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
     const storage = openStorage(outOf(values, positionals, "status"));
     const status = await statusOf(storage, await readPlan(storage));
     process.stdout.write(values.json ? `${JSON.stringify(status)}\n` : printStatus(status));
+    return 0;
+  },
+
+  async board({ values, signal }) {
+    const board = await openBoard(required("queue", values, "board"), wholeNumber("port", values) ?? 3000);
+    say(values, `the queue is shown at ${board.url}`);
+    await new Promise<void>((end) => signal.addEventListener("abort", () => end(), { once: true }));
+    await board.close();
     return 0;
   },
 

@@ -10,6 +10,7 @@ Commands:
   run-chunk OUT [N]                         computes one chunk, for programs that count themselves; without N
                                             JOB_COMPLETION_INDEX or SLURM_ARRAY_TASK_ID says which
   status OUT                                what is done, how fast, and what went wrong
+  board --queue URL                         shows the queue in a browser on this machine, by bull-board
   errors OUT                                the images without an answer; --retry computes them again
   cancel OUT                                workers stop at this run; what is done stays
   resume OUT                                takes a cancellation back, and puts missing chunks into the queue
@@ -43,6 +44,9 @@ work:
   --metrics-port N       GET /metrics for Prometheus on this port
   --image-urls NAME      hosts that images are fetched from: public, list or off (default: public)
   --allowed-media-domains A,B   the hosts of list, such as img.example or *.example
+
+board:
+  --port N               where to, on 127.0.0.1 (default: 3000)
 
 merge:
   --to FOLDER            where to

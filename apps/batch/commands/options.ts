@@ -23,6 +23,7 @@ export const OPTIONS = {
   "shutdown-timeout": { type: "string" },
   "lock-duration": { type: "string" },
   "metrics-port": { type: "string" },
+  port: { type: "string" },
   "image-urls": { type: "string" },
   "allowed-media-domains": { type: "string" },
   to: { type: "string" },

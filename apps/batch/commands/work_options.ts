@@ -17,14 +17,14 @@ interface WorkParts {
 
 /** What a worker needs, by its command line. */
 export async function openWork({ values, signal, open, load, progress }: WorkParts) {
-  const metrics = new WorkerMetrics();
-  const port = wholeNumber("metrics-port", values);
-  const served = port === undefined ? undefined : await serveMetrics(metrics, port);
   const own = deviceOptions(values);
   const models = new ModelCache(open, own);
   const log = ({ event, error, message }: Readonly<Record<string, unknown>>) =>
     progress.note(`${event}: ${error ?? message ?? ""}`);
   const requests = new LineWorker({ device: own.device, log, load });
+  const metrics = new WorkerMetrics(() => requests.metrics());
+  const port = wholeNumber("metrics-port", values);
+  const served = port === undefined ? undefined : await serveMetrics(metrics, port);
   const fetchUrl = urlFetcher({
     ...FETCH_DEFAULTS,
     imageUrls: oneOf("image-urls", values, ["public", "list", "off"]) ?? "public",

@@ -8,6 +8,7 @@ import type { ChunkEnd } from "../chunk/run_chunk.ts";
 /** What a worker counts, for Prometheus. */
 export class WorkerMetrics {
   readonly #registry = new Registry();
+  readonly #linesOf: () => Promise<string>;
   readonly #images = new Counter({
     name: "florence2_batch_images_total",
     help: "Images with a row, by status",
@@ -32,6 +33,11 @@ export class WorkerMetrics {
     registers: [this.#registry],
   });
 
+  /** @param linesOf what is counted of batches of servers */
+  constructor(linesOf: () => Promise<string>) {
+    this.#linesOf = linesOf;
+  }
+
   add(rows: readonly Row[]): void {
     for (const row of rows) {
       this.#images.inc({ status: row.status });
@@ -44,8 +50,8 @@ export class WorkerMetrics {
     this.#chunks.inc({ state });
   }
 
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    return `${await this.#registry.metrics()}${await this.#linesOf()}\n`;
   }
 }
 

@@ -41,6 +41,12 @@ export class LineWorker {
     await this.#parts.batchWork.computeChunk(batch, chunk, stop);
   }
 
+  /** Counts of lines, for Prometheus; empty before the first chunk. */
+  async metrics(): Promise<string> {
+    const { registry } = this.#parts?.service.metrics ?? {};
+    return (await registry?.getSingleMetricAsString("florence2_batch_lines_total")) ?? "";
+  }
+
   /** Frees the model. */
   async dispose(): Promise<void> {
     const parts = this.#parts;
