@@ -16,7 +16,7 @@ import { HELP } from "./help.ts";
 import { milliseconds, oneOf, outOf, readArguments, required, type Values, wholeNumber } from "./options.ts";
 import { printStatus } from "./print_status.ts";
 import { WorkProgress } from "./progress.ts";
-import { openWork } from "./work_options.ts";
+import { CHUNK, chunkMeasurer, openWork } from "./work_options.ts";
 
 /** What a command is given; it resolves to the exit code. */
 interface Call {
@@ -55,13 +55,13 @@ export async function batch(
 }
 
 const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
-  async plan({ values, positionals, signal }) {
+  async plan({ values, positionals, signal, open }) {
     const storage = openStorage(required("out", values, "plan"));
     const task = taskOf(required("task", values, "plan"));
     if (positionals.length === 0)
       throw new Florence2Error("option_invalid", "florence2-batch plan needs images; --help shows how.", {});
     const items = await findItems(positionals, values);
-    const plan = await planRun(storage, items, {
+    const settings = {
       task,
       text: values.text,
       numBeams: wholeNumber("num-beams", values, 1),
@@ -70,8 +70,12 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
       revision: values.revision ?? "main",
       dtype: oneOf("dtype", values, ["auto", "f32", "f16", "q8", "q4"]) ?? "auto",
       format: oneOf("format", values, FORMATS) ?? "jsonl",
-      chunkSize: wholeNumber("chunk", values, 1) ?? 128,
-    });
+    };
+    const chunkSize =
+      values.chunk === "auto"
+        ? chunkMeasurer({ values, signal, open, settings })
+        : (wholeNumber("chunk", values, 1) ?? CHUNK);
+    const plan = await planRun(storage, items, { ...settings, chunkSize });
     say(values, `${counted(plan.items, "image")} in ${counted(plan.chunks, "chunk")}: ${storage.url}`);
     if (values.queue) {
       const options = {

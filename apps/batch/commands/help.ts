@@ -27,7 +27,8 @@ plan:
   --dtype NAME           auto, f32, f16, q8 or q4 (default: auto)
   --num-beams N          hypotheses of beam search (default: the model's own)
   --max-new-tokens N     length of an answer at most
-  --chunk N              images in a chunk, best 30 to 120 seconds of work (default: 128)
+  --chunk N              images in a chunk, best 30 to 120 seconds of work (default: 128); auto tries sixteen images
+                         on this machine, which should be like the workers, and takes a minute of work
   --format NAME          of the results: jsonl, jsonl.gz or parquet (default: jsonl)
   --recursive, -r        look into folders of folders too
   --column NAME          the column of a list that has the image (default: url, path, image, file)

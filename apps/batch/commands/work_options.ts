@@ -1,6 +1,9 @@
 import { type LinesJob, LineWorker, type LoadEngine } from "florence2-server/batches";
+import type { LoadItem } from "../chunk/compute.ts";
 import { FETCH_DEFAULTS, urlFetcher } from "../inputs/fetch_url.ts";
 import { itemLoader } from "../inputs/load_item.ts";
+import { measureChunk } from "../plan/measure_chunk.ts";
+import type { MeasureChunk, RunSettings } from "../plan/plan.ts";
 import type { WorkOptions } from "../work/embedded.ts";
 import { serveMetrics, WorkerMetrics } from "../work/metrics.ts";
 import { ModelCache, type OpenModel } from "../work/open_model.ts";
@@ -25,13 +28,8 @@ export async function openWork({ values, signal, open, load, progress }: WorkPar
   const metrics = new WorkerMetrics(() => requests.metrics());
   const port = wholeNumber("metrics-port", values);
   const served = port === undefined ? undefined : await serveMetrics(metrics, port);
-  const fetchUrl = urlFetcher({
-    ...FETCH_DEFAULTS,
-    imageUrls: oneOf("image-urls", values, ["public", "list", "off"]) ?? "public",
-    allowedMediaDomains: values["allowed-media-domains"]?.split(",") ?? [],
-  });
   const options: WorkOptions = {
-    load: itemLoader(fetchUrl),
+    load: loaderOf(values),
     async model(plan, stop) {
       // A device has one model.
       await requests.dispose();
@@ -57,4 +55,44 @@ export async function openWork({ values, signal, open, load, progress }: WorkPar
     await requests.dispose();
   };
   return { options, lines, close };
+}
+
+/** Gets images, from URLs by the policy of the command line. */
+function loaderOf(values: Values): LoadItem {
+  const fetchUrl = urlFetcher({
+    ...FETCH_DEFAULTS,
+    imageUrls: oneOf("image-urls", values, ["public", "list", "off"]) ?? "public",
+    allowedMediaDomains: values["allowed-media-domains"]?.split(",") ?? [],
+  });
+  return itemLoader(fetchUrl);
+}
+
+/** Images of a chunk where nothing is said or known. */
+export const CHUNK = 128;
+
+/** Opens the model on this machine, and measures what it computes in a minute. */
+export function chunkMeasurer({
+  values,
+  signal,
+  open,
+  settings,
+}: Pick<WorkParts, "values" | "signal" | "open"> & {
+  readonly settings: Omit<RunSettings, "chunkSize">;
+}): MeasureChunk {
+  const say = (text: string) => values.quiet || process.stderr.write(`${text}\n`);
+  return async (items) => {
+    const model = await open(settings, deviceOptions(values), signal);
+    try {
+      const found = await measureChunk(model, items, settings, loaderOf(values), signal);
+      if (!found) say(`--chunk auto: none of the images tried has an answer; a chunk has ${CHUNK} images`);
+      else {
+        const { chunkSize, imagesPerSecond } = found;
+        const speed = imagesPerSecond.toPrecision(2);
+        say(`--chunk auto: ${speed} images a second here; a chunk has ${chunkSize}, a minute of work`);
+      }
+      return found?.chunkSize ?? CHUNK;
+    } finally {
+      await model.dispose();
+    }
+  };
 }

@@ -51,19 +51,29 @@ export const PLAN_FILE = "run.json";
 /** Stands in a run that was cancelled. */
 export const CANCEL_FILE = "cancelled";
 
+/** Finds out how many images a chunk is to have. */
+export type MeasureChunk = (items: readonly Item[]) => Promise<number>;
+
 /**
  * Writes the chunks of a run and then its `run.json`; a run that is planned already is left as it is.
  *
+ * @param chunkSize images in a chunk; what is measured is not measured again for a run that is there
  * @throws {Florence2Error} `option_invalid` if the storage holds another run; `task_invalid`; `data_invalid` if a key
  *   stands for two images
  */
 export async function planRun(
   storage: Storage,
   found: readonly Item[],
-  settings: RunSettings,
+  { chunkSize, ...others }: Omit<RunSettings, "chunkSize"> & { readonly chunkSize: number | MeasureChunk },
 ): Promise<RunPlan> {
-  checkTask(settings, found);
+  checkTask(others, found);
   const items = distinct(found);
+  const known = await findPlan(storage);
+  const measured = async (measure: MeasureChunk) => known?.chunkSize ?? (await measure(items));
+  const settings: RunSettings = {
+    ...others,
+    chunkSize: typeof chunkSize === "number" ? chunkSize : await measured(chunkSize),
+  };
   const hash = createHash("sha256");
   for (const item of items) hash.update(lineOf(item));
   const list = hash.digest("hex");
@@ -71,7 +81,6 @@ export async function planRun(
   const run = createHash("sha256").update(canonical(own)).digest("hex");
   const chunks = Math.ceil(items.length / settings.chunkSize);
   const plan: RunPlan = { ...own, run, items: items.length, chunks };
-  const known = await findPlan(storage);
   if (known && known.run !== run) throw mixed(storage, known, plan);
   if (known) return known;
   for (let chunk = 0; chunk < chunks; chunk++) {
@@ -153,7 +162,7 @@ function distinct(found: readonly Item[]): Item[] {
 }
 
 /** Finds a task at fault before a machine loads a model for it. Sizes are known later: any does for the check. */
-function checkTask({ task, text }: RunSettings, items: readonly Item[]): void {
+function checkTask({ task, text }: Pick<RunSettings, "task" | "text">, items: readonly Item[]): void {
   const ANY = { width: 1000, height: 1000 };
   const own = items.filter((item) => item.text !== undefined || item.region !== undefined);
   for (const item of own) resolveTask(task as TaskToken, item.region ?? item.text, ANY);

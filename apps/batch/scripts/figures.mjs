@@ -5,12 +5,12 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, mkdtempSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Queue, Worker } from "bullmq";
 import { Florence2 } from "florence2-webgpu";
+import { startRedis } from "./redis.mjs";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const program = fileURLToPath(new URL("../dist/main.js", import.meta.url));
@@ -19,31 +19,15 @@ const JOBS = 100_000;
 const CHUNK = 128;
 const seconds = (since) => (performance.now() - since) / 1000;
 
-const port = await new Promise((resolve) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const { port: free } = server.address();
-    server.close(() => resolve(free));
-  });
-});
-const settings = ["--bind", "127.0.0.1", "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""];
-const redis = spawn(
-  "redis-server",
-  ["--port", port, "--dir", mkdtempSync(join(tmpdir(), "figures-")), ...settings],
-  {
-    stdio: "ignore",
-  },
-);
-const url = `redis://127.0.0.1:${port}`;
-const cli = (...args) => spawnSync("redis-cli", ["-p", port, ...args], { encoding: "utf8" }).stdout ?? "";
-while (cli("ping").trim() !== "PONG") await new Promise((wake) => setTimeout(wake, 50));
-const memory = () => Number(/used_memory:(\d+)/.exec(cli("info", "memory"))[1]) / 1e6;
+const redis = await startRedis();
+const { url, memory } = redis;
 
 try {
   const queue = await measureQueue();
   const speed = await measureThroughput();
   simulate(queue, speed);
 } finally {
-  redis.kill("SIGKILL");
+  redis.stop();
 }
 
 async function measureQueue() {

@@ -10,6 +10,7 @@ import {
 import { join } from "node:path";
 import { Florence2Error } from "florence2-webgpu";
 import { describe, expect, it, vi } from "vitest";
+import { chunkOf } from "../plan/measure_chunk.ts";
 import { readPlan } from "../plan/plan.ts";
 import { statusOf } from "../results/status.ts";
 import { openStorage } from "../storage/storage.ts";
@@ -212,6 +213,34 @@ describe("a run on this machine alone", () => {
       expect((await resultsOf(one)).rows).toEqual((await resultsOf(reference)).rows);
     });
   }
+
+  it("--chunk auto tries sixteen images, aims at a minute of work, and keeps what a run has", async () => {
+    const folder = images(100);
+    const out = newFolder();
+    const args = ["plan", folder, "--task", "CAPTION", "--out", out, "--chunk", "auto"];
+    const model = fakeModel({ milliseconds: 300 });
+    await run(args, model);
+    // One to warm up, then one of each sixth part of the list.
+    expect(model.asked.slice(0, 4)).toEqual(
+      [0, 0, 6, 12].map((i) => `image 000${String(i).padStart(2, "0")}.jpg`),
+    );
+    expect(model.asked).toHaveLength(17);
+    const { chunkSize } = await readPlan(openStorage(out));
+    // 300 ms an image are 200 a minute, and a busy machine is slower.
+    expect(chunkSize % 32).toBe(0);
+    expect(chunkSize).toBeGreaterThanOrEqual(32);
+    expect(chunkSize).toBeLessThanOrEqual(192);
+    const again = fakeModel();
+    await run(args, again);
+    expect(again.asked).toEqual([]);
+    expect([chunkOf(0.001), chunkOf(0.5), chunkOf(3), chunkOf(1000)]).toEqual([1, 30, 192, 4096]);
+  });
+
+  it("--chunk auto says so where nothing can be measured", async () => {
+    const out = newFolder();
+    await run(["plan", folderOf({ "a.jpg": "bad" }), "--task", "CAPTION", "--out", out, "--chunk", "auto"]);
+    expect((await readPlan(openStorage(out))).chunkSize).toBe(128);
+  });
 
   it("says what is wrong with a command line", async () => {
     await expect(run(["wrok"])).rejects.toThrow(/no command wrok; there are plan, work/);

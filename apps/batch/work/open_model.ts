@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Florence2 } from "florence2-webgpu";
 import type { BatchModel } from "../chunk/compute.ts";
-import type { RunPlan } from "../plan/plan.ts";
+import type { RunPlan, RunSettings } from "../plan/plan.ts";
 
 /** How a worker computes; nothing of it decides an answer. */
 export interface DeviceOptions {
@@ -10,7 +10,11 @@ export interface DeviceOptions {
   readonly threads?: number;
 }
 
-export type OpenModel = (plan: RunPlan, options: DeviceOptions, signal: AbortSignal) => Promise<BatchModel>;
+export type OpenModel = (
+  settings: Pick<RunSettings, "model" | "revision" | "dtype">,
+  options: DeviceOptions,
+  signal: AbortSignal,
+) => Promise<BatchModel>;
 
 export const openModel: OpenModel = async (plan, { device, threads }, signal) => {
   const source = plan.model === "bundled" ? bundledModel() : plan.model;
