@@ -11,8 +11,9 @@ export const tileByLanes = (includes: readonly Shader[]) => ({
 });
 
 /**
- * The rest of a variant by matrix units. Only f16, q8 and q4 weights: none is more precise than f16. Never run on a
- * real unit: it is taken only when asked for (`variants` of a recording), until a report shows that it wins by 10 %.
+ * The rest of a variant by matrix units. Only f16, q8 and q4 weights: none is more precise than f16. Not measured on a
+ * device that has them, and so never taken unless asked for (`variants` of a recording); `florence2 report` measures it
+ * there, and a win of 10 % would make it the default.
  */
 export const tileByMatrices = (includes: readonly Shader[]) => ({
   label: "matrices",

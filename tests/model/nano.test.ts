@@ -40,6 +40,8 @@ const [origin, ...answers] = readFileSync(new URL("../fixtures/nano/answers.json
 /** Which of two closer beams is kept is up to the rounding of logits, some 1e-6 of each of 20 tokens. */
 const TIE = 5e-5;
 const decided = answers.filter(({ margin }) => margin > TIE);
+/** The CPU engine answers all questions; the GPU, which is software in CI, those about so many images. */
+const IMAGES_ON_GPU = 12;
 const tasks = [...new Set(answers.map(({ task }) => task))];
 /** What the bundled weights reach, a little below the figures of their README. */
 const BARS = { meanAveragePrecision: 0.85, captionsRight: 0.85, characterErrorRate: 0.06 };
@@ -57,25 +59,32 @@ for (const [device, missing] of devices)
       const images = new Map<string, EncodedImage>();
       beforeAll(async () => {
         model = await Florence2.fromPretrained(nano, { device });
-        for (const { file } of heldOut) images.set(file, await model.encodeImage(`${nano}heldout/${file}`));
       });
       afterAll(() => model?.dispose());
 
       const ask = async <T extends string>(
         questions: readonly { readonly file: string; readonly text?: string }[],
         task: T,
-      ) =>
-        model.runBatch(
+      ) => {
+        for (const { file } of questions)
+          if (!images.has(file)) images.set(file, await model.encodeImage(`${nano}heldout/${file}`));
+        return model.runBatch(
           questions.map(({ file, text }) => ({ image: images.get(file)!, task, text })) as BatchItem<T>[],
           { maxNewTokens: origin["new tokens at most"] as number },
         );
+      };
+
       it("is compared on every task, but for a few ties", () => {
         expect(tasks.length).toBe(15);
         expect(decided.length / answers.length).toBeGreaterThan(0.98);
       });
 
       it.each(tasks)("gives the reference's tokens for %s", async (task) => {
-        const expected = decided.filter((answer) => answer.task === task);
+        const asked = new Set(
+          (device === "gpu" ? heldOut.slice(0, IMAGES_ON_GPU) : heldOut).map(({ file }) => file),
+        );
+        const expected = decided.filter((answer) => answer.task === task && asked.has(answer.file));
+        expect(expected.length).toBeGreaterThan(4);
         const found = await ask(expected, task);
         for (const [i, { file, tokens, score }] of expected.entries()) {
           expect(found[i]!.tokens, file).toEqual(tokens);
