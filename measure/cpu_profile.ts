@@ -63,7 +63,7 @@ type Spent = Map<string, Sum>;
 const NOTHING: Sum = { calls: 0, ms: 0, operations: 0, bytes: 0 };
 
 /**
- * Runs each phase of an answer three times on the CPU engine, and tells where the time of the fastest goes. What
+ * Runs each phase of an answer twice on the CPU engine, and tells where the time of the fastest goes. What
  * multiply-adds reach is measured again before each phase: machines slow down and recover.
  */
 export async function profileOnCpu(
@@ -160,4 +160,4 @@ function labelsOf({ kernel, params }: Dispatch): string[] {
   return [`matmul ${params.M} x ${params.N} x ${params.K}`, ALL_PRODUCTS];
 }
 
-const TIMES = 3;
+const TIMES = 2;

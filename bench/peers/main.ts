@@ -20,7 +20,7 @@ import { CONTESTANTS, type ContestantName, type PeersDevice, type Question } fro
 import { timeFirstAnswers } from "./first_answer.ts";
 import { ensureGraphs } from "./graphs.ts";
 import { PACKAGES } from "./onnxruntime.ts";
-import { peersSection } from "./report.ts";
+import { type PeersReport, peersSection } from "./report.ts";
 
 const HELP = `npm run bench:peers -- [options]
 
@@ -85,13 +85,21 @@ async function main(args: string[]): Promise<void> {
   const needsGraphs = names.some((name) => name.startsWith("ONNX") || name.startsWith("transformers.js"));
   const asked = await questionOf(subject, size ?? subject.folder!, needsGraphs);
   const question = { ...asked, tokens, dtype, threads };
-  let report = await compete(subject.name, question, rounds, names, say);
-  if (device === "cpu") {
-    say("the first answer in a fresh process, and matrix products");
-    const firstAnswers = await timeFirstAnswers(rounds, threads);
-    report = { ...report, dtype: "f32", firstAnswers, products: await productSpeed(subject, threads) };
+  const alone = device === "cpu" ? await measureAlone(subject, rounds, threads) : {};
+  let report: PeersReport | undefined;
+  for await (const sofar of compete(subject.name, question, rounds, names, say)) {
+    report = { ...sofar, ...alone };
+    writeReport(values.results, report);
   }
-  say(`\n${peersSection(report)}\n\nWritten to ${writeReport(values.results, report)}`);
+  say(`\n${peersSection(report!)}\n\nWritten to ${writeReport(values.results, report!)}`);
+}
+
+/** What is told of the CPU engine without its peers. */
+async function measureAlone(subject: Subject, rounds: number, threads: number) {
+  say("the first answer in a fresh process");
+  const firstAnswers = await timeFirstAnswers(rounds, threads);
+  say("matrix products beside multiply-adds");
+  return { dtype: "f32", firstAnswers, products: await productSpeed(subject, threads) } as const;
 }
 
 function deviceOf(device: string | undefined): PeersDevice | undefined {
