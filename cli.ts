@@ -64,4 +64,10 @@ function print(text: string): number {
   return 0;
 }
 
+// A reader that goes away, such as head, ends the work as a signal does: a run over a folder goes on from there.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.kill(process.pid, "SIGTERM");
+});
+
 process.exitCode = await main(process.argv.slice(2)).catch(fail);

@@ -65,12 +65,14 @@ function pointsOf({ box, polygons, quad }: LabelledObject, task: YoloTask): read
   return polygons && polygons.length > 0 ? joinRings(polygons) : (quad ?? cornersOf(box));
 }
 
-/** The file that names the parts and classes. Without a part for validation, the one for training stands for it. */
+/**
+ * The file that names the parts and classes. Without a part for validation, the one for training stands for it. It
+ * names no folder: Ultralytics then takes the one that the file is in, wherever it is read from.
+ */
 export function dataYaml(classes: readonly string[], splits: readonly string[]): string {
   const train = splits.includes("train") ? "train" : splits[0];
   const val = splits.includes("val") ? "val" : train;
   return [
-    "path: .\n",
     `train: images/${train}\n`,
     `val: images/${val}\n`,
     ...(splits.includes("test") ? ["test: images/test\n"] : []),

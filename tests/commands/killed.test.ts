@@ -17,36 +17,22 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs `florence2 label`, and kills it once so many images are answered. */
+/** Runs `florence2 label`, and ends it once so many images are answered: by a signal, or as its reader goes away. */
 function label(
   out: string,
-  killAfter = Number.POSITIVE_INFINITY,
+  endAfter = Number.POSITIVE_INFINITY,
+  end: "SIGKILL" | "SIGINT" | "reader" = "SIGKILL",
 ): Promise<{ signal: string | null; code: number | null }> {
-  const options = [
-    "--task",
-    "od",
-    "--format",
-    "coco,yolo",
-    "--device",
-    "cpu",
-    "--batch",
-    "1",
-    "--progress",
-    "json",
-  ];
-  const args = [
-    join(root, "dist/cli.js"),
-    "label",
-    join(folder, "images"),
-    "--out",
-    join(folder, out),
-    ...options,
-  ];
+  const options = "--task od --format coco,yolo --device cpu --batch 1 --progress json".split(" ");
+  const [from, to] = [join(folder, "images"), join(folder, out)];
+  const args = [join(root, "dist/cli.js"), "label", from, "--out", to, ...options];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"] });
   let lines = 0;
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     lines += text.split("\n").length - 1;
-    if (lines >= killAfter) child.kill("SIGKILL");
+    if (lines < endAfter) return;
+    if (end === "reader") child.stdout.destroy();
+    else child.kill(end);
   });
   return new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })));
 }
@@ -75,4 +61,15 @@ it("killed twice, goes on to the same bytes", async () => {
   expect(existsSync(join(folder, "killed", "summary.json"))).toBe(false);
   expect(await label("killed")).toEqual({ code: 0, signal: null });
   expect(contentOf("killed")).toEqual(contentOf("whole"));
+}, 120_000);
+
+it("stopped by a signal, or as its reader goes away, leaves no lock and goes on to the same bytes", async () => {
+  await label("whole");
+  for (const end of ["SIGINT", "reader"] as const) {
+    expect(await label(end, 2, end)).toEqual({ code: 130, signal: null });
+    expect(answered(end)).toBeLessThan(6);
+    expect(readdirSync(join(folder, end))).toEqual(["answers.jsonl"]);
+    expect(await label(end)).toEqual({ code: 0, signal: null });
+    expect(contentOf(end)).toEqual(contentOf("whole"));
+  }
 }, 120_000);
