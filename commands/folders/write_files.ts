@@ -28,8 +28,8 @@ export interface ImagePlacing {
   find(file: string): { readonly path: string; readonly orientation?: number };
 }
 
-/** The list of the files that commands have written into a folder: none of them is an image to look at. */
-export const WRITTEN = ".florence2-files.txt";
+/** The list of the files that commands have written into a folder, a path in JSON a line. */
+const WRITTEN = ".florence2-files.jsonl";
 
 /**
  * Writes files below a folder, each whole or not at all. Files of an earlier call, which are not among them, are
@@ -75,7 +75,7 @@ export class FolderWriter {
     for (const name of this.#earlier) if (!this.#written.has(name)) this.#remove(name);
     replaceFile(
       this.#list,
-      [...this.#written].sort().map((name) => `${name}\n`),
+      [...this.#written].sort().map((name) => `${JSON.stringify(name)}\n`),
     );
     return this.#written.size;
   }
@@ -83,7 +83,7 @@ export class FolderWriter {
   #add(name: string): void {
     try {
       makeFolder(this.#folder);
-      appendFileSync(this.#list, `${name}\n`);
+      appendFileSync(this.#list, `${JSON.stringify(name)}\n`);
     } catch (error) {
       throw unwritable(this.#list, error);
     }
@@ -102,10 +102,24 @@ export class FolderWriter {
   }
 }
 
-/** The files that commands have written into a folder, by their paths from it; none that lies outside. */
+/**
+ * The files that commands have written into a folder, by their paths from it: none of them is an image to look at. A
+ * line that a stop has cut off, and a path that leads outside, count for nothing.
+ */
 export function writtenInto(folder: string): Set<string> {
-  const names = readIfThere(join(folder, WRITTEN))?.split("\n") ?? [];
-  return new Set(names.filter((name) => name !== "" && !/^([/\\]|\w:)|(^|[/\\])\.\.([/\\]|$)/.test(name)));
+  const lines = readIfThere(join(folder, WRITTEN))?.split("\n") ?? [];
+  return new Set(lines.flatMap(nameIn));
+}
+
+function nameIn(line: string): string[] {
+  try {
+    const name: unknown = JSON.parse(line);
+    const isInside =
+      typeof name === "string" && name !== "" && !/^([/\\]|\w:)|(^|[/\\])\.\.([/\\]|$)/.test(name);
+    return isInside ? [name] : [];
+  } catch {
+    return [];
+  }
 }
 
 async function placeImage(

@@ -228,9 +228,12 @@ describe("runs with other options, or other inputs", () => {
     expect(answers).toBeDefined();
     const { "answers.jsonl": _, ...wanted } = contentOf(at("fresh"));
     expect(files).toEqual(wanted);
-    writeFileSync(at("set", ".florence2-files.txt"), "../images/a.png\n/etc/hostname\n");
+    const list = ["../images/a.png", at("images", "a.png"), "answers"].map((name) => JSON.stringify(name));
+    writeFileSync(at("set", ".florence2-files.jsonl"), `${list.join("\n").slice(0, -1)}\n7\n`);
+    writeFileSync(at("set", "answers"), "mine");
     expect(await label([images, "-r", "--format", "csv", ...out], madeUp().model)).toBe(0);
     expect(existsSync(join(images, "a.png"))).toBe(true);
+    expect(text("set", "answers")).toBe("mine");
   });
 
   it("ask again about boxes that have changed, and only about those", async () => {
