@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
-import { ABSENT } from "../datasets/truth/absent.ts";
+import { type NamingTask, TRUTH_OF, withAbsent } from "../datasets/truth/absent.ts";
 import { openDataSet } from "../datasets/truth/data_set.ts";
 import { compare, comparisonTable } from "../eval/comparison.ts";
 import { type Origin, PredictionFile } from "../eval/predictions.ts";
@@ -15,7 +15,7 @@ import { fingerprint, modelFingerprint } from "./fingerprint.ts";
 import { oneOf, readArguments, wholeNumber } from "./options.ts";
 
 /** The tasks that ask for things by name. */
-const ASKED_FOR = Object.keys(ABSENT) as (keyof typeof ABSENT)[];
+const ASKED_FOR = Object.keys(TRUTH_OF) as NamingTask[];
 const HELP = `florence2 evaluate [options]
 
 Runs a checkpoint over a data set and prints how good its answers are; a report with plots goes to the output
@@ -29,6 +29,7 @@ folder. A run that was stopped goes on where it was.
   --absent N          whether confidences tell what is there from what is not, of which N things are asked for. By
                       --task <OPEN_VOCABULARY_DETECTION> (default), each by itself, beside those of the <OD> truth; by
                       <CAPTION_TO_PHRASE_GROUNDING>, in captions where they take the place of something
+  --alone             grounding gets each phrase as a caption of its own, as florence2 label asks
   --scores NAME       confidence (default), place (without the label) or microsoft (exp(mean log-probability))
   --limit N           only the first N images
   --batch N           images seen at a time (default: 8)
@@ -50,6 +51,7 @@ export async function evaluate(args: string[]): Promise<number> {
     images: { type: "string" },
     task: { type: "string" },
     absent: { type: "string" },
+    alone: { type: "boolean" },
     scores: { type: "string", default: "confidence" },
     limit: { type: "string" },
     batch: { type: "string", default: "8" },
@@ -75,10 +77,10 @@ export async function evaluate(args: string[]): Promise<number> {
   const limit = wholeNumber("limit", values.limit, 1);
   const absent = wholeNumber("absent", values.absent, 1);
   const scores = oneOf("scores", values.scores, SCORES);
-  const asking = absent && ABSENT[oneOf("task", values.task ?? ASKED_FOR[0]!, ASKED_FOR)];
-  const task = asking ? asking.truthOf : values.task;
+  const naming = absent && oneOf("task", values.task ?? ASKED_FOR[0]!, ASKED_FOR);
+  const task = naming ? TRUTH_OF[naming] : values.task;
   const asWritten = await openDataSet(values.data, { images: values.images, task, limit });
-  const dataSet = asking ? asking.change(asWritten, absent) : asWritten;
+  const dataSet = naming ? withAbsent(asWritten, naming, { count: absent, alone: values.alone }) : asWritten;
   const folder = values.output ?? join("out", "eval", basename(resolve(values.model)), dataSet.name);
   const origin: Origin = {
     model: basename(resolve(values.model)),

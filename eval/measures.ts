@@ -249,7 +249,9 @@ function presenceFigures(
   const asked = cases.flatMap(({ truth, answer }) => {
     const { labels } = foundBoxes(answer);
     const ask = (phrase: string, isPresent: boolean) => {
-      const scores = (answer.scores ?? []).filter((_, i) => labels[i] === named(phrase));
+      // An answer of open vocabulary is about its one phrase, whatever it calls it.
+      const isOwn = (i: number) => !("labels" in answer) || labels[i] === named(phrase);
+      const scores = (answer.scores ?? []).filter((_, i) => isOwn(i));
       return { confidence: Math.max(0, ...scores), isPresent };
     };
     return [

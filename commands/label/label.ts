@@ -30,10 +30,12 @@ import { oneOf, readArguments, wholeNumber } from "../options.ts";
 import { readClasses } from "./classes.ts";
 
 /**
- * Asked for a thing, the model answers with a box whether or not it is there, often with the whole image. This
- * confidence tells best what is there from what is not (`florence2 evaluate --absent 3`); larger boxes are dropped.
+ * Asked for a thing, the model answers with a box whether or not it is there, often with the whole image: larger boxes
+ * are dropped. These confidences tell best what is there from what is not (`florence2 evaluate --absent 3`, for
+ * grounding with `--alone --task "<CAPTION_TO_PHRASE_GROUNDING>"`).
  */
-const ASKED_FOR = { minScore: 0.937, maxArea: 0.95 };
+const PRESENT = { ovd: 0.937, grounding: 0.319 };
+const LARGEST = 0.95;
 const HELP = `florence2 label FOLDER [options]
 
 Draws boxes, outlines or quads for a detector's training set. Answers go to OUT/answers.jsonl as they come, so that a
@@ -50,7 +52,7 @@ What is looked for:
                          "minScore", "minArea", "maxArea" }, or lines "prompt: class"
   --task NAME            without classes: od (default), dense, proposal or ocr
                          Asked for a class, the model always answers with a box. Without --min-score and --max-area
-                         those below ${ASKED_FOR.minScore} or above ${ASKED_FOR.maxArea} of the image are dropped.
+                         those below ${PRESENT.ovd} (grounding: ${PRESENT.grounding}) or above ${LARGEST} of the image are dropped.
   --method NAME          how classes are asked for: ovd (default), grounding, or od (what it finds of these classes)
   --seg                  outlines of the boxes that are kept
   --tile N               also looks at tiles of N pixels, for small things
@@ -100,15 +102,12 @@ export async function label(args: string[], open?: OpenModel): Promise<number> {
   const tile = wholeNumber("tile", values.tile, 32);
   const overlap = share("overlap", values.overlap) ?? 0.2;
   if (overlap >= 1) throw new Florence2Error("option_invalid", "--overlap is 1, expected less", { overlap });
-  const { questions, isAskedFor } = questionsOf(values, classes);
+  const { questions, minScore } = questionsOf(values, classes);
   const given = selectionOf(values, classes);
-  const selection: SelectionOptions = isAskedFor
-    ? {
-        ...given,
-        minScore: given.minScore ?? ASKED_FOR.minScore,
-        maxArea: given.maxArea ?? ASKED_FOR.maxArea,
-      }
-    : given;
+  const selection: SelectionOptions =
+    minScore === undefined
+      ? given
+      : { ...given, minScore: given.minScore ?? minScore, maxArea: given.maxArea ?? LARGEST };
   let orientations: (file: string) => number | undefined = () => undefined;
   const find = (file: string) => ({ path: join(root, file), orientation: orientations(file) });
   const formats = await formatsOf(values, "coco", find);
@@ -174,11 +173,11 @@ function listed(texts: readonly string[]): string {
   return `${texts.slice(0, 10).join(", ")}${more}`;
 }
 
-/** The question about every image, and whether it names things that may be absent. */
+/** The questions about every image; where they name things that may be absent, the confidence of what is there. */
 function questionsOf(
   { task, method }: { readonly task?: string; readonly method?: string },
   classes: readonly ClassRule[] | undefined,
-): { questions: Question[]; isAskedFor: boolean } {
+): { questions: Question[]; minScore?: number } {
   if (classes && task !== undefined) {
     throw new Florence2Error("option_invalid", "--task goes not together with --classes or --ontology.", {
       task,
@@ -189,12 +188,12 @@ function questionsOf(
       throw new Florence2Error("option_invalid", "--method needs --classes or --ontology.", { method });
     }
     const name = oneOf("task", task ?? "od", Object.keys(TASKS) as (keyof typeof TASKS)[]);
-    return { questions: [{ task: TASKS[name] }], isAskedFor: false };
+    return { questions: [{ task: TASKS[name] }] };
   }
   const name = oneOf("method", method ?? "ovd", Object.keys(METHODS) as (keyof typeof METHODS)[]);
-  if (name === "od") return { questions: [{ task: METHODS.od }], isAskedFor: false };
+  if (name === "od") return { questions: [{ task: METHODS.od }] };
   const questions = classes.map(({ prompt }) => ({ task: METHODS[name], text: prompt }));
-  return { questions, isAskedFor: true };
+  return { questions, minScore: PRESENT[name] };
 }
 
 /** Asks for the outlines of the boxes that go into the data set. */

@@ -4,20 +4,32 @@ import type { TrueBoxes } from "./truth.ts";
 const DETECTION = "<OPEN_VOCABULARY_DETECTION>";
 const GROUNDING = "<CAPTION_TO_PHRASE_GROUNDING>";
 
-/** Ways to ask for what is not there: the task that asks, and the task whose truth says what is there. */
-export const ABSENT = {
-  [DETECTION]: { truthOf: "<OD>", change: withAbsentThings },
-  [GROUNDING]: { truthOf: GROUNDING, change: withAbsentPhrases },
-} as const;
+/** Tasks that ask for things by name, and the tasks whose truth says what is there. */
+export const TRUTH_OF = { [DETECTION]: "<OD>", [GROUNDING]: GROUNDING } as const;
+export type NamingTask = keyof typeof TRUTH_OF;
+
+export interface AbsentOptions {
+  /** Absent things, or phrases, for each image. */
+  readonly count: number;
+  /** Phrases are asked for one by one, as `florence2 label` does, and not within captions. */
+  readonly alone?: boolean;
+}
+
+/**
+ * A data set as questions about things that are there and things that are not.
+ *
+ * @param dataSet with the truth of `TRUTH_OF[task]`
+ */
+export function withAbsent(dataSet: DataSet, task: NamingTask, options: AbsentOptions): DataSet {
+  return task === DETECTION ? withAbsentThings(dataSet, options) : withAbsentPhrases(dataSet, options);
+}
 
 /**
  * A data set of detection as questions about single things, those that are there and some that are not: of each
  * image, every label of its `<OD>` truth, and labels of other images. Which ones follows from the order of the data
  * set alone.
- *
- * @param count of absent things for each image
  */
-export function withAbsentThings(dataSet: DataSet, count: number): DataSet {
+function withAbsentThings(dataSet: DataSet, { count }: AbsentOptions): DataSet {
   const truths = truthsOf(dataSet, "<OD>");
   const labels = [...new Set(truths.flatMap(({ truth }) => truth.labels))].sort();
   const images = truths.map(({ file, truth }, i) => {
@@ -38,24 +50,25 @@ export function withAbsentThings(dataSet: DataSet, count: number): DataSet {
 /**
  * A data set of grounding whose captions name things that are not there: of each image, the caption as it is, and
  * captions with another image's phrase in the place of one of its own. The two images have no word in common but
- * those of one or two letters; plurals are the same word.
- *
- * @param count of changed captions for each image
+ * those of one or two letters; plurals are the same word. Alone, each phrase is a caption.
  */
-export function withAbsentPhrases(dataSet: DataSet, count: number): DataSet {
+function withAbsentPhrases(dataSet: DataSet, { count, alone = false }: AbsentOptions): DataSet {
   const truths = truthsOf(dataSet, GROUNDING);
   const phrases = [...new Set(truths.flatMap(({ truth }) => truth.labels))].sort();
   const images = truths.map(({ file, text: caption = "", truth }, i) => {
     const own = [...new Set(truth.labels)];
     const words = new Set(own.flatMap(stemsOf));
     const others = phrases.filter((phrase) => stemsOf(phrase).every((stem) => !words.has(stem)));
-    const changed = some(others, count, i * count).flatMap((phrase, k): Prompt[] => {
+    const absent = some(others, count, i * count);
+    if (alone) {
+      const present = own.map((phrase) => groundingOf(sentence(phrase), truth, (label) => label === phrase));
+      const missing = absent.map((phrase) => groundingOf(sentence(phrase), truth, () => false, phrase));
+      return { file, prompts: [...present, ...missing] };
+    }
+    const changed = absent.flatMap((phrase, k): Prompt[] => {
       const replaced = own[k % own.length];
       const text = replaced && withPhrase(caption, replaced, phrase);
-      if (!text) return [];
-      const kept = truth.labels.flatMap((label, at) => (label === replaced ? [] : [at]));
-      const [boxes, labels] = [kept.map((at) => truth.boxes[at]!), kept.map((at) => truth.labels[at]!)];
-      return [{ task: GROUNDING, text, truth: { boxes, labels, absent: [phrase] } }];
+      return text ? [groundingOf(text, truth, (label) => label !== replaced, phrase)] : [];
     });
     return { file, prompts: [{ task: GROUNDING, text: caption, truth }, ...changed] };
   });
@@ -79,10 +92,24 @@ function stemsOf(phrase: string): string[] {
   return (phrase.toLowerCase().match(/\p{L}{3,}/gu) ?? []).map((word) => word.slice(0, 4));
 }
 
+/** A caption, and the part of the truth that is true of it. */
+function groundingOf(
+  text: string,
+  { boxes, labels }: TrueBoxes,
+  has: (label: string) => boolean,
+  absent?: string,
+): Prompt {
+  const kept = labels.flatMap((label, at) => (has(label) ? [at] : []));
+  const truth = { boxes: kept.map((at) => boxes[at]!), labels: kept.map((at) => labels[at]!) };
+  return { task: GROUNDING, text, truth: { ...truth, ...(absent !== undefined && { absent: [absent] }) } };
+}
+
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+const sentence = (phrase: string) => `${capital(phrase)}.`;
+
 /** A caption with one phrase in the place of another, undefined if it has not that one. */
 function withPhrase(caption: string, replaced: string, phrase: string): string | undefined {
   const at = caption.toLowerCase().indexOf(replaced.toLowerCase());
   if (at < 0) return undefined;
-  const own = at === 0 ? phrase.charAt(0).toUpperCase() + phrase.slice(1) : phrase;
-  return caption.slice(0, at) + own + caption.slice(at + replaced.length);
+  return caption.slice(0, at) + (at === 0 ? capital(phrase) : phrase) + caption.slice(at + replaced.length);
 }

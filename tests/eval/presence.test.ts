@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { withAbsentPhrases, withAbsentThings } from "../../datasets/truth/absent.ts";
+import { withAbsent } from "../../datasets/truth/absent.ts";
 import { presence } from "../../eval/metrics/presence.ts";
 
 const questions = (text: string) =>
@@ -27,7 +27,7 @@ describe("a data set with absent things", () => {
       folder: ".",
       images: [image("a", ["cat", "dog", "cat"]), image("b", ["cow"]), { file: "c", prompts: [] }],
     };
-    const { images } = withAbsentThings(dataSet, 1);
+    const { images } = withAbsent(dataSet, "<OPEN_VOCABULARY_DETECTION>", { count: 1 });
     expect(images.map(({ file }) => file)).toEqual(["a", "b"]);
     expect(images[0]!.prompts.map(({ text }) => text)).toEqual(["cat", "dog", "cow"]);
     expect(images[0]!.prompts[0]!.truth).toEqual({
@@ -56,7 +56,7 @@ describe("a data set with absent things", () => {
         image("c", "A purple key.", ["a purple key"]),
       ],
     };
-    const { images } = withAbsentPhrases(dataSet, 2);
+    const { images } = withAbsent(dataSet, task, { count: 2 });
     expect(images[0]!.prompts).toEqual([
       dataSet.images[0]!.prompts[0],
       {
@@ -66,6 +66,16 @@ describe("a data set with absent things", () => {
       },
     ]);
     expect(images[1]!.prompts.map(({ text }) => text)).toEqual(["A green ball.", "A cat.", "A purple key."]);
+    const alone = withAbsent(dataSet, task, { count: 1, alone: true });
+    expect(alone.images[0]!.prompts).toEqual([
+      {
+        task,
+        text: "Two green hearts.",
+        truth: { boxes: [box, box], labels: ["two green hearts", "two green hearts"] },
+      },
+      { task, text: "A cat.", truth: { boxes: [box], labels: ["a cat"] } },
+      { task, text: "A purple key.", truth: { boxes: [], labels: [], absent: ["a purple key"] } },
+    ]);
     expect(images[2]!.prompts.map(({ text }) => text)).toEqual([
       "A purple key.",
       "A green ball.",
