@@ -1,2 +1,3 @@
 export { drawOnImage } from "./image.ts";
-export { type DrawOptions, drawAnswer } from "./svg.ts";
+export { type Mark, marksOf } from "./marks.ts";
+export { coloursOf, type DrawOptions, drawAnswer } from "./svg.ts";

@@ -111,8 +111,12 @@ function scaled(mark: Mark, scale: number): Mark {
   return { ...mark, outlines: mark.outlines.map((points) => points.map((value) => value * scale)) };
 }
 
-/** Equal labels have one colour; each mark without a label has its own. */
-function coloursOf(marks: readonly Mark[]): string[] {
+/**
+ * The colours of marks, as `#rrggbb`: equal labels have one; each mark without a label has its own.
+ *
+ *     coloursOf([{ label: "cat" }, { label: "dog" }, { label: "cat" }]) // ["#d4213d", "#1f5fd0", "#d4213d"]
+ */
+export function coloursOf(marks: readonly Pick<Mark, "label">[]): string[] {
   const keys = marks.map(({ label }, i) => label || i);
   const distinct = [...new Set(keys)];
   return keys.map((key) => COLOURS[distinct.indexOf(key) % COLOURS.length]!);

@@ -24,8 +24,12 @@ export async function openRemote(
   { signal, fetch = globalThis.fetch }: RemoteOptions = {},
 ): Promise<RangedFile> {
   const request = webRequest(url);
-  const ask = async (start: number, end: number): Promise<Response> => {
-    const headers = { ...request.headers, Range: `bytes=${start}-${end - 1}` };
+  /** Asks for a range, or for all. */
+  const ask = async (start?: number, end = 0): Promise<Response> => {
+    const headers = {
+      ...request.headers,
+      ...(start !== undefined && { Range: `bytes=${start}-${end - 1}` }),
+    };
     try {
       return await fetch(request.url, { headers, ...(signal && { signal }) });
     } catch (error) {
@@ -38,12 +42,13 @@ export async function openRemote(
     await first.body?.cancel();
     throw missing(name, "the server, which sends a web page in its place");
   }
-  if (first.status === 200) {
-    const whole = await first.blob().catch((error: unknown) => {
-      signal?.throwIfAborted();
-      throw unreadable(name, "broke off while it was fetched", error);
-    });
-    return openContent(whole, name, signal);
+  if (first.status === 200) return openContent(await wholeOf(first, name, signal), name, signal);
+  if (isEncoded(first)) {
+    // A part of a compressed file, of which a browser's cache makes ranges, cannot be read alone.
+    await first.body?.cancel();
+    const whole = await ask();
+    if (whole.status === 200) return openContent(await wholeOf(whole, name, signal), name, signal);
+    throw unreadable(name, `cannot be fetched: the server answered with status ${whole.status}`);
   }
   const [, last, total] =
     /^bytes (?:0-(\d+)|\*)\/(\d+)$/.exec(first.headers.get("content-range") ?? "") ?? [];
@@ -96,6 +101,16 @@ export async function openRemote(
   return ranged(name, size, signal, read, async () => {
     blocks.clear();
     await begun?.body?.cancel();
+  });
+}
+
+/** Whether the bytes of an answer are not those of the file. */
+const isEncoded = ({ headers }: Response) => !/^(identity)?$/.test(headers.get("content-encoding") ?? "");
+
+async function wholeOf(response: Response, name: string, signal?: AbortSignal): Promise<Blob> {
+  return response.blob().catch((error: unknown) => {
+    signal?.throwIfAborted();
+    throw unreadable(name, "broke off while it was fetched", error);
   });
 }
 

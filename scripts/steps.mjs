@@ -65,7 +65,7 @@ export function ensureBuild() {
 export function ensureApp(name) {
   ensureAppPackages();
   const app = join(root, "apps", name);
-  const { dependencies } = JSON.parse(readFileSync(join(app, "package.json"), "utf8"));
+  const { dependencies = {} } = JSON.parse(readFileSync(join(app, "package.json"), "utf8"));
   const below = Object.keys(dependencies).flatMap((other) => /^florence2-(\w+)$/.exec(other)?.[1] ?? []);
   below.forEach(ensureApp);
   const built = join(app, "dist", ".built");
@@ -78,11 +78,9 @@ export function ensureApp(name) {
   if (existsSync(built) && Math.max(...changes) <= statSync(built).mtimeMs) return;
   say(`building apps/${name}`);
   rmSync(join(app, "dist"), { recursive: true, force: true });
-  run(process.execPath, [
-    join(root, "node_modules/typescript/bin/tsc"),
-    "-p",
-    join(app, "tsconfig.build.json"),
-  ]);
+  const own = join(app, "scripts/build.mjs");
+  const compiler = join(root, "node_modules/typescript/bin/tsc");
+  run(process.execPath, existsSync(own) ? [own] : [compiler, "-p", join(app, "tsconfig.build.json")]);
   writeFileSync(built, "");
 }
 

@@ -10,7 +10,8 @@ import { downloadFailed, fileUrl, listUrl, noSuchFile, type Repository } from ".
 import { download, type FileList, fetchFileList, type ListedFile, parseFileList } from "./requests.ts";
 import { Sha256 } from "./sha256.ts";
 
-const CACHE = "florence2-webgpu";
+/** Name of the cache in the browser. */
+export const CACHE = "florence2-webgpu";
 
 export class BrowserCache {
   readonly #repository: Repository;

@@ -1,6 +1,6 @@
 /**
- * A model from a hub in a real browser, kept in its Cache API: the page of `npm run page` with ?model=, and the
- * library in it. Skipped where there is no Chromium. tests/hub_browser.test.ts tries more, without a browser.
+ * A model from a hub in a real browser, kept in its Cache API. Skipped where there is no Chromium.
+ * tests/files/hub/browser_cache.test.ts tries more, without a browser.
  */
 import { readFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
@@ -18,7 +18,7 @@ import {
   startHub,
   status,
 } from "../support/hub_server.ts";
-import { loaded, type Served, serve } from "../support/serve.ts";
+import { type Served, serve } from "../support/serve.ts";
 
 const flavours = fileURLToPath(new URL("../fixtures/flavours", import.meta.url));
 
@@ -31,7 +31,8 @@ describe.skipIf(!chromium)(`a hub in a browser (needs: ${chromium ?? "apt-get in
     files = await filesIn(`${flavours}/transformers`);
     hub = await startHub(files);
     served = await serve();
-    page = await Page.open("about:blank");
+    page = await Page.open(served.page);
+    await page.until(`document.title !== ""`);
   });
   beforeEach(async () => {
     hub.push(files);
@@ -39,12 +40,10 @@ describe.skipIf(!chromium)(`a hub in a browser (needs: ${chromium ?? "apt-get in
   });
   afterAll(async () => {
     await page?.close();
-    served?.stop();
+    await served?.close();
     await hub?.close();
   });
 
-  const address = () => `${served.page}?model=${REPOSITORY}&endpoint=${hub.url}&device=cpu`;
-  const shown = () => page.evaluate<string>(`document.querySelector("#status").textContent`);
   const ranges = () =>
     hub.requests.flatMap(({ host, method, headers }) =>
       host === "cdn" && method === "GET" ? [headers.range] : [],
@@ -67,25 +66,38 @@ describe.skipIf(!chromium)(`a hub in a browser (needs: ${chromium ?? "apt-get in
   it.each([
     ["takes a model from it", false],
     ["does without it afterwards", true],
-  ])("the page %s", async (_, isDown) => {
+  ])("the library %s", async (_, isDown) => {
     if (isDown) hub.faults = [cut()];
-    await page.goTo(address());
-    await loaded(page);
-    expect(await shown()).toMatch(/^Ready on /);
-    expect(ranges()).toEqual(isDown ? [] : [undefined]);
     const expected = JSON.parse(await readFile(`${flavours}/expected.json`, "utf8"));
     const tokens = await page.evaluate(`(async () => {
+      const { Florence2 } = await import("/dist/florence2.browser.js");
+      const model = await Florence2.fromPretrained("${REPOSITORY}", { endpoint: "${hub.url}", device: "cpu" });
       const picture = new URL("/tests/fixtures/pictures/${expected.picture}", location.href);
-      const options = { maxNewTokens: ${expected.max_new_tokens} };
-      return (await florence2.run(picture, "<CAPTION>", options)).tokens;
+      const { tokens } = await model.run(picture, "<CAPTION>", { maxNewTokens: ${expected.max_new_tokens} });
+      model.dispose();
+      return tokens;
     })()`);
     expect(tokens).toEqual(expected.prompts[0].tokens);
+    expect(ranges()).toEqual(isDown ? [] : [undefined]);
   });
 
-  it("the page says why it has no model", async () => {
-    await page.goTo(address().replace(REPOSITORY, "florence/none"));
-    await loaded(page);
-    expect(await shown()).toMatch(/no repository florence\/none at .*HF_TOKEN/);
+  it("tells which models are kept, and deletes them", async () => {
+    await forget();
+    await load();
+    const kept = () =>
+      page.evaluate<object[]>(
+        `import("/dist/florence2.browser.js").then(({ cachedModels }) => cachedModels())`,
+      );
+    const names = ["config.json", "tokenizer.json", "generation_config.json", "preprocessor_config.json"];
+    const bytes = [...names, "tokenizer_config.json", "model.safetensors"].reduce(
+      (sum, name) => sum + files[name]!.length,
+      0,
+    );
+    expect(await kept()).toEqual([{ id: REPOSITORY, bytes, unfinished: 0 }]);
+    await page.evaluate(
+      `import("/dist/florence2.browser.js").then((library) => library.deleteCachedModel("${REPOSITORY}"))`,
+    );
+    expect(await kept()).toEqual([]);
   });
 
   it("tells progress to the last byte", async () => {

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { inspect } from "node:util";
 import { runInNewContext } from "node:vm";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isRelativeName, openFile, openFiles } from "../../files/files.ts";
 import { BLOCK_BYTES } from "../../files/remote_file.ts";
@@ -231,6 +232,12 @@ describe("files of a server", () => {
     if (fault === "whole") return void response.writeHead(200).end(content);
     if (fault === "empty") return void response.writeHead(416, { "content-range": "bytes */0" }).end();
     if (fault === "silent") return void response.writeHead(206).end(content.subarray(start, end));
+    if (fault === "gzip") {
+      const packed = gzipSync(content);
+      const range = { "content-range": `bytes 0-${packed.length - 1}/${packed.length}` };
+      const headers = { "content-encoding": "gzip", ...(from && range) };
+      return void response.writeHead(from ? 206 : 200, headers).end(packed);
+    }
     const first = start === 0;
     const headers: Record<string, string> = {
       "content-range": `bytes ${start}-${end - 1}/${content.length}`,
@@ -291,6 +298,14 @@ describe("files of a server", () => {
     expect(await file.read(100, 200)).toEqual(LARGE.slice(100, 200));
     expect(await file.read(0, 1000)).toEqual(LARGE.slice(0, 1000));
     expect(requests).toHaveLength(1);
+  });
+
+  it("are fetched whole where ranges are those of a compressed copy, as a browser's cache makes them", async () => {
+    requests = [];
+    const file = await openFile(`${base}/gzip/small.bin`);
+    expect(file.size).toBe(DATA.length);
+    expect(await file.read(0, DATA.length)).toEqual(DATA);
+    expect(requests).toEqual([`/gzip/small.bin bytes=0-${M - 1}`, "/gzip/small.bin undefined"]);
   });
 
   it("may be empty", async () => {

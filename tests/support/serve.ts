@@ -1,32 +1,29 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { Page } from "./chromium.ts";
+import { preview } from "vite";
 
+/** The repository's files for a browser of this machine. */
 export interface Served {
-  /** Address of the example page. */
+  /** Address of a page without content. */
   readonly page: string;
-  stop(): void;
+  close(): Promise<void>;
 }
 
-/** The command `npm run page`, once it serves. */
+/** Serves the repository's files, isolated from other origins, so that threads may share memory. */
 export async function serve(): Promise<Served> {
-  const script = fileURLToPath(new URL("../../scripts/page.mjs", import.meta.url));
-  const server: ChildProcess = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
-  let said = "";
-  const page = await new Promise<string>((resolve, reject) => {
-    server.on("exit", (code) => reject(new Error(`npm run page ended with ${code}`)));
-    server.stdout!.on("data", (text) => {
-      said += text;
-      const found = /http:\S+browser\.html$/m.exec(said);
-      if (found) resolve(found[0]);
-    });
+  const server = await preview({
+    root: fileURLToPath(new URL("../..", import.meta.url)),
+    configFile: false,
+    logLevel: "error",
+    appType: "mpa",
+    build: { outDir: "." },
+    preview: {
+      port: 0,
+      headers: {
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Embedder-Policy": "require-corp",
+      },
+    },
   });
-  return { page, stop: () => void server.kill() };
-}
-
-/** Waits until the example page has its model, or says why it has none. */
-export async function loaded(page: Page): Promise<void> {
-  await page.until(
-    `!["", "Loading", "Downloading"].includes(document.querySelector("#status")?.textContent.split(" ")[0] ?? "")`,
-  );
+  const [root] = server.resolvedUrls!.local;
+  return { page: `${root}tests/support/empty.html`, close: () => server.close() };
 }

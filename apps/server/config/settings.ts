@@ -146,6 +146,7 @@ export const settingGroups = {
     lockDuration: duration("120s", "silence after which one of them counts as dead"),
   },
   Operation: {
+    playground: choice(["on", "off"], "on", "the page at `/` to try the model"),
     config: text("FILE", "", "a JSON file with settings by the names of their flags", "none"),
     logFormat: choice(["json", "text"], "json", "the form of the log on standard error"),
     printConfig: flag("print the settings, secrets masked, and end"),

@@ -34,12 +34,16 @@ export function readKeys(secrets: readonly string[], file: string): Key[] {
   return keys;
 }
 
-const OPEN_ROUTES = new Set(["/livez", "/readyz", "/health"]);
+/** Of health, and the page of documentation, which asks for the key itself. */
+const OPEN_ROUTES = new Set(["/livez", "/readyz", "/health", "/docs"]);
 
-/** Every route but those of health wants a key, if there are keys. All keys are compared, each in constant time. */
-export function requireKey(keys: readonly Key[]): Middleware {
+/**
+ * Every route but the open ones and the files of the playground wants a key, if there are keys. All keys are compared, each
+ * in constant time.
+ */
+export function requireKey(keys: readonly Key[], page: { has(path: string): boolean }): Middleware {
   return async (c, next) => {
-    if (keys.length === 0 || OPEN_ROUTES.has(c.req.path)) return next();
+    if (keys.length === 0 || OPEN_ROUTES.has(c.req.path) || page.has(c.req.path)) return next();
     const [, presented] = /^Bearer\s+(.+)$/i.exec(c.req.header("authorization") ?? "") ?? [];
     const digest = digestOf(presented ?? "");
     let found: Key | undefined;
