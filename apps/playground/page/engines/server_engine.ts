@@ -49,9 +49,11 @@ export class ServerEngine implements Engine {
     });
     const { results, usage } = (await response.json()) as ServerReply;
     const { answer, text, objects, width, height, finish_reason, warnings = [] } = results[0]!;
+    // The server's text of places has their boxes in it; the page shows them itself.
+    const labels = objects.map(({ label }) => label).filter(Boolean);
     return {
       answer,
-      text,
+      text: typeof answer === "string" ? text : labels.join("\n"),
       objects,
       width,
       height,
