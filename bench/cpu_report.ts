@@ -1,4 +1,4 @@
-/** What is told of the CPU engine alone: where the time goes, and what more threads gain. */
+/** Reports of the CPU engine alone: time by kernel, and the gain of threads. */
 import type { CpuLimits } from "../measure/cpu_limits.ts";
 import { CPU_PROFILE_COLUMNS, type CpuProfileRow } from "../measure/cpu_profile.ts";
 import type { GrowthRow } from "../measure/growth.ts";
@@ -27,7 +27,7 @@ export type CpuReport = CpuProfileReport | GrowthReport;
 /** Kernels with less of a phase's time than this are in the JSON alone. */
 const SHOWN_SHARE = 0.02;
 
-/** A report with what it needs to be read rightly, as Markdown. */
+/** A report as Markdown, with its device, commit and date. */
 export function cpuSection(report: CpuReport): string {
   const { adapter, processor, processors, load, runtime, commit, date } = report.origin;
   const where = `${adapter} on ${processor}, ${runtime}, ${processors} processors with a load of ${load.toFixed(1)} before it began, ${commit}, ${date.slice(0, 10)}`;

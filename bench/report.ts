@@ -97,7 +97,7 @@ const OPENING = "<!-- bench -->";
 const CLOSING = "<!-- /bench -->";
 
 /**
- * Puts what the reports in a folder say into a Markdown text, between its two markers.
+ * Puts the tables of the reports in a folder into a Markdown text, between its two markers.
  *
  * @throws {Florence2Error} `data_invalid` if the text has not both markers, or there are no reports
  */
@@ -136,7 +136,7 @@ function modelSection({ model, dtype, origin, hostPeakBytes, rows }: ModelReport
 
 interface VariantSummary {
   readonly name: string;
-  /** Of what binds a case: the larger of its shares, for each case. */
+  /** The larger of its two shares, for each case. */
   readonly shares: readonly number[];
 }
 

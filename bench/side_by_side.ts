@@ -10,7 +10,7 @@ import {
   threeDigits,
 } from "../measure/table.ts";
 
-/** A line of the table: what it is, and its value in each report. */
+/** A line of the table: its name, and its value in each report. */
 interface Line {
   readonly what: string;
   readonly values: readonly string[];

@@ -130,7 +130,7 @@ export interface ProductSpeed {
   readonly shareOfMultiplyAdd: number;
 }
 
-/** The speed of all products of base or large on the CPU engine, in f32, from the picture to the keys of the decoder. */
+/** The speed of all products of base or large on the CPU engine, in f32, from the image to the keys of the decoder. */
 export async function productSpeed(subject: Subject, threads: number): Promise<ProductSpeed> {
   const products: CpuProfileRow[] = [];
   await profileOnCpu(subject, {

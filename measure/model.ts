@@ -114,8 +114,8 @@ async function* phasesOf(
   batches: readonly number[],
 ): AsyncGenerator<Phase> {
   const { config, imageConfig, tokenizer } = model;
-  const picture = new Uint8Array(await readFile(IMAGE));
-  const load = async () => pixelsOf(await loadImage(picture), imageConfig);
+  const file = new Uint8Array(await readFile(IMAGE));
+  const load = async () => pixelsOf(await loadImage(file), imageConfig);
   const { pixels: content, ...size } = await load();
   yield { phase: "picture", run: load };
   const pixels = runner.zeros("pixels", [content.length]);
@@ -146,7 +146,7 @@ async function* phasesOf(
       batch,
     );
     for (const task of TASKS) {
-      const items = new Array(batch).fill({ image: picture, task });
+      const items = new Array(batch).fill({ image: file, task });
       let tokens = 0;
       yield {
         phase: `${task} from picture to answer`,

@@ -66,7 +66,7 @@ export function readMcpSettings(
   };
 }
 
-/** Desktop programs start others at the top of the disk: nobody meant all of it. */
+/** Desktop programs start others at the top of the disk: all of it is never meant. */
 const workingFolder = (folder: string): string[] =>
   resolve(folder, "..") === resolve(folder) ? [] : [folder];
 

@@ -28,7 +28,7 @@ export interface CalibrationRow {
 }
 
 export interface CalibrationOptions {
-  /** For answers; what an earlier run left there is not asked again. */
+  /** The folder of answers; those of an earlier run are not asked again. */
   readonly folder: string;
   /** Inputs besides the scores that determine answers. */
   readonly origin: Readonly<Record<string, string>>;

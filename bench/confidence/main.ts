@@ -1,4 +1,4 @@
-/** `npm run bench:confidence`: how far confidences can be taken at their word, and what they cost. */
+/** `npm run bench:confidence`: how well confidences are calibrated, and their cost. */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { BUNDLED_DATA, BUNDLED_MODEL } from "../../commands/bundled.ts";

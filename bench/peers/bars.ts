@@ -11,7 +11,7 @@ import { median } from "../../measure/timing.ts";
 import type { ContestantName } from "./contestant.ts";
 import type { PeersReport, Phase } from "./report.ts";
 
-/** What the CPU engine has to reach with base beside its peers. */
+/** The bars of the CPU engine with base, beside its peers. */
 interface Bar {
   readonly what: string;
   /** Undefined where this run does not tell. */

@@ -4,7 +4,7 @@ import type { ImageConfig } from "../../model/config/image.ts";
 import { type GenerationSettings, generationSettings } from "../../model/generation/options.ts";
 import type { WeightsDtype } from "../../model/weights/loader.ts";
 
-/** What all contestants are asked: a greedy caption of so many tokens. */
+/** The question to all contestants: a greedy caption of so many tokens. */
 export interface Question {
   /** With config.json, model.safetensors and the ONNX graphs, all of the same weights in float32. */
   readonly folder: string;
@@ -13,13 +13,13 @@ export interface Question {
   readonly pixelValues: Float32Array;
   readonly promptIds: readonly number[];
   readonly tokens: number;
-  /** What this library holds the weights in on a GPU. */
+  /** The dtype of this library's weights on a GPU. */
   readonly dtype: WeightsDtype;
   /** Of those who compute on the CPU. */
   readonly threads: number;
 }
 
-/** What is timed in each caption; a first token comes with those that are made together with it. */
+/** The timed phases of each caption; the first token includes those that are computed together with it. */
 export const CAPTION_PHASES = [
   "vision and encoder",
   "first token",

@@ -107,7 +107,7 @@ function deviceOf(device: string | undefined): PeersDevice | undefined {
   throw new Florence2Error("option_invalid", `--device is ${device}, expected gpu or cpu`, { device });
 }
 
-/** What this library takes by itself on this machine. */
+/** The device that this library chooses on this machine. */
 async function deviceHere(): Promise<PeersDevice> {
   const runner = await openRunner();
   runner.dispose();

@@ -28,7 +28,7 @@ interface OrtSession {
 }
 type Tensors = Readonly<Record<string, OrtTensor>>;
 
-/** What is used of the package. */
+/** The part of the package that is used here. */
 interface OnnxRuntime {
   readonly env: { readonly wasm: { numThreads?: number } };
   readonly Tensor: new (
@@ -84,7 +84,7 @@ function cacheNames(layers: number): { readonly own: string[]; readonly cross: s
 
 /**
  * ONNX Runtime, driven as transformers.js drives it: four sessions, tokens embedded by one of them in each step,
- * picture and prompt joined on the host, logits read back and searched there, keys and values left on the GPU and
+ * image and prompt joined on the host, logits read back and searched there, keys and values left on the GPU and
  * passed from step to step, the encoder's output passed in each step.
  */
 export async function openOnnxRuntime(provider: Provider, question: Question): Promise<Contestant> {

@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import { Florence2Error } from "../../core/errors.ts";
 import { type Contestant, captionOf, type Question, rulesOf } from "./contestant.ts";
 
-/** What tests/reference/peer.py answers. */
+/** An answer of tests/reference/peer.py. */
 type Reply =
   | { readonly version: string; readonly ms: number }
   | {

@@ -16,7 +16,7 @@ import type { WeightsDtype } from "../../model/weights/loader.ts";
 import { barsTable } from "./bars.ts";
 import { CAPTION_PHASES } from "./contestant.ts";
 
-/** What is timed once, before the rounds: from files to memory, and a caption while shaders are compiled. */
+/** Times that are taken once, before the rounds: from files to memory, and a caption while shaders are compiled. */
 export const PHASES = ["load", "first caption", ...CAPTION_PHASES] as const;
 export type Phase = (typeof PHASES)[number];
 
@@ -53,7 +53,7 @@ export interface PeersReport {
   readonly origin: Origin;
   readonly model: string;
   readonly tokens: number;
-  /** What ours held the weights in. */
+  /** The dtype of our weights. */
   readonly dtype: WeightsDtype;
   /** Tokens of ours that are submitted together with the first. */
   readonly firstTokens: number;
@@ -115,7 +115,7 @@ export function compare(outcomes: readonly Outcome[]): Pick<PeersReport, "contes
   return { contestants, rows };
 }
 
-/** A line for each phase: what ours took, and how many times as long everyone else. */
+/** A line for each phase: our time, and the others' as multiples of it. */
 function columnsOf(names: readonly string[]): Column<readonly PeerRow[]>[] {
   const [ours, ...others] = names;
   const spread = (middle: string, least: string, most: string) =>
@@ -144,7 +144,7 @@ function columnsOf(names: readonly string[]): Column<readonly PeerRow[]>[] {
 /** Room for a figure with its spread. */
 const wideFigure = <Row>(title: string, cell: (row: Row) => string) => figure(title.padStart(24), cell);
 
-/** The table with what it needs to be read rightly, as Markdown. */
+/** The table as Markdown, with device, dtypes, commit and date. */
 export function peersSection(report: PeersReport): string {
   const { origin, model, tokens, dtype, firstTokens, rounds, contestants, absent, rows } = report;
   const { processor, processors, load, runtime, commit, date } = origin;

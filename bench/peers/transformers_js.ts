@@ -2,7 +2,7 @@ import { basename, dirname } from "node:path";
 import { type Contestant, captionOf, type Question, rulesOf } from "./contestant.ts";
 import { loadPeer } from "./onnxruntime.ts";
 
-/** What is used of the package. */
+/** The part of the package that is used here. */
 interface TransformersJs {
   readonly env: { allowRemoteModels: boolean; localModelPath: string };
   readonly Tensor: new (

@@ -22,7 +22,7 @@ export interface Decision {
 /** A variant has to win by this much to be preferred. */
 const WIN = 0.1;
 
-/** What follows from the timed calls of all parts; calls that only one variant can serve leave nothing to decide. */
+/** A decision for each timed call that several variants can serve. */
 export function decisionsOf(results: readonly PartResult[]): Decision[] {
   return results
     .filter(({ part }) => part.startsWith("calls_"))

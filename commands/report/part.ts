@@ -1,9 +1,9 @@
-/** What a report is made of: parts, each run in a process of its own, that tell their results one by one. */
+/** The parts of a report: each runs in a process of its own and sends its results one by one. */
 
 /** A line of a table, or a list of facts: plain values, for JSON. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** What a part is given while it runs. */
+/** The means of a running part. */
 export interface PartContext {
   readonly device: "gpu" | "cpu";
   /** Seconds until the part is ended; it should stop by itself before. */
@@ -24,7 +24,7 @@ export interface PartContext {
 
 export interface Part {
   readonly title: string;
-  /** Its share of the time, beside those of the other parts. What it does not use is for the parts behind it. */
+  /** Its share of the time, beside those of the other parts. Time that it does not use goes to the parts behind it. */
   readonly weight: number;
   run(context: PartContext): Promise<void>;
   /** The results in Markdown, below the title. */
@@ -38,7 +38,7 @@ export interface Failure {
   readonly message: string;
 }
 
-/** What a part found, complete or not. */
+/** The results of a part, complete or not. */
 export interface Findings {
   readonly facts: Row;
   readonly rows: readonly Row[];
@@ -47,7 +47,7 @@ export interface Findings {
   readonly left: readonly string[];
 }
 
-/** What became of a part. */
+/** How a part ended. */
 export interface PartResult extends Findings {
   readonly part: string;
   readonly title: string;
@@ -57,7 +57,7 @@ export interface PartResult extends Findings {
   readonly reason?: string;
 }
 
-/** What the process of a part says to the one that started it. */
+/** A message from the process of a part to the one that started it. */
 export type Message =
   | { readonly facts: Row }
   | { readonly row: Row }

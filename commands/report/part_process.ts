@@ -12,5 +12,5 @@ const send = (message: Message) => {
 };
 await perform(part, { device, seconds: Number(seconds), settled }, send);
 await sent;
-// Whatever is still open, such as a device that does not answer, ends with the process.
+// The process ends with everything that is still open, such as a device that does not answer.
 process.exit();

@@ -4,7 +4,7 @@ import { Florence2Error, type ImageInput, type Result } from "florence2-webgpu";
 import type { Item, RunPlan } from "../plan/plan.ts";
 import { errorRow, type Row, rowOf } from "./rows.ts";
 
-/** What a model must be able to do; `Florence2` is one. */
+/** The methods of a model that a chunk uses; `Florence2` has them. */
 export interface BatchModel {
   runBatch(
     items: readonly {
@@ -127,7 +127,7 @@ async function computeGroup(
       group.map((index) => [index, rowOf(plan, items[index]!, found.get(index)!)] as const),
     );
   } catch (error) {
-    // The process lives: these images are not what ends it.
+    // The process lives: none of these images ends it.
     checkpoint.leave(group);
     throw error;
   }

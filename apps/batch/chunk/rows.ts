@@ -1,4 +1,4 @@
-/** Rows: what a run says about one image. */
+/** Rows of results, one for each image. */
 import { Florence2Error, type Result } from "florence2-webgpu";
 import type { Item, RunPlan } from "../plan/plan.ts";
 
@@ -7,7 +7,7 @@ export type Row = {
   readonly key: string;
   readonly task: string;
   readonly model: string;
-  /** What was asked about, if it belongs to the image alone. */
+  /** The text or region of the question, if it belongs to the image alone. */
   readonly about?: Pick<Item, "text" | "region">;
 } & (
   | {

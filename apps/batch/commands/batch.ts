@@ -18,7 +18,7 @@ import { printStatus } from "./print_status.ts";
 import { WorkProgress } from "./progress.ts";
 import { CHUNK, chunkMeasurer, openWork } from "./work_options.ts";
 
-/** What a command is given; it resolves to the exit code. */
+/** A command; it resolves to the exit code. */
 interface Call {
   readonly values: Values;
   readonly positionals: readonly string[];

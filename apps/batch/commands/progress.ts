@@ -5,7 +5,7 @@ import type { RunPlan } from "../plan/plan.ts";
 /** Milliseconds between two lines; in a terminal one line gives way to the next. */
 const PAUSE = { terminal: 200, file: 10_000 };
 
-/** What a worker says on stderr: images a second, and the time left if this worker does the rest alone. */
+/** The progress line of a worker: images a second, and the time left if this worker does the rest alone. */
 export class WorkProgress {
   readonly #isQuiet: boolean;
   readonly #started = performance.now();

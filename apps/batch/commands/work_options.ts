@@ -18,7 +18,7 @@ interface WorkParts {
   readonly progress: WorkProgress;
 }
 
-/** What a worker needs, by its command line. */
+/** The options of a worker. */
 export async function openWork({ values, signal, open, load, progress }: WorkParts) {
   const own = deviceOptions(values);
   const models = new ModelCache(open, own);
@@ -70,7 +70,7 @@ function loaderOf(values: Values): LoadItem {
 /** Images of a chunk where nothing is said or known. */
 export const CHUNK = 128;
 
-/** Opens the model on this machine, and measures what it computes in a minute. */
+/** Opens the model on this machine, and measures how many images it answers in a minute. */
 export function chunkMeasurer({
   values,
   signal,

@@ -1,4 +1,4 @@
-/** What `plan` is given, as a list of images. */
+/** The inputs of `plan` as a list of images. */
 import { readdir, stat } from "node:fs/promises";
 import { extname, join, resolve } from "node:path";
 import { Florence2Error } from "florence2-webgpu";

@@ -5,7 +5,7 @@ import type { Item } from "../plan/plan.ts";
 import { parseS3Url } from "../storage/s3.ts";
 import { openStorage, type Storage } from "../storage/storage.ts";
 
-/** Gets what is behind a URL of http or https. */
+/** Downloads a URL of http or https. */
 export type FetchUrl = (url: string, signal: AbortSignal) => Promise<Uint8Array>;
 
 /** Gets images from wherever items say they are; a local file is left to the model, which reads it within its limits. */

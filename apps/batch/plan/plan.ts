@@ -1,4 +1,4 @@
-/** What a run is: the things that decide its answers, its name made of them, and its chunks. */
+/** The plan of a run: everything that decides its answers, its name (a hash of that), and its chunks. */
 import { createHash } from "node:crypto";
 import { Florence2Error, type Region, resolveTask, type TaskToken } from "florence2-webgpu";
 import type { Storage } from "../storage/storage.ts";
@@ -20,7 +20,7 @@ export interface Item {
   readonly region?: Region;
 }
 
-/** What decides the answers of a run. */
+/** Everything that decides the answers of a run. */
 export interface RunSettings {
   /** Tag of the task. */
   readonly task: string;

@@ -12,7 +12,7 @@ export type Merged = (typeof MERGED)[number];
  * One file of all rows: `answers.jsonl` as the folder commands of `florence2` keep it, with images at fault in
  * `errors.jsonl`, so that `florence2 convert` makes COCO, YOLO and the others of it; or the rows themselves.
  *
- * @returns names of what was written
+ * @returns the names of the files
  * @throws {Florence2Error} `data_invalid` if chunks are missing and `isPartial` is not said
  */
 export async function mergeRun(

@@ -9,7 +9,7 @@ export interface RunStatus {
   readonly chunks: { readonly total: number; readonly done: number };
   readonly images: { readonly total: number; readonly done: number; readonly errors: number };
   readonly errorCodes: Readonly<Record<string, number>>;
-  /** By what ended last; null where nothing did. */
+  /** When the last chunk ended; null before the first. */
   readonly imagesPerSecond: number | null;
   readonly secondsLeft: number | null;
   readonly workers: Readonly<Record<string, { readonly chunks: number; readonly images: number }>>;
@@ -18,7 +18,7 @@ export interface RunStatus {
 /** The chunks that ended last tell the present speed. */
 const RECENT = 100;
 
-/** What is known of a run by its files alone. */
+/** The state of a run, read from its files alone. */
 export async function statusOf(storage: Storage, plan: RunPlan): Promise<RunStatus> {
   const missing = await missingChunks(storage, plan);
   let [done, errors] = [0, 0];

@@ -5,7 +5,7 @@ import { type ChunkEnd, runChunk } from "../chunk/run_chunk.ts";
 import { missingChunks, type RunPlan } from "../plan/plan.ts";
 import type { Storage } from "../storage/storage.ts";
 
-/** What every kind of worker is given. */
+/** The options that all kinds of workers share. */
 export interface WorkOptions {
   readonly load: LoadItem;
   readonly model: (plan: RunPlan, signal: AbortSignal) => Promise<BatchModel>;
@@ -18,10 +18,10 @@ export interface WorkOptions {
 export const workerName = (): string => `${hostname()}-${process.pid}`;
 
 /**
- * Computes on this machine alone what a run lacks, without a queue.
+ * Computes the missing chunks of a run on this machine, without a queue.
  *
  * @returns whether the run was cancelled
- * @throws the signal's reason if it aborts; what is done stays done
+ * @throws the signal's reason if it aborts; finished chunks stay
  */
 export async function workEmbedded(storage: Storage, plan: RunPlan, options: WorkOptions): Promise<boolean> {
   for (const chunk of await missingChunks(storage, plan)) {

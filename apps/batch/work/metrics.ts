@@ -5,7 +5,7 @@ import { Counter, Gauge, Registry } from "prom-client";
 import type { Row } from "../chunk/rows.ts";
 import type { ChunkEnd } from "../chunk/run_chunk.ts";
 
-/** What a worker counts, for Prometheus. */
+/** The metrics of a worker, for Prometheus. */
 export class WorkerMetrics {
   readonly #registry = new Registry();
   readonly #linesOf: () => Promise<string>;
@@ -33,7 +33,7 @@ export class WorkerMetrics {
     registers: [this.#registry],
   });
 
-  /** @param linesOf what is counted of batches of servers */
+  /** @param linesOf the counts of the servers' batches */
   constructor(linesOf: () => Promise<string>) {
     this.#linesOf = linesOf;
   }

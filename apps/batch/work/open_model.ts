@@ -56,7 +56,7 @@ export class ModelCache {
     await this.dispose();
     this.#name = name;
     this.#model = this.#open(plan, this.#options, signal);
-    // What failed is tried anew with the next chunk.
+    // A failed start is tried again with the next chunk.
     this.#model.catch(() => {
       this.#model = undefined;
     });

@@ -60,9 +60,9 @@ export interface BatchLine {
   readonly body: Record<string, unknown>;
 }
 
-/** What computes batches: this server alone, or all servers and workers of a queue. */
+/** Computes batches: on this server alone, or on all servers and workers of a queue. */
 export interface BatchEngine {
-  /** Takes up what was not finished when the last process ended. */
+  /** Resumes the batches that were unfinished when the last process ended. */
   start(): Promise<void>;
   submit(id: string): void;
   /** Starts no more lines, waits for those that run. The rest is done after the next start, or by others. */

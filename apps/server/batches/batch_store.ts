@@ -123,7 +123,7 @@ export class BatchStore {
     return (await readJsonFile(this.#path(id, "ended.json"))) !== undefined;
   }
 
-  /** The first end stays. What led to it is removed. */
+  /** Ends a batch. The first end stays; the parts that led to it are removed. */
   async end(batch: Batch): Promise<void> {
     await createWhole(this.#path(batch.id, "ended.json"), JSON.stringify(batch));
     for (const part of await this.parts(batch.id)) this.#tallies.delete(`${batch.id}/${part}`);

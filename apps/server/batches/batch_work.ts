@@ -13,7 +13,7 @@ import { checkLines, readLines } from "./read_lines.ts";
 import { answered, type BatchResult, failed, isGood, sumOf, type Tally, tallyOf } from "./results.ts";
 import { Slots } from "./slots.ts";
 
-/** Answers one request as its endpoint would. Throws what the endpoint would answer with. */
+/** Answers one request as its endpoint would. Throws the error that the endpoint would answer with. */
 export type Execute = (
   endpoint: Endpoint,
   body: Record<string, unknown>,
@@ -30,7 +30,7 @@ export interface BatchWorkOptions {
   readonly metrics: Metrics;
 }
 
-/** Lines of a chunk: what a worker takes at a time, and what a machine that breaks loses at most. */
+/** Lines in a chunk: a worker takes one at a time, and a machine that breaks loses at most one. */
 const LINES_PER_CHUNK = 16;
 /** Between two looks at whether a batch was cancelled, and two tries of a line that the server's state prevents. */
 const PAUSE_MILLISECONDS = 1000;
@@ -78,7 +78,7 @@ export class BatchWork {
    * Computes the lines of a chunk, and ends the batch with its last one. A line that keeps ending processes gets an
    * error of the code `crashed`; a cancelled or expired batch, one for each line that is left.
    *
-   * @throws the reason of `stop` if it aborts; what is done is kept
+   * @throws the reason of `stop` if it aborts; finished lines are kept
    */
   async computeChunk(id: string, chunk: number, stop: AbortSignal): Promise<void> {
     const { batches } = this.#options;
@@ -178,7 +178,7 @@ export class BatchWork {
         const done = await Promise.allSettled(group.map((index) => this.#slots.run(() => compute(index))));
         const broken = done.find((one) => one.status === "rejected");
         if (!broken) continue;
-        // The process lives: these lines are not what ends it.
+        // The process lives: none of these lines ends it.
         checkpoint.leave(group);
         throw broken.reason;
       }
@@ -197,7 +197,7 @@ export class BatchWork {
     checkpoint.remove();
   }
 
-  /** What only the server's state prevents is tried again. */
+  /** Failures that come from the server's state are tried again. */
   async #computeLine(
     { endpoint, expires_at }: Batch,
     line: BatchLine,

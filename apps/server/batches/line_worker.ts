@@ -27,7 +27,7 @@ export class LineWorker {
     this.#options = options;
   }
 
-  /** @throws the reason of `stop` if it aborts; what is done is kept */
+  /** @throws the reason of `stop` if it aborts; finished lines are kept */
   async run({ dataDir, batch, chunk }: LinesJob, stop: AbortSignal): Promise<void> {
     const plan = await new BatchStore(join(dataDir, "batches")).readPlan(batch);
     if (!plan) return;

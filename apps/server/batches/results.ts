@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { BatchLine } from "./batch.ts";
 
-/** What became of a line: a line of the output file, or of the error file. */
+/** The result of a line: a line of the output file, or of the error file. */
 export interface BatchResult {
   readonly id: string;
   readonly custom_id: string;

@@ -75,7 +75,7 @@ export function chunkJob<Data>(id: string, data: Data, priority?: number) {
     jobId: id,
     attempts: ATTEMPTS,
     backoff: { type: "exponential", delay: 5000, jitter: 0.5 },
-    // What is done is told by the parts; a job that stays would keep its chunk from being added again.
+    // The parts record finished work; a job that stays would keep its chunk from being added again.
     removeOnComplete: true,
     keepLogs: 0,
     ...(priority !== undefined && { priority }),

@@ -1,7 +1,7 @@
 /** Every setting of the server, once: flags, environment, help, the README's table and the types come from this list. */
 
 interface Setting<T> {
-  /** What stands behind the flag in the help, such as SECONDS; none for a switch. */
+  /** The placeholder behind the flag in the help, such as SECONDS; none for a switch. */
   readonly value: string | undefined;
   readonly help: string;
   readonly initial: T;

@@ -69,7 +69,7 @@ export class Admission {
     return this.#maxQueue + this.#maxRunning;
   }
 
-  /** Seconds until a place will be free, from what the requests before took. */
+  /** Seconds until a place will be free, estimated from the last requests. */
   get secondsUntilFree(): number {
     return Math.max(1, Math.ceil((this.waiting * this.#interval) / 1000));
   }

@@ -6,7 +6,7 @@ import type { Borrowed } from "./image_cache.ts";
 import { type Lifetime, raced } from "./signals.ts";
 import { taskLabel } from "./task_names.ts";
 
-/** What the answers to one request's questions are, and the image that they are about. */
+/** The answers to one request's questions, and the image that they are about. */
 export interface Answers {
   readonly image: Pick<EncodedImage, "width" | "height" | "tokens">;
   readonly isCached: boolean;

@@ -1,6 +1,6 @@
 import type { DetectedObject, GenerationOptions, Region } from "florence2-webgpu";
 
-/** An image that the model has looked at; what it made of it is kept on the device. */
+/** An image that the model has encoded; its features are kept on the device. */
 export interface EncodedImage {
   readonly width: number;
   readonly height: number;
@@ -11,11 +11,11 @@ export interface EncodedImage {
   dispose(): void;
 }
 
-/** What is asked about an image. */
+/** A question about an image. */
 export interface Question {
   /** A tag such as `<OD>`, or a free prompt. */
   readonly task: string;
-  /** What a task asks about; of some tasks a list, whose answers become one. */
+  /** The text of a task; for some tasks a list, whose answers become one. */
   readonly text?: string | readonly string[];
   readonly region?: Region;
   readonly coordinates?: "float" | "integer";
@@ -41,7 +41,7 @@ export interface Answered {
   /** With those that the image stands for. */
   readonly promptTokens: number;
   readonly imageTokens: number;
-  /** What may be wrong with the question, although it was answered: an unknown tag, a region beyond the image. */
+  /** Doubts about a question that was answered: an unknown tag, a region beyond the image. */
   readonly warnings?: readonly string[];
   /** Best first. */
   readonly sequences: readonly [Sequence, ...Sequence[]];
@@ -54,7 +54,7 @@ export interface Part {
   readonly answered?: Answered;
 }
 
-/** What the server asks of a model. Calls may overlap: an engine answers together what waits together. */
+/** The model as the server uses it. Calls may overlap: an engine answers waiting questions in one batch. */
 export interface Engine {
   readonly device: { readonly kind: string; readonly name: string };
   /** Device memory now in use, in bytes. */

@@ -32,7 +32,7 @@ export class Florence2Engine implements Engine {
   static async load(source: string, options: LoadOptions, limits: ImageLimits): Promise<Florence2Engine> {
     const model = await Florence2.fromPretrained(source || bundledCheckpoint(), options);
     try {
-      // Devices compile what they run when they first run it, which may take longer than a request may.
+      // Devices compile kernels at their first use, which may take longer than a request may.
       await model.run(WARM_UP_IMAGE, "<CAPTION>", { maxNewTokens: 4, signal: options.signal });
     } catch (error) {
       model.dispose();

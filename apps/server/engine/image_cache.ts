@@ -107,7 +107,7 @@ export class ImageCache {
     entry.users--;
     if (entry.users > 0) return;
     if (entry.bytes === 0) {
-      // No one waits for what is still being looked at.
+      // No request waits for an image that is still being encoded.
       this.#drop(entry);
       entry.look.abort();
     } else if (entry.isDropped) {

@@ -1,5 +1,5 @@
 /**
- * Reads a source to its end at its own pace and keeps what is not yet asked for: a reader that is slow, or does not
+ * Reads a source to its end at its own pace and buffers the rest: a reader that is slow, or does not
  * read at all, holds up nothing behind the source.
  */
 export async function* readAhead<T>(source: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {

@@ -27,7 +27,7 @@ export interface ServiceOptions {
   readonly requestTimeout: number;
   /** In bytes. */
   readonly imageCache: number;
-  /** Told of what an operator should know. */
+  /** Receives warnings for the operator. */
   readonly onEvent?: (event: string, details: Record<string, unknown>) => void;
 }
 

@@ -12,7 +12,7 @@ export async function raced<T>(promise: Promise<T>, signal: AbortSignal): Promis
     return await Promise.race([promise, aborted]);
   } finally {
     signal.removeEventListener("abort", leave);
-    // Whoever left first no longer hears of a failure.
+    // A caller that has left hears of no failure.
     promise.catch(() => {});
   }
 }

@@ -1,4 +1,4 @@
-/** Files that are whole or not there, whatever ends the process or the machine. */
+/** Atomic writes: a file is whole or absent, even if the process or the machine dies meanwhile. */
 import { randomUUID } from "node:crypto";
 import { link, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";

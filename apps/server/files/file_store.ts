@@ -35,13 +35,13 @@ export const newFileId = (): string => `file-${randomUUID().replaceAll("-", "")}
 const ABANDONED = 3600_000;
 
 /**
- * Files in a folder: `ID.bin` holds the content, `ID.json` what is known of it, written last. Several servers may share
+ * Files in a folder: `ID.bin` holds the content, `ID.json` its metadata, written last. Several servers may share
  * the folder: what is there is read anew each time.
  */
 export class FileStore {
   readonly #folder: string;
   readonly #maxStorage: number;
-  /** By id; what is known of a file never changes. */
+  /** By id; the metadata of a file never changes. */
   readonly #known = new Map<string, StoredFile>();
   #opened: Promise<void> | undefined;
 

@@ -69,7 +69,7 @@ export function addFileRoutes(app: App, files: FileStore, maxUpload: number): vo
   app.get("/v1/files/:id/content", async (c) => {
     const { id, bytes } = await files.get(c.req.param("id"));
     const content = Readable.toWeb(files.stream(id) as Readable) as ReadableStream;
-    // Never shown by a browser as what it says that it is.
+    // A download: a browser must not render a file by the type that it claims.
     const headers = {
       "content-type": "application/octet-stream",
       "content-length": String(bytes),

@@ -13,7 +13,7 @@ type Limits = BodyLimits & { readonly maxImageBytes: number };
 
 /**
  * A request in one of three forms: JSON; `multipart/form-data` with a file `image`; or the image itself as the body,
- * with the other fields in the query. The last takes what `curl --data-binary` sends.
+ * with the other fields in the query. The last is for `curl --data-binary`.
  */
 export async function readRequest(request: Request, limits: Limits): Promise<ReadRequest> {
   const type = request.headers.get("content-type") ?? "";

@@ -96,7 +96,7 @@ export async function answerFlorence2(
 type Fields = ReadRequest["fields"];
 type Item = Pick<Fields, "text" | "region" | "coordinates" | "annotated"> & { readonly task: string };
 
-/** A task of a list. What the request says for all of them goes to those that can take it. */
+/** A task of a list. Text and region of the request go to the tasks that take them. */
 function itemOf(item: NonNullable<Fields["tasks"]>[number], shared: Fields): Item {
   const own = typeof item === "string" ? { task: item } : item;
   const kind = taskList.find(({ task }) => task === taskOf(own.task))?.input;

@@ -90,7 +90,7 @@ export function checkHost(host: string, allowedHosts: readonly string[]): Middle
 const EXPOSED =
   "x-request-id, retry-after, retry-after-ms, openai-processing-ms, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests";
 
-/** Pages of other origins may call only if they are listed; the browser is told so, and what it does not ask for is refused. */
+/** CORS: pages of other origins may call only if they are listed; others are refused. */
 export function checkOrigin(origins: readonly string[]): Middleware {
   return async (c, next) => {
     const origin = c.req.header("origin");

@@ -8,7 +8,7 @@ export interface BodyLimits {
   readonly bodyTimeout: number;
 }
 
-/** The bytes of a body, counted while they come; what is announced is only believed when it is too much. */
+/** The bytes of a body, counted while they come; Content-Length is used only to refuse early. */
 export async function readBody(request: Request, { maxBody, bodyTimeout }: BodyLimits): Promise<Uint8Array> {
   const tooLarge = new ApiError(413, "body_too_large", `The body has more than ${maxBody} bytes.`);
   const encoding = request.headers.get("content-encoding");
@@ -133,7 +133,7 @@ function endOfString(text: string, from: number): number {
   return text.length;
 }
 
-/** What a schema makes of a value; the first thing that does not fit becomes the error. */
+/** A value parsed by a schema; the first issue becomes the error. */
 export function validate<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const { success, data, error } = schema.safeParse(value);
   if (success) return data;

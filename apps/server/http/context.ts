@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 
-/** What is known of one HTTP request, for its log line and its metrics. */
+/** The facts of one HTTP request, for its log line and its metrics. */
 export interface RequestRecord {
   readonly id: string;
   readonly arrival: number;

@@ -81,7 +81,7 @@ const STATUS_OF: Readonly<Record<string, readonly [status: number, code: string]
   disposed: [503, "model_unavailable"],
 };
 
-/** Any thrown value as what the caller gets; the inside of the server (paths, stacks, addresses) stays inside. */
+/** Any thrown value as an error response, without paths, stacks or addresses of the server. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   // By name: a second copy of the library has a class of its own.

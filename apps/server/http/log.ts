@@ -15,7 +15,7 @@ export function createLog(format: "json" | "text", write: (line: string) => void
   };
 }
 
-/** An error as the log may show it: what it says, cut, without its stack. */
+/** An error for the log: its message, cut, without its stack. */
 export function describeCause(cause: unknown): string {
   const { name, message } = (typeof cause === "object" && cause !== null ? cause : {}) as Partial<Error>;
   return (message === undefined ? String(cause) : `${name ?? "Error"}: ${message}`).slice(0, 500);

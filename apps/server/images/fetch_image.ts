@@ -25,7 +25,7 @@ interface Answer {
   readonly close: () => void;
 }
 
-/** Fetches images from hosts of the public internet and from no others, whatever URL, redirect or name server says. */
+/** Fetches images from hosts of the public internet only; redirects and resolved addresses are checked as well. */
 export class ImageFetcher {
   readonly #options: FetchOptions;
   readonly #isAllowed: (address: string) => boolean;
@@ -128,7 +128,7 @@ export class ImageFetcher {
     });
   }
 
-  /** Resolves a name and connects to what was checked; one forbidden address among them refuses all. */
+  /** Resolves a name and connects to the addresses that were checked; one forbidden address refuses all. */
   #lookup(param: string): LookupFunction {
     return (hostname, options, callback) => {
       (this.#options.resolve ?? resolve)(hostname, { ...options, all: true }, (error, addresses) => {

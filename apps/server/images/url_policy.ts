@@ -16,13 +16,13 @@ export function isPublicAddress(address: string): boolean {
   return ipaddr.process(address).range() === "unicast";
 }
 
-/** For every refusal the same words: what a name resolves to is not the caller's to know. */
+/** The same words for every refusal: they must not reveal the addresses of a name. */
 export function refused(param: string, why = "its address is not one that images are fetched from") {
   return badRequest("image_url_not_allowed", `The image's URL is refused: ${why}.`, param);
 }
 
 /**
- * A URL that may be fetched, parsed once: whoever fetches must use the result and no other reading of the text.
+ * A URL that may be fetched, parsed once: fetch the result, never the text again.
  *
  * @throws {ApiError} 400 `image_url_not_allowed` for a scheme, host, port or form that is not allowed
  */

@@ -14,7 +14,7 @@ Boxes are { x1, y1, x2, y2 } in pixels of the upright image. Every answer has an
 const MAX_INPUT_ELEMENTS = 10_000;
 
 /**
- * A server of the Model Context Protocol with all tools, for one request or one connection: what they share is in
+ * A server of the Model Context Protocol with all tools, for one request or one connection: their shared state is in
  * `parts`.
  *
  * @param record takes the fields of a call's log line when the call is over; never images, prompts or paths

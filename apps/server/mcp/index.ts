@@ -1,4 +1,4 @@
-/** What a program needs that offers the tools by other ways than HTTP. */
+/** The tools for programs that offer them by other ways than HTTP. */
 export { SettingsError } from "../config/read_settings.ts";
 export { flagOf, settingsByName, variableOf } from "../config/settings.ts";
 export { ApiError } from "../http/errors.ts";

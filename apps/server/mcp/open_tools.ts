@@ -9,7 +9,7 @@ import { KeptImages } from "./kept_images.ts";
 import type { ToolParts } from "./visit.ts";
 import { PATIENCE_MILLISECONDS } from "./wait.ts";
 
-/** Files of images, all together; what the model made of them is counted by `imageCache`. */
+/** Image files, in total; `imageCache` counts their features. */
 const KEPT_BYTES = 64_000_000;
 
 /** The tools' parts over a service that is there. */

@@ -5,7 +5,7 @@ import type { ImageLimits } from "../engine/florence2_engine.ts";
 import { badRequest } from "../http/errors.ts";
 import type { Box } from "./schemas.ts";
 
-/** An image for the caller to look at; each of its bytes takes room in what an agent can hold in mind. */
+/** An image for the caller to look at; its bytes take room in the agent's context. */
 export interface Picture extends ImageSize {
   readonly data: Uint8Array;
   readonly mimeType: "image/jpeg";

@@ -1,7 +1,7 @@
 import type { DetectedObject, ImageSize } from "florence2-webgpu";
 import { z } from "zod";
 
-/** The forms of what tools take and give. */
+/** Schemas of arguments and results. */
 export const imageSchema = z
   .union([
     z.string(),
@@ -50,7 +50,7 @@ export const objectSchema = z.object({
 });
 export type FoundObject = z.output<typeof objectSchema>;
 
-/** What every answer about an image begins with. */
+/** The first fields of every answer about an image. */
 export const imageFields = {
   image_id: z.string().describe("Stands for the image in later calls"),
   width: z.int().describe("Of the upright image, in pixels"),

@@ -11,7 +11,7 @@ import { KeptImages } from "./kept_images.ts";
 import type { ImageArgument } from "./schemas.ts";
 import { describeProgress, untilReady } from "./wait.ts";
 
-/** What tools work with. */
+/** The model, images and limits that tools work with. */
 export interface ToolParts {
   readonly service: Service;
   readonly asking: Asking;
@@ -67,7 +67,7 @@ export class Visit {
     questions: readonly (readonly [task: string, fields?: QuestionFields])[],
   ): Promise<{ readonly image: AskedImage; readonly answers: readonly Answered[] }> {
     const { service, asking } = this.#parts;
-    // Before the model is waited for: what is wrong with an image is told at once.
+    // Before the wait for the model: a bad image is refused at once.
     const reference = await this.#referenceOf(image);
     const stop = this.#reportProgress();
     try {
@@ -121,7 +121,7 @@ export class Visit {
     );
   }
 
-  /** Tells a caller that asked for it, every second, what is being done. */
+  /** Sends progress every second to callers that asked for it. */
   #reportProgress(): () => void {
     const { mcpReq } = this.#context;
     const progressToken = mcpReq._meta?.progressToken;

@@ -3,7 +3,7 @@ import type { LoadProgress, Service } from "../engine/service.ts";
 import { raced } from "../engine/signals.ts";
 import { ApiError } from "../http/errors.ts";
 
-/** Clients give a call up after a minute; before that it is told what happens. */
+/** Clients give a call up after a minute; a wait ends before that with a message. */
 export const PATIENCE_MILLISECONDS = 45_000;
 const TICK_MILLISECONDS = 250;
 

@@ -51,10 +51,10 @@ export const answerSchema = (tag: string): JsonSchema => plain(OF_TASK[tag] ?? t
 /** Whether a task, or a free prompt, is answered in words, which can be told piece by piece. */
 export const isInWords = (tag: string): boolean => !Object.hasOwn(OF_TASK, tag);
 
-/** The same for what has objects, whatever the task. */
+/** The same for an answer with objects, of any task. */
 export const objectsSchema: JsonSchema = plain(z.object({ objects: z.array(objectSchema) }));
 
-/** What each task takes and gives, for people and programs that ask. */
+/** Input and answer of each task, for people and programs. */
 export const taskList = tasks.map(({ token, input }) => ({
   task: token,
   input,

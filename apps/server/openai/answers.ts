@@ -1,6 +1,6 @@
 import type { Sequence } from "../engine/engine.ts";
 
-/** What a person reads: the words, or a line for each object, `label (x1, y1, x2, y2) 0.93`. */
+/** An answer for people: its text, or a line for each object, `label (x1, y1, x2, y2) 0.93`. */
 export function readableText({
   answer,
   objects,
@@ -28,7 +28,7 @@ export class ReadableStreamText {
     this.#stops = stops;
   }
 
-  /** What can be sent now; `isStopped` when a stop sequence ended the text. */
+  /** The text to send now; `isStopped` when a stop sequence ended it. */
   push(part: string): { readonly text: string; readonly isStopped: boolean } {
     this.#whole = (this.#whole + part).trimStart();
     const { text, isStopped } = cutAtStop(this.#whole, this.#stops);

@@ -9,7 +9,7 @@ import { countTokens, sumOf } from "./usage.ts";
 
 const tracer = trace.getTracer("florence2-server");
 
-/** A request at the model from its acceptance to its end, as metrics, spans and the log are told of it. */
+/** A request at the model, from its acceptance to its end, for metrics, spans and the log. */
 export class Attempt {
   readonly call: Call;
   readonly #service: Service;
@@ -42,7 +42,7 @@ export class Attempt {
     return this.#questions.map(({ task }) => taskLabel(task));
   }
 
-  /** Does work with the attempt's span as the parent of what it begins. */
+  /** Does work with the attempt's span as the parent of its spans. */
   within<T>(work: () => Promise<T>): Promise<T> {
     return context.with(trace.setSpan(context.active(), this.#span), work);
   }

@@ -18,7 +18,7 @@ export interface OpenAiRules extends DecodingRules {
   readonly maxImageBytes: number;
 }
 
-/** What a chat request asks, read and checked. */
+/** A chat request, read and checked. */
 interface Chat {
   readonly id: string;
   readonly created: number;
@@ -191,7 +191,7 @@ async function choiceOf(
   };
 }
 
-/** What stands beside the readable text: the answer in the task's own shape, and all that is known of it. */
+/** The fields beside the readable text: the answer in the task's own shape, objects, scores and tokens. */
 export async function typedAnswer(
   task: string,
   image: AskedImage,

@@ -9,7 +9,7 @@ export type ResponseFormat =
   | { readonly type: "json_object" }
   | { readonly type: "json_schema"; readonly schema: JsonSchema };
 
-/** What `message.content` is made of an answer. */
+/** The `message.content` of an answer. */
 export type Render = (sequence: Sequence) => string;
 
 const TEXT_SCHEMA = answerSchema("<CAPTION>");

@@ -5,7 +5,7 @@ import { decodeBase64 } from "../images/data_url.ts";
 import type { ImageReference } from "../images/load_image.ts";
 import type { ContentPart, Message } from "./request_schemas.ts";
 
-/** What a conversation asks: about which image, and what. */
+/** The question of a conversation, and its image. */
 export interface Prompt {
   readonly image: ImageReference;
   readonly task: string;

@@ -157,7 +157,7 @@ const messageOf = (
   content,
 });
 
-/** The response with what it echoes of its request. */
+/** The response, with the fields of its request that it echoes. */
 function responseOf({ id, createdAt, request }: Pending, status: "in_progress" | "failed") {
   return {
     id,

@@ -8,7 +8,7 @@ export const countTokens = (sequences: readonly Sequence[]): number =>
 export const sumOf = (answers: readonly Answered[], field: "promptTokens" | "imageTokens"): number =>
   answers.reduce((sum, answered) => sum + answered[field], 0);
 
-/** Tokens of all answers about one image. It is looked at once: what further questions have of it counts as cached. */
+/** Tokens of all answers about one image. It is encoded once: for further questions its tokens count as cached. */
 export function usageOf(image: AskedImage, answers: readonly Answered[]) {
   const [prompt, imageTokens] = [sumOf(answers, "promptTokens"), sumOf(answers, "imageTokens")];
   const completion = answers.reduce((sum, { sequences }) => sum + countTokens(sequences), 0);

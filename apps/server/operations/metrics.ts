@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
-/** What Prometheus is told. Labels come from fixed lists: no path, key, prompt or address of a caller. */
+/** Metrics for Prometheus. Labels come from fixed lists: no path, key, prompt or address of a caller. */
 export class Metrics {
   readonly registry = new Registry();
 

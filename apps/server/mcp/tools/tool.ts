@@ -3,7 +3,7 @@ import type { z } from "zod";
 import type { Picture } from "../pictures.ts";
 import type { AskedImage, Visit } from "../visit.ts";
 
-/** What a tool gives: the same for programs and for people. */
+/** The answer of a tool: the same for programs and for people. */
 export interface ToolAnswer<Output> {
   readonly structured: Output;
   readonly text: string;
@@ -30,7 +30,7 @@ export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject
 /** @example fieldsOf(image) // { image_id: "img_...", width: 640, height: 480 } */
 export const fieldsOf = ({ id, width, height }: AskedImage) => ({ image_id: id, width, height });
 
-/** The text of an answer about an image: what was found, then the size and the id for later calls. */
+/** The text of an answer about an image: the findings, then the size and the id for later calls. */
 export function textOf(
   image: AskedImage,
   lines: readonly string[],
