@@ -74,14 +74,18 @@ export async function profileOnCpu(
   const engine = await Engine.open(arena, true, threads);
   if (!engine) throw new Florence2Error("cpu_failed", "WebAssembly has no SIMD here: there is no engine");
   let spent: Spent = new Map();
-  const onCall = (dispatch: Dispatch, ms: number) => {
+  const onCall = (dispatch: Dispatch, ms: number, isLast: boolean) => {
+    // A dispatch of two passes is one call, and its work counts once.
+    const done = isLast
+      ? { calls: 1, operations: operationsOf(dispatch), bytes: bytesBound(dispatch) }
+      : NOTHING;
     for (const name of labelsOf(dispatch)) {
       const sum = spent.get(name) ?? NOTHING;
       spent.set(name, {
-        calls: sum.calls + 1,
+        calls: sum.calls + done.calls,
         ms: sum.ms + ms,
-        operations: sum.operations + operationsOf(dispatch),
-        bytes: sum.bytes + bytesBound(dispatch),
+        operations: sum.operations + done.operations,
+        bytes: sum.bytes + done.bytes,
       });
     }
   };

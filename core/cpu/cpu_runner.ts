@@ -21,8 +21,8 @@ interface CpuRunnerOptions {
   readonly threads?: number;
   /** Fills fresh memory with NaN and watches the memory behind every tensor. For tests. */
   readonly debug?: boolean;
-  /** Told how long each call of a compiled kernel took, all threads together. For benches. */
-  readonly onCall?: (dispatch: Dispatch, ms: number) => void;
+  /** Told how long each pass of a dispatch took, all threads together, and which pass was its last. For benches. */
+  readonly onCall?: (dispatch: Dispatch, ms: number, isLast: boolean) => void;
 }
 
 /** What a program does next: calls that the engine runs, or one that a twin serves. */
@@ -163,7 +163,11 @@ export class CpuRunner implements Runner {
 
   #onTimes(calls: readonly Dispatch[]): OnTimes | undefined {
     const onCall = this.#onCall;
-    return onCall && ((times) => times.forEach(({ call, ms }) => void onCall(calls[call]!, ms)));
+    return (
+      onCall &&
+      ((times) =>
+        times.forEach(({ call, ms }) => void onCall(calls[call]!, ms, calls[call + 1] !== calls[call])))
+    );
   }
 
   #inTurn(body: () => Promise<void>): Promise<void> {

@@ -38,14 +38,15 @@ describe("the profile of the CPU engine", () => {
     const wide = rows.find(({ kernel }) => kernel === "matmul 64 x 512 x 128")!;
     expect(wide.operations).toBe(wide.calls * 2 * 64 * 512 * 128);
     expect(wide.gigaflopsPerSecond * wide.ms * 1e6).toBeCloseTo(wide.operations, 0);
+    // Two passes each.
+    expect(rows.find(({ kernel }) => kernel === "channel_scores")!.calls).toBe(6);
     expect(rows.find(({ kernel }) => kernel === "layer_norm")!.operations).toBe(0);
   });
 
   it("sums up the products from the image to the keys of the decoder", async () => {
     const { gigaflop, gigaflopsPerSecond, shareOfMultiplyAdd } = await productSpeed(nano, 1);
     // 2 x M x N x K of all products of the vision tower, the projector and the encoder.
-    expect(gigaflop).toBeGreaterThan(0.4);
-    expect(gigaflop).toBeLessThan(1);
+    expect(gigaflop).toBeCloseTo(0.389464064, 9);
     expect(gigaflopsPerSecond).toBeGreaterThan(0);
     expect(shareOfMultiplyAdd).toBeGreaterThan(0);
   });
