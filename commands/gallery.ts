@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
 import {
@@ -9,6 +9,7 @@ import {
   pathOf,
 } from "../datasets/truth/data_set.ts";
 import { drawOnImage } from "../draw/image.ts";
+import { makeFolder } from "../files/make_folder.ts";
 import { Florence2 } from "../model/florence2.ts";
 import { loadSharp } from "../model/image/sharp.ts";
 import { type ImageSize, type PixelBox, parseAnswer, tasks } from "../model/tasks/index.ts";
@@ -84,7 +85,7 @@ export async function drawGallery(
   const sharp = await loadSharp();
   const overview = await drawOverview(drawn.map(({ png }) => png));
   rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const files = [...drawn, { name: "overview.jpg", png: overview }];
   for (const { name, png } of files) await sharp(png).jpeg(JPEG).toFile(join(folder, name));
   return files.map(({ name }) => name);

@@ -1,8 +1,9 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, truncateSync } from "node:fs";
 import { dirname } from "node:path";
 import { Florence2Error } from "../core/errors.ts";
 import type { Prompt } from "../datasets/truth/data_set.ts";
 import { parseLines } from "../datasets/truth/json_lines.ts";
+import { makeFolder } from "../files/make_folder.ts";
 
 /** The model's answer to one prompt. */
 export interface Prediction {
@@ -63,7 +64,7 @@ export class PredictionFile {
   }
 
   append(predictions: readonly Prediction[]): void {
-    mkdirSync(dirname(this.path), { recursive: true });
+    makeFolder(dirname(this.path));
     const values = existsSync(this.path) ? predictions : [this.#origin, ...predictions];
     appendFileSync(this.path, values.map((value) => `${JSON.stringify(value)}\n`).join(""));
     for (const prediction of predictions) this.#keep(prediction);

@@ -1,5 +1,6 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeFolder } from "../files/make_folder.ts";
 import { histogram, precisionRecallPlot, reliabilityPlot } from "./plots.ts";
 import type { Origin } from "./predictions.ts";
 import type { TaskFindings } from "./run.ts";
@@ -39,7 +40,7 @@ export function writeReport(
   origin: Origin,
   comparison?: string,
 ): string {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const plots = findings.flatMap(plotsOf);
   for (const { file, svg } of plots) writeFileSync(join(folder, file), svg);
   const figures = findings.map(({ task, prompts, figures }) => ({ task, prompts, figures }));

@@ -1,8 +1,9 @@
 /** Where annotated images go, checked before any work, and how they are written. */
-import { accessSync, constants, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync, writeFileSync } from "node:fs";
 import { dirname, extname, join, resolve } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
 import { drawAnswer, drawOnImage } from "../../draw/index.ts";
+import { makeFolder } from "../../files/make_folder.ts";
 import type { RgbImage } from "../../model/image/pixels.ts";
 import { loadSharp } from "../../model/image/sharp.ts";
 import type { Answer, Region } from "../../model/tasks/index.ts";
@@ -79,7 +80,7 @@ export async function writeAnnotated(
     process.stdout.write(bytes);
     return;
   }
-  mkdirSync(dirname(resolve(target)), { recursive: true });
+  makeFolder(dirname(resolve(target)));
   writeFileSync(target, bytes);
 }
 

@@ -14,7 +14,8 @@ import { dirname } from "node:path";
 import { Florence2Error, quote } from "../../core/errors.ts";
 import type { ImageAnswers } from "../../datasets/answers.ts";
 import type { LabelledObject } from "../../datasets/labelled.ts";
-import { makeFolder, partOf, unwritable, writeAll } from "./replace_file.ts";
+import { makeFolder } from "../../files/make_folder.ts";
+import { partOf, unwritable, writeAll } from "./replace_file.ts";
 
 /** Inputs of a run by their names. */
 export type Origin = Readonly<Record<string, string | number | boolean | null>>;

@@ -4,17 +4,16 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
+import { makeFolder } from "../../files/make_folder.ts";
 
 /** Bytes that file systems allow in a name, less those that a suffix takes. */
 const LONGEST_NAME = 240;
@@ -40,19 +39,6 @@ export function unwritable(path: string, error: unknown): unknown {
   if (error instanceof Florence2Error || code === undefined || syscall === undefined) return error;
   const text = `${path} cannot be written: ${REASONS[code] ?? message} (${code}).`;
   return new Florence2Error("file_unwritable", text, { path, reason: code }, error);
-}
-
-/** Makes a folder and those above it. Node's own way never returns where a parent takes no folders, such as /proc. */
-export function makeFolder(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
-  const above = dirname(path);
-  if (above !== path) makeFolder(above);
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    // Another program may have made it meanwhile.
-    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
-  }
 }
 
 /**

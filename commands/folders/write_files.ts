@@ -13,8 +13,9 @@ import { copyFile } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
 import type { OutputFile } from "../../datasets/formats/format.ts";
+import { makeFolder } from "../../files/make_folder.ts";
 import { loadSharp } from "../../model/image/sharp.ts";
-import { discard, makeFolder, partOf, readIfThere, replaceFile, unwritable } from "./replace_file.ts";
+import { discard, partOf, readIfThere, replaceFile, unwritable } from "./replace_file.ts";
 
 export const PLACEMENTS = ["copy", "symlink", "hardlink", "in-place"] as const;
 /** How images come into a data set; `in-place`: not at all. */

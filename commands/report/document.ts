@@ -1,5 +1,6 @@
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeFolder } from "../../files/make_folder.ts";
 import type { Origin } from "../../measure/origin.ts";
 import { type Decision, decisionsInWords, decisionsOf } from "./decisions.ts";
 import type { Failure, Part, PartResult } from "./part.ts";
@@ -23,7 +24,7 @@ export const withDecisions = (report: Omit<Report, "part" | "decisions">): Repor
 
 /** Writes report.json and report.md. Each is whole at any time, however early the command is ended. */
 export function writeReport(folder: string, report: Report, parts: Readonly<Record<string, Part>>): void {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   replaceFile(join(folder, "report.json"), `${JSON.stringify(report, plainValue, 2)}\n`);
   replaceFile(join(folder, "report.md"), inMarkdown(report, parts));
 }
