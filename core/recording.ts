@@ -29,6 +29,8 @@ export interface DeviceProfile {
   readonly features: ReadonlySet<Feature>;
   /** The largest part of a buffer that one shader binding may see. */
   readonly maxBindingBytes: number;
+  /** Where weights may be in i8: whether products with them are faster than those of f32. */
+  readonly i8?: "faster" | "slower";
   /** The largest band that tensors are cut into. Default: what can be bound; tests make it small. */
   readonly maxBandBytes?: number;
 }
@@ -179,7 +181,7 @@ export class Recording {
 
   #checkBinding(kernel: Kernel, name: string, tensor: Tensor): void {
     const { dtype, formats } = kernel.bindings[name]!;
-    const expected = formats ? Object.keys(formats) : [dtype];
+    const expected = formats ? [...Object.keys(formats), ...(this.profile.i8 ? ["i8"] : [])] : [dtype];
     if (!expected.includes(tensor.dtype))
       throw this.#misuse(kernel, `${name} is ${tensor.dtype}, expected ${expected.join(" or ")}`);
     if (!isBindable(tensor)) throw this.#misuse(kernel, `${name} begins at element ${tensor.offset}`);

@@ -1,11 +1,13 @@
+import { GROUP, WORDS_OF_GROUP } from "./dtypes/integers.ts";
 import { BLOCK, type BlockDtype, wordsOfBlock } from "./dtypes/quantization.ts";
 import { Florence2Error } from "./errors.ts";
 
 /**
  * Element types that live in tensors. Weights may be in half precision, two to a word of four bytes, or in blocks of
- * fewer bits, which rows consist of as a whole (see quantization.ts).
+ * fewer bits, which rows consist of as a whole (see quantization.ts); on the CPU engine also in groups of whole numbers
+ * (see integers.ts).
  */
-export type Dtype = "f32" | "u32" | "f16" | BlockDtype;
+export type Dtype = "f32" | "u32" | "f16" | BlockDtype | "i8";
 /** The content of a tensor: its elements, or the words that they are packed into. */
 export type TensorData = Float32Array | Uint32Array;
 
@@ -17,6 +19,7 @@ const BYTES: Readonly<Record<Dtype, number>> = {
   f16: 2,
   q8: (wordsOfBlock("q8") * BYTES_PER_ELEMENT) / BLOCK,
   q4: (wordsOfBlock("q4") * BYTES_PER_ELEMENT) / BLOCK,
+  i8: (WORDS_OF_GROUP * BYTES_PER_ELEMENT) / GROUP,
 };
 
 /** WebGPU binds a part of a buffer only at multiples of this many bytes, on every device. */

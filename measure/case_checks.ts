@@ -40,7 +40,7 @@ export function* checksOf(
   suite: AnyKernelCases,
 ): Generator<{ testCase: Case; format: WeightFormat | undefined; variants: readonly string[] }> {
   for (const testCase of suite.cases) {
-    for (const format of suite.weights ? weightFormats(suite, testCase) : [undefined]) {
+    for (const format of suite.weights ? weightFormats(suite, testCase, runner.profile) : [undefined]) {
       const labels = suite.kernel.variants
         .map(({ label }) => label)
         .filter((label) => dispatchOf(suite, testCase, label, runner.profile, format));
@@ -93,7 +93,7 @@ export async function checkCase(
     case: testCase.name,
     weights: format ?? "",
     worst,
-    tolerance: typeof allowed === "number" ? allowed : allowed(testCase, used),
+    tolerance: typeof allowed === "number" ? allowed : allowed(testCase, used, format),
     where,
     compileMs,
   };

@@ -1,7 +1,9 @@
 /** The cases of kernels, run one by one. */
 import { readdirSync } from "node:fs";
-import { BLOCK, isBlockDtype } from "../core/dtypes/quantization.ts";
-import { type DeviceProfile, type Dispatch, Recording } from "../core/recording.ts";
+import { GROUP } from "../core/dtypes/integers.ts";
+import { BLOCK } from "../core/dtypes/quantization.ts";
+import type { PackedDtype } from "../core/dtypes/stored_weights.ts";
+import { type DeviceProfile, type Dispatch, PORTABLE_PROFILE, Recording } from "../core/recording.ts";
 import type { Runner } from "../core/runner.ts";
 import { columnsOf, elementsOf, newTensor, type TensorData } from "../core/tensor.ts";
 import {
@@ -18,7 +20,7 @@ export type Case = { readonly name: string };
 export type AnyKernelCases = KernelCases<Case>;
 
 /** What weights may be stored as. */
-export type WeightFormat = keyof (typeof weights)["formats"];
+export type WeightFormat = PackedDtype;
 /** Blocks are tried where there is less to compute and to pack: reading them is all that differs. */
 const MAX_OPERATIONS_IN_BLOCKS = 1e8;
 const MAX_WEIGHTS_IN_BLOCKS = 2e6;
@@ -75,15 +77,26 @@ export function countInputs(suite: AnyKernelCases, testCase: Case): number {
   return inputs.reduce((sum, { shape }) => sum + elementsOf(shape), 0);
 }
 
-/** In which formats a case can be run; in blocks only if rows of weights consist of them. */
-export function weightFormats(suite: AnyKernelCases, testCase: Case): readonly WeightFormat[] {
+/** Weights of a row that some formats take at a time. */
+const UNIT: Readonly<Partial<Record<WeightFormat, number>>> = { q8: BLOCK, q4: BLOCK, i8: GROUP };
+
+/** In which formats a device can run a case; in blocks or groups only if rows of weights consist of them. */
+export function weightFormats(
+  suite: AnyKernelCases,
+  testCase: Case,
+  profile: DeviceProfile = PORTABLE_PROFILE,
+): readonly WeightFormat[] {
   const inputs = suite.inputs(testCase, SHAPES_ONLY);
-  const hasBlocks = suite.weights?.every((name) => elementsOf(inputs[name]!.shape.slice(1)) % BLOCK === 0);
+  const consistsOf = (unit: number) =>
+    suite.weights?.every((name) => elementsOf(inputs[name]!.shape.slice(1)) % unit === 0);
   const count = suite.weights?.reduce((sum, name) => sum + elementsOf(inputs[name]!.shape), 0) ?? 0;
   const isSmall =
     suite.work(testCase).operations <= MAX_OPERATIONS_IN_BLOCKS && count <= MAX_WEIGHTS_IN_BLOCKS;
-  const formats = Object.keys(weights.formats) as WeightFormat[];
-  return formats.filter((format) => !isBlockDtype(format) || (hasBlocks && isSmall));
+  const formats = [...Object.keys(weights.formats), ...(profile.i8 ? ["i8"] : [])] as WeightFormat[];
+  return formats.filter((format) => {
+    const unit = UNIT[format];
+    return unit === undefined || (isSmall && consistsOf(unit));
+  });
 }
 
 /** The inputs of a case, with weights in this format: the same numbers at each call. */

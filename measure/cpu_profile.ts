@@ -1,6 +1,7 @@
 import { Arena } from "../core/cpu/arena.ts";
 import { CpuRunner } from "../core/cpu/cpu_runner.ts";
 import { Engine } from "../core/cpu/engine.ts";
+import { placeOfI8 } from "../core/cpu/product_speeds.ts";
 import { Florence2Error } from "../core/errors.ts";
 import type { Dispatch } from "../core/recording.ts";
 import type { WeightsDtype } from "../model/weights/loader.ts";
@@ -89,7 +90,8 @@ export async function profileOnCpu(
       });
     }
   };
-  const runner = new CpuRunner(arena, engine, { onCall });
+  const i8 = dtype === "q8" ? placeOfI8(await engine.productSpeeds()) : undefined;
+  const runner = new CpuRunner(arena, engine, { onCall }, i8);
   try {
     const gigabytesPerSecond = await measureCopy(arena, engine);
     let gigaflopsPerSecond = await measureMultiplyAdd(engine);

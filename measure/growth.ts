@@ -38,7 +38,7 @@ export async function measureGrowth(
   let adapter = "";
   const rows = new Map<string, { phase: string; batch: number; ms: number[] }>();
   for (const count of threads) {
-    const runner = await CpuRunner.open({ threads: count });
+    const runner = await CpuRunner.open({ threads: count, asksForI8: dtype === "q8" });
     adapter = runner.name;
     try {
       const { phases } = await openPhases(subject, runner, dtype, batches);

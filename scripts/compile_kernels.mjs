@@ -11,7 +11,7 @@ import { root } from "./steps.mjs";
 
 const COMPILED = join(root, "core/cpu/compiled.js");
 /** Exports beside the kernels. */
-const SHARED_ENTRIES = ["limits", "memory", "pack"].map((name) => `kernels/shared/${name}.as.ts`);
+const SHARED_ENTRIES = ["checks", "limits", "memory", "pack"].map((name) => `kernels/shared/${name}.as.ts`);
 const FORMS = { relaxed: ["--enable", "relaxed-simd"], simd: [] };
 const OPTIONS = [
   ..."-O3 --noAssert --runtime stub --noExportMemory --enable simd --enable threads".split(" "),

@@ -17,7 +17,7 @@ export async function openOurs(
   const { folder, imageConfig, pixelValues, promptIds, threads } = question;
   const pixels = pixelsOfPlanes(pixelValues);
   const { config, settings } = await rulesOf(question);
-  const runner = await openRunner(device, { threads });
+  const runner = await openRunner(device, { threads, asksForI8: dtype === "q8" });
   const checkpoint = await openCheckpoint(openFiles(folder), config);
   const weights = await loadWeights(checkpoint, config, runner, { dtype });
   await checkpoint.close();

@@ -33,6 +33,17 @@ export interface DeviceReport {
   readonly features: readonly Feature[];
   /** `needed` is the least that will do. */
   readonly limits: readonly { readonly name: string; readonly found: number; readonly needed?: number }[];
+  /** Of the CPU engine. */
+  readonly products?: ProductReport;
+}
+
+/** Matrix products of the CPU engine, all threads together. */
+interface ProductReport {
+  readonly gigaflopsPerSecond: number;
+  /** 1e9 operations a second of those in 8 bits; 0 where the runtime computes them wrongly. */
+  readonly gigaopsPerSecond: number;
+  /** Whether dtype "q8" multiplies in 8 bits here. */
+  readonly usesBytes: boolean;
 }
 
 export interface ModelReport {
@@ -65,10 +76,10 @@ export interface Examination {
 export async function examine(source: string, options: OpenModelOptions = {}): Promise<Examination> {
   const findings: Finding[] = [];
   const onWarning = (what: string) => findings.push({ kind: "remark", what, remedy: NO_SIMD });
-  const runner = await openRunner("auto", { onWarning });
+  const runner = await openRunner("auto", { onWarning, asksForI8: true });
   try {
     if (runner instanceof CpuRunner) findings.push(await whyNoGpu());
-    const device = runner instanceof GpuRunner ? describe(runner) : describeCpu(runner);
+    const device = runner instanceof GpuRunner ? describe(runner) : await describeCpu(runner as CpuRunner);
     const environment = await hubEnvironment();
     const repositories = await cachedRepositories(environment.cacheFolder);
     if (repositories.some(({ id }) => id === source)) {
@@ -135,8 +146,14 @@ export async function examineModel(
   }
 }
 
-function describeCpu({ name }: Runner): DeviceReport {
-  return { name, features: [], limits: [] };
+async function describeCpu({ name, profile, engine }: CpuRunner): Promise<DeviceReport> {
+  const speeds = await engine?.productSpeeds();
+  const products = speeds && {
+    gigaflopsPerSecond: speeds.f32,
+    gigaopsPerSecond: speeds.i8,
+    usesBytes: profile.i8 === "faster",
+  };
+  return { name, features: [], limits: [], products };
 }
 
 /** The reason why `auto` takes no GPU. */

@@ -4,7 +4,8 @@ import { allowRelaxedSimd } from "../platform.ts";
 import type { CompiledCall } from "./protocol.ts";
 
 /** With relaxed SIMD, which has fused multiply-add and products of 8 bits, or without. */
-type SimdForm = "relaxed SIMD" | "SIMD";
+export type SimdForm = "relaxed SIMD" | "SIMD";
+const FORMS: readonly SimdForm[] = ["relaxed SIMD", "SIMD"];
 
 /** The kernels as WebAssembly, for one memory. */
 export interface CompiledKernels {
@@ -16,15 +17,13 @@ export interface CompiledKernels {
  * Compiles the best form of the kernels that this runtime takes; `undefined` if it has no SIMD.
  *
  * @param shared whether the memory that they work on is shared between threads
+ * @param forms those that may be taken, the best first; for tests
  * @throws {Florence2Error} `cpu_failed` if the module does not compile
  */
-export async function compileKernels(shared: boolean): Promise<CompiledKernels | undefined> {
+export async function compileKernels(shared: boolean, forms = FORMS): Promise<CompiledKernels | undefined> {
   const { relaxed, simd } = await import("./compiled.js");
-  for (const [form, text] of [
-    ["relaxed SIMD", relaxed],
-    ["SIMD", simd],
-  ] as const) {
-    const bytes = bytesOf(text);
+  for (const form of forms) {
+    const bytes = bytesOf(form === "SIMD" ? simd : relaxed);
     if (!shared) importUnshared(bytes);
     if (await validates(bytes, form)) return { form, module: await compile(bytes) };
   }

@@ -9,9 +9,11 @@ import { type Dtype, newTensor, type Storage, type Tensor, type TensorData } fro
 import { Arena } from "./arena.ts";
 import { compiledCalls } from "./compiled_kernels.ts";
 import { Engine } from "./engine.ts";
+import { placeOfI8 } from "./product_speeds.ts";
 import type { CompiledCall } from "./protocol.ts";
 import { TensorMemory } from "./tensor_memory.ts";
 import type { CallList, OnTimes } from "./threads.ts";
+import { turn } from "./turn.ts";
 
 /** While twins run, the event loop is given a turn at least about this often. */
 const YIELD_MS = 50;
@@ -19,6 +21,8 @@ const YIELD_MS = 50;
 interface CpuRunnerOptions {
   /** Default: as many as there are processors, at most 16. */
   readonly threads?: number;
+  /** Asks how fast products of 8 bits are, for `profile.i8`; takes a tenth of a second. */
+  readonly asksForI8?: boolean;
   /** Fills fresh memory with NaN and watches the memory behind every tensor. For tests. */
   readonly debug?: boolean;
   /** Told how long each pass of a dispatch took, all threads together, and which pass was its last. For benches. */
@@ -37,8 +41,7 @@ type Step =
 export class CpuRunner implements Runner {
   readonly kind = "cpu";
   readonly name: string;
-  /** Nothing has to be bound: tensors may be as large as the memory. */
-  readonly profile: DeviceProfile = { features: new Set(), maxBindingBytes: 2 ** 32 };
+  readonly profile: DeviceProfile;
   readonly #arena: Arena;
   readonly #engine: Engine | undefined;
   readonly #tensors: TensorMemory;
@@ -51,15 +54,24 @@ export class CpuRunner implements Runner {
   static async open(options: CpuRunnerOptions = {}): Promise<CpuRunner> {
     const shared = canShareMemory();
     const arena = new Arena(shared);
-    return new CpuRunner(arena, await Engine.open(arena, shared, options.threads), options);
+    const engine = await Engine.open(arena, shared, options.threads);
+    const speeds = options.asksForI8 && (await engine?.productSpeeds());
+    return new CpuRunner(arena, engine, options, speeds ? placeOfI8(speeds) : undefined);
   }
 
   /** Without an engine: with twins alone. */
-  constructor(arena = new Arena(false), engine?: Engine, { debug = false, onCall }: CpuRunnerOptions = {}) {
+  constructor(
+    arena = new Arena(false),
+    engine?: Engine,
+    { debug = false, onCall }: CpuRunnerOptions = {},
+    i8: DeviceProfile["i8"] = engine ? undefined : "slower",
+  ) {
     this.#arena = arena;
     this.#engine = engine;
     this.#tensors = new TensorMemory(arena, debug);
     this.#onCall = onCall;
+    // Nothing has to be bound: tensors may be as large as the memory.
+    this.profile = { features: new Set(), maxBindingBytes: 2 ** 32, i8 };
     this.name = engine
       ? `CPU: WebAssembly with ${engine.form}, ${engine.threads} thread${engine.threads === 1 ? "" : "s"}`
       : "CPU: plain twins of the kernels";
@@ -70,8 +82,8 @@ export class CpuRunner implements Runner {
     return { bytes: this.#disposed ? 0 : bytes, peakBytes };
   }
 
-  /** The engine's SIMD form and threads; `undefined` if twins compute. */
-  get engine(): Pick<Engine, "form" | "threads"> | undefined {
+  /** The engine's SIMD form, threads and speeds; `undefined` if twins compute. */
+  get engine(): Pick<Engine, "form" | "threads" | "productSpeeds"> | undefined {
     return this.#engine;
   }
 
@@ -116,7 +128,11 @@ export class CpuRunner implements Runner {
 
   async prepare(recording: Recording): Promise<Program> {
     this.#checkUsable();
+    // Recording and planning take some milliseconds each: everything else that waits has its turn between them.
+    await turn();
     const plan = planMemory(recording);
+    await turn();
+    this.#checkUsable();
     const spans = this.#tensors.share(plan.blocks, plan.blockOf);
     const bound = boundStorages(recording);
     const { steps, scratch } = await this.#stepsOf(recording);

@@ -1,7 +1,8 @@
 import { availableThreads, hasFileSystem } from "../platform.ts";
 import type { Arena, Span } from "./arena.ts";
-import { type CompiledKernels, compileKernels } from "./compiled_kernels.ts";
+import { type CompiledKernels, compileKernels, type SimdForm } from "./compiled_kernels.ts";
 import { MainThread } from "./main_thread.ts";
+import { type ProductSpeeds, productSpeeds } from "./product_speeds.ts";
 import { type Executor, Threads } from "./threads.ts";
 
 /** More threads than this only wait for each other. */
@@ -13,7 +14,7 @@ const LOCAL_BYTES = 2 ** 20;
 export class Engine {
   readonly form: CompiledKernels["form"];
   readonly threads: number;
-  /** To count units and scratch memory with: nothing is computed by it. */
+  /** To count units and scratch memory with, and to check what the runtime made of the kernels. */
   readonly exports: WebAssembly.Exports;
   readonly executor: Executor;
   readonly #arena: Arena;
@@ -21,16 +22,23 @@ export class Engine {
 
   /**
    * @param threads default: as many as there are processors, at most 16
+   * @param forms those that may be taken, the best first; for tests
    * @returns `undefined` where WebAssembly has no SIMD
    * @throws {Florence2Error} `cpu_failed`
    */
-  static async open(arena: Arena, shared: boolean, threads?: number): Promise<Engine | undefined> {
-    const kernels = await compileKernels(shared);
+  static async open(
+    arena: Arena,
+    shared: boolean,
+    threads?: number,
+    forms?: readonly SimdForm[],
+  ): Promise<Engine | undefined> {
+    const kernels = await compileKernels(shared, forms);
     if (!kernels) return undefined;
     const { memory } = arena;
     const { exports } = await WebAssembly.instantiate(kernels.module, { env: { memory } });
     const count = shared ? Math.min(threads ?? (await availableThreads()), MOST_THREADS) : 1;
     const locals = Array.from({ length: count }, (_, i) => arena.allocate(LOCAL_BYTES, `thread ${i}`).at);
+    (exports.local as WebAssembly.Global).value = locals[0]!;
     if (shared) {
       try {
         const executor = await Threads.open(kernels, memory, locals);
@@ -66,6 +74,11 @@ export class Engine {
       this.#scratch = this.#arena.allocate(bytes, "scratch memory of kernels", false);
     }
     return this.#scratch.at;
+  }
+
+  /** What products of matrices reach here, measured once in a process. */
+  productSpeeds(): Promise<ProductSpeeds> {
+    return productSpeeds(this);
   }
 
   dispose(): void {

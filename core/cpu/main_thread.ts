@@ -1,6 +1,7 @@
 import { Florence2Error } from "../errors.ts";
 import type { CompiledCall } from "./protocol.ts";
 import type { CallList, Executor } from "./threads.ts";
+import { turn } from "./turn.ts";
 
 /** The event loop gets a turn at least about this often. */
 const TURN_MS = 8;
@@ -53,16 +54,4 @@ export class MainThread implements Executor {
   #set(name: string, value: number): void {
     (this.#exports[name] as WebAssembly.Global).value = value;
   }
-}
-
-/** Lets everything else that waits have its turn; timers would wait 4 ms in browsers. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
 }

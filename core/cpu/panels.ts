@@ -1,3 +1,4 @@
+import { GROUP, WORDS_OF_GROUP } from "../dtypes/integers.ts";
 import { BITS, BLOCK, isBlockDtype, wordsOfBlock } from "../dtypes/quantization.ts";
 import type { PackedDtype } from "../dtypes/stored_weights.ts";
 
@@ -8,7 +9,7 @@ import type { PackedDtype } from "../dtypes/stored_weights.ts";
 export const PANEL = 8;
 
 /** What compiled kernels call the ways to store weights, as in kernels/shared/weights.as.ts. */
-export const FORMATS: Readonly<Record<PackedDtype, number>> = { f32: 0, f16: 1, q8: 2, q4: 3 };
+export const FORMATS: Readonly<Record<PackedDtype, number>> = { f32: 0, f16: 1, q8: 2, q4: 3, i8: 5 };
 /** In f32, not in panels but row by row: weights that a kernel computed. */
 export const FORMAT_ROWS = 4;
 
@@ -21,9 +22,10 @@ export function rowsOfPanels(
   K: number,
   dtype: PackedDtype,
 ): Uint32Array<ArrayBuffer> {
-  if (dtype === "f32") {
-    const words = new Uint32Array(rows * K);
-    unpack(panels, words, rows, K);
+  if (dtype === "f32" || dtype === "i8") {
+    const wordsOfRow = dtype === "f32" ? K : (K / GROUP) * WORDS_OF_GROUP;
+    const words = new Uint32Array(rows * wordsOfRow);
+    unpack(panels, words, rows, wordsOfRow);
     return words;
   }
   if (isBlockDtype(dtype)) return unpackedBlocks(panels, rows, K, dtype);

@@ -1,30 +1,46 @@
 import { Florence2Error, quote } from "../errors.ts";
 import { BYTES_PER_ELEMENT, type TensorData } from "../tensor.ts";
 import { narrowToFloat16, widenFloat16 } from "./float16.ts";
+import { dequantizeGroups, GROUP, quantizeGroups, WORDS_OF_GROUP } from "./integers.ts";
 import { BLOCK, type BlockDtype, dequantize, isBlockDtype, quantize, wordsOfBlock } from "./quantization.ts";
 
 /** The ways in which tensors store weights. */
-export type PackedDtype = "f32" | "f16" | BlockDtype;
+export type PackedDtype = "f32" | "f16" | BlockDtype | "i8";
 
 /** Weights as a device holds them, for who computes on the CPU. */
 export class StoredWeights {
+  readonly dtype: PackedDtype;
   readonly #data: TensorData;
-  readonly #dtype: PackedDtype;
 
   /** @param data the elements, or the words that they are packed into */
   constructor(data: TensorData, dtype: PackedDtype) {
+    this.dtype = dtype;
     this.#data = data;
-    this.#dtype = dtype;
   }
 
   /** `count` weights from `start` on. Not to be written to. */
   values(start: number, count: number): Float32Array {
     const { buffer, byteOffset } = this.#data;
-    if (this.#dtype === "f32") return new Float32Array(buffer, byteOffset + BYTES_PER_ELEMENT * start, count);
-    if (isBlockDtype(this.#dtype)) return this.#ofBlocks(this.#dtype, start, count);
+    if (this.dtype === "f32") return new Float32Array(buffer, byteOffset + BYTES_PER_ELEMENT * start, count);
+    if (isBlockDtype(this.dtype)) return this.#ofBlocks(this.dtype, start, count);
+    if (this.dtype === "i8") return this.#ofGroups(start, count);
     const values = new Float32Array(count);
     widenFloat16(new Uint16Array(buffer, byteOffset + 2 * start, count), values);
     return values;
+  }
+
+  /** The words of i8 from the group on in which `start` is. */
+  groups(start: number): Uint32Array {
+    const { buffer, byteOffset, length } = this.#data;
+    const from = Math.floor(start / GROUP) * WORDS_OF_GROUP;
+    return new Uint32Array(buffer, byteOffset + BYTES_PER_ELEMENT * from, length - from);
+  }
+
+  #ofGroups(start: number, count: number): Float32Array {
+    const before = start % GROUP;
+    const values = new Float32Array(Math.ceil((before + count) / GROUP) * GROUP);
+    dequantizeGroups(this.groups(start), values);
+    return values.subarray(before, before + count);
   }
 
   #ofBlocks(dtype: BlockDtype, start: number, count: number): Float32Array {
@@ -47,6 +63,7 @@ export class StoredWeights {
 export function packWeights(values: Float32Array<ArrayBuffer>, dtype: PackedDtype, name: string): TensorData {
   if (dtype === "f32") return values;
   if (isBlockDtype(dtype)) return quantize(values, dtype, name);
+  if (dtype === "i8") return quantizeGroups(values, name);
   return new Uint32Array(toHalves(values, name).buffer);
 }
 

@@ -1,13 +1,16 @@
 // A unit is a block of up to BLOCK_ROWS rows by BLOCK_COLUMNS columns of the product, the blocks of the same rows side
-// by side. Rows that are read through a norm are normalised into scratch memory first.
+// by side. Rows that are read through a norm are normalised into scratch memory first; beside weights in I8, all rows
+// are quantised there.
 //
 // A tile of a few rows by the 8 columns of a panel is added up in registers, along all of K. Up to FEW rows, as
-// decoding has them, read weights as they are stored; more rows share a panel that was widened to f32 in local memory.
+// decoding has them, read weights as they are stored, and so does whoever reads I8; more rows share a panel that was
+// widened to f32 in local memory.
 import { activate } from "../shared/activation.as";
 import { local, scratch } from "../shared/memory.as";
-import { norm_units, normalize_rows } from "../shared/norm.as";
+import { add_up_integers, INTEGER_TILE_ROWS, integer_row_bytes, integer_rows_bytes, quantize_row } from "../shared/integers.as";
+import { norm_units, normalize_row, normalize_rows, NORM_ROWS } from "../shared/norm.as";
 import { add_up_tile, TILE_BYTES, TILE_ROWS } from "../shared/tile.as";
-import { PANEL, panel_bytes, panel_in_f32, ROWS } from "../shared/weights.as";
+import { I8, PANEL, panel_bytes, panel_in_f32, ROWS } from "../shared/weights.as";
 import { add_up_few, FEW } from "../shared/few_rows.as";
 
 const BLOCK_ROWS: u32 = 96;
@@ -43,7 +46,9 @@ export function matmul_scratch(
   ACTIVATION: u32,
   NORM: u32,
 ): u32 {
-  return NORM == OF_X ? 4 * M * K : NORM == OF_RESIDUAL ? 4 * M * N : 0;
+  const normed: u32 = NORM == OF_RESIDUAL ? 4 * M * N : 0;
+  if (weight_format == I8) return normed + <u32>integer_rows_bytes(M, K);
+  return NORM == OF_X ? 4 * M * K : normed;
 }
 
 export function matmul_first_units(
@@ -60,7 +65,7 @@ export function matmul_first_units(
   ACTIVATION: u32,
   NORM: u32,
 ): u32 {
-  return NORM == 0 ? 0 : norm_units(M);
+  return NORM == 0 && weight_format != I8 ? 0 : norm_units(M);
 }
 
 export function matmul_first(
@@ -87,8 +92,25 @@ export function matmul_first(
   begin: u32,
   end: u32,
 ): void {
+  if (weight_format == I8) {
+    const last = min(end * NORM_ROWS, M);
+    for (let m = begin * NORM_ROWS; m < last; m++) {
+      let row = x + <usize>m * K * 4;
+      if (NORM == OF_X) {
+        normalize_row(normed + <usize>m * K * 4, norm_weight, norm_bias, K, local);
+        row = local;
+      }
+      quantize_row(row, K, integer_rows(M, N, NORM) + m * integer_row_bytes(K));
+    }
+    if (NORM != OF_RESIDUAL) return;
+  }
   const C = NORM == OF_X ? K : N;
   normalize_rows(normed, norm_weight, norm_bias, M, C, scratch, begin, end);
+}
+
+/** Where quantised rows begin: behind the normalised residual. */
+function integer_rows(M: u32, N: u32, NORM: u32): usize {
+  return scratch + (NORM == OF_RESIDUAL ? <usize>M * N * 4 : 0);
 }
 
 /** Rows of a block: whole tiles, all blocks nearly alike. */
@@ -140,7 +162,8 @@ export function matmul(
   begin: u32,
   end: u32,
 ): void {
-  if (NORM == OF_X) x = scratch;
+  if (weight_format == I8) x = integer_rows(M, N, NORM);
+  else if (NORM == OF_X) x = scratch;
   sums_bias = HAS_BIAS ? bias : 0;
   sums_residual = NORM == OF_RESIDUAL ? scratch : HAS_RESIDUAL ? residual : 0;
   residual_is_plain = NORM == OF_RESIDUAL;
@@ -182,8 +205,13 @@ function block(
   lastColumn: u32,
   isFew: bool,
 ): void {
-  const stride = <usize>K * 4;
   const size = panel_bytes(K, format);
+  if (format == I8) {
+    for (let n = column; n < lastColumn; n += PANEL)
+      integer_tiles(x, weight + <usize>(n / PANEL) * size, K, row, lastRow, n);
+    return;
+  }
+  const stride = <usize>K * 4;
   for (let n = column; n < lastColumn; n += PANEL) {
     const stored = weight + <usize>(n / PANEL) * size;
     if (isFew) {
@@ -197,6 +225,15 @@ function block(
       add_up_tile(x + m * stride, stride, height, panel, K);
       for (let r: u32 = 0; r < height; r++) store_sums(m + r, n, local + r * 32);
     }
+  }
+}
+
+function integer_tiles(x: usize, panel: usize, K: u32, row: u32, lastRow: u32, n: u32): void {
+  const stride = integer_row_bytes(K);
+  for (let m = row; m < lastRow; m += INTEGER_TILE_ROWS) {
+    const height = min(INTEGER_TILE_ROWS, lastRow - m);
+    add_up_integers(x + m * stride, stride, height, panel, K);
+    for (let r: u32 = 0; r < height; r++) store_sums(m + r, n, local + r * 32);
   }
 }
 

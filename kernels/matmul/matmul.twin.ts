@@ -1,3 +1,5 @@
+import { GROUP, groupOf, quantizeRow } from "../../core/dtypes/integers.ts";
+import type { StoredWeights } from "../../core/dtypes/stored_weights.ts";
 import type { Twin } from "../../core/kernel.ts";
 import { activationOf } from "../shared/activation.ts";
 import { normalizeRows } from "../shared/norm.ts";
@@ -14,11 +16,11 @@ export const matmulTwin: Twin<typeof signature> = (
   const activate = activationOf(activation);
   if (norm === NORM.ofX) x = normalizeRows(normed, norm_weight, norm_bias);
   if (norm === NORM.ofResidual) residual = normalizeRows(normed, norm_weight, norm_bias);
+  const productsWith = weight.dtype === "i8" ? integerProducts(x, weight, K) : products(x, weight, K);
   for (let n = 0; n < N; n++) {
-    const row = weight.values(n * K, K);
+    const sumOf = productsWith(n);
     for (let m = 0; m < M; m++) {
-      let sum = 0;
-      for (let k = 0; k < K; k++) sum += x[m * K + k]! * row[k]!;
+      let sum = sumOf(m);
       if (HAS_BIAS) sum += bias[n]!;
       sum = activate(sum);
       const block = Math.floor((out_column + n) / out_columns);
@@ -28,3 +30,36 @@ export const matmulTwin: Twin<typeof signature> = (
     }
   }
 };
+
+/** By row n of the weights and row m of x, the sum of their products. */
+type Products = (n: number) => (m: number) => number;
+
+function products(x: Float32Array, weight: StoredWeights, K: number): Products {
+  return (n) => {
+    const row = weight.values(n * K, K);
+    return (m) => {
+      let sum = 0;
+      for (let k = 0; k < K; k++) sum += x[m * K + k]! * row[k]!;
+      return sum;
+    };
+  };
+}
+
+/** Beside weights in i8, x is quantised, too: the sums of a group are whole, those of groups are rounded to f32. */
+function integerProducts(x: Float32Array, weight: StoredWeights, K: number): Products {
+  const rows = Array.from({ length: x.length / K }, (_, m) => quantizeRow(x.subarray(m * K, (m + 1) * K)));
+  return (n) => {
+    const words = weight.groups(n * K);
+    const groups = Array.from({ length: K / GROUP }, (_, i) => groupOf(words, i));
+    return (m) => {
+      let sum = 0;
+      for (const [i, { scale, zero, q }] of rows[m]!.entries()) {
+        const weights = groups[i]!;
+        let whole = -zero * weights.sum;
+        for (let k = 0; k < GROUP; k++) whole += q[k]! * weights.q[k]!;
+        sum = Math.fround(sum + Math.fround(Math.fround(whole * weights.scale) * scale));
+      }
+      return sum;
+    };
+  };
+}

@@ -1,7 +1,7 @@
 // The few rows of decoding: what counts is how fast weights are read, so they are widened in registers.
 import { local } from "./memory.as";
 import { madd, sum_of, widen_high, widen_low } from "./vector.as";
-import { BLOCK, F16, F32, least_of, Q8, span_of } from "./weights.as";
+import { BLOCK, F16, F32, GROUP, I8, least_of, Q8, span_of } from "./weights.as";
 
 /** At most this many rows. */
 export const FEW: u32 = 4;
@@ -20,7 +20,8 @@ export function add_up_few(x: usize, stride: usize, rows: u32, panel: usize, K: 
     else some(x, x + stride, x + 2 * stride, x + 3 * stride, 4, panel, K, true);
   } else {
     for (let row: u32 = 0; row < rows; row++) {
-      if (format == Q8) of_blocks(x + row * stride, panel, K, local + row * 32, true);
+      if (format == I8) of_groups(x + row * stride, panel, K, local + row * 32);
+      else if (format == Q8) of_blocks(x + row * stride, panel, K, local + row * 32, true);
       else of_blocks(x + row * stride, panel, K, local + row * 32, false);
     }
   }
@@ -185,6 +186,32 @@ function of_blocks(x: usize, panel: usize, K: u32, to: usize, isQ8: bool): void 
     const total = f32x4.splat(sum_of(sum));
     low = madd(f32x4.mul(span_of(first), unit), f32x4.add(low0, low1), madd(least_of(first), total, low));
     high = madd(f32x4.mul(span_of(second), unit), f32x4.add(high0, high1), madd(least_of(second), total, high));
+  }
+  v128.store(to, low);
+  v128.store(to, high, 16);
+}
+
+/** One row by weights in groups of whole numbers: of each group the sums of x * q, which its scale then multiplies. */
+function of_groups(x: usize, panel: usize, K: u32, to: usize): void {
+  let low = f32x4.splat(0);
+  let high = low;
+  for (const end = x + <usize>K * 4; x < end; ) {
+    const scales = panel;
+    panel += 64;
+    let sum0 = f32x4.splat(0);
+    let sum1 = sum0;
+    for (const next = x + GROUP * 4; x < next; panel += 32) {
+      const q0 = v128.load(panel);
+      const q1 = v128.load(panel, 16);
+      // Of each lane the lowest byte first.
+      for (let shift = 24; shift >= 0; shift -= 8, x += 4) {
+        const factor = v128.load32_splat(x);
+        sum0 = madd(factor, f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(q0, shift), 24)), sum0);
+        sum1 = madd(factor, f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(q1, shift), 24)), sum1);
+      }
+    }
+    low = madd(sum0, v128.load(scales), low);
+    high = madd(sum1, v128.load(scales, 16), high);
   }
   v128.store(to, low);
   v128.store(to, high, 16);

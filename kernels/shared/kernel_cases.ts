@@ -36,7 +36,7 @@ export interface KernelCases<Case extends { readonly name: string }> {
   /** Bytes that a call reads and writes at least, and its arithmetic operations (a multiply-add is two). */
   readonly work: (testCase: Case) => { readonly bytes: number; readonly operations: number };
   /** |gpu - twin| <= tolerance * (1 + |twin|), element by element, in f32. */
-  readonly tolerance: number | ((testCase: Case, variant: Variant) => number);
+  readonly tolerance: number | ((testCase: Case, variant: Variant, weights?: PackedDtype) => number);
 }
 
 /** The inputs of a case as devices hold them, by name. */

@@ -1,7 +1,11 @@
-// What the engine can reach at most, for benches: they have no twins, and no model calls them.
+// What the engine can reach at most, for benches and for the choice of formats: they have no twins, and no model calls
+// them.
 
+import { add_up_integers, integer_row_bytes } from "./integers.as";
 import { local } from "./memory.as";
+import { add_up_tile, TILE_BYTES, TILE_ROWS } from "./tile.as";
 import { madd } from "./vector.as";
+import { I8 } from "./weights.as";
 
 /** 12 x `rounds` multiply-adds of four, which depend on nothing but registers: 96 x rounds operations a unit. */
 export function limit_multiply_add(rounds: u32, begin: u32, end: u32): void {
@@ -47,5 +51,21 @@ export function limit_copy(from: usize, to: usize, bytes: u32, begin: u32, end: 
   for (let unit = begin; unit < end; unit++) {
     const at = <usize>unit * bytes;
     memory.copy(to + at, from + at, bytes);
+  }
+}
+
+const PRODUCT_K: u32 = 256;
+
+/** `rounds` tiles of 6 rows by 8 columns along 256 k, of what lies in local memory: 24,576 x rounds operations a unit. */
+export function limit_products(format: u32, rounds: u32, begin: u32, end: u32): void {
+  const x = local + TILE_BYTES;
+  const stride = format == I8 ? integer_row_bytes(PRODUCT_K) : <usize>PRODUCT_K * 4;
+  const panel = x + TILE_ROWS * stride;
+  if (begin < end) memory.fill(x, 0, TILE_ROWS * stride + PRODUCT_K * 32);
+  for (let unit = begin; unit < end; unit++) {
+    for (let i: u32 = 0; i < rounds; i++) {
+      if (format == I8) add_up_integers(x, stride, TILE_ROWS, panel, PRODUCT_K);
+      else add_up_tile(x, stride, TILE_ROWS, panel, PRODUCT_K);
+    }
   }
 }

@@ -30,11 +30,11 @@ export function normalize_row(row: usize, weight: usize, bias: usize, C: u32, ou
 }
 
 /** Rows that a unit normalises. */
-const ROWS: u32 = 16;
+export const NORM_ROWS: u32 = 16;
 
 /** Units of `normalize_rows`. */
 export function norm_units(rows: u32): u32 {
-  return (rows + ROWS - 1) / ROWS;
+  return (rows + NORM_ROWS - 1) / NORM_ROWS;
 }
 
 /** Normalises the rows of units `begin` to `end`, of `rows` rows of C values, into the same places of `out`. */
@@ -48,8 +48,8 @@ export function normalize_rows(
   begin: u32,
   end: u32,
 ): void {
-  const last = min(end * ROWS, rows);
-  for (let row = begin * ROWS; row < last; row++) {
+  const last = min(end * NORM_ROWS, rows);
+  for (let row = begin * NORM_ROWS; row < last; row++) {
     const at = <usize>row * <usize>C * 4;
     normalize_row(normed + at, weight, bias, C, out + at);
   }

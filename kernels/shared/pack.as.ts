@@ -1,6 +1,6 @@
 // Packing: from the rows of a matrix as files have them to panels (see weights.as.ts), in the same memory.
 import { local } from "./memory.as";
-import { BLOCK, F16, F32, PANEL, panel_bytes, Q8 } from "./weights.as";
+import { BLOCK, F16, F32, I8, PANEL, panel_bytes, Q8 } from "./weights.as";
 
 /** Bytes of a row. */
 function row_bytes(K: u32, format: u32): usize {
@@ -20,8 +20,9 @@ export function pack_panels(matrix: usize, K: u32, format: u32, begin: u32, end:
 function pack_panel(rows: usize, K: u32, format: u32, to: usize): void {
   const stride = row_bytes(K, format);
   for (let row: u32 = 0; row < PANEL; row++, rows += stride) {
-    if (format == F32) {
-      for (let k: usize = 0; k < <usize>K; k++) store<f32>(to + (k * 8 + row) * 4, load<f32>(rows + k * 4));
+    if (format == F32 || format == I8) {
+      // The words of a group lie among each other as the weights of f32 do.
+      for (let at: usize = 0; at < stride; at += 4) store<u32>(to + at * 8 + row * 4, load<u32>(rows + at));
     } else if (format == F16) {
       for (let k: usize = 0; k < <usize>K; k++) store<u16>(to + (k * 8 + row) * 2, load<u16>(rows + k * 2));
     } else if (format == Q8) pack_q8(rows, row, K, to);

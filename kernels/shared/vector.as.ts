@@ -8,6 +8,17 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c);
 }
 
+/** sums + the products of four neighbours of a, signed, and of b, from 0 to 127: four sums. */
+// @ts-expect-error: decorator
+@inline
+export function dot_bytes(a: v128, b: v128, sums: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(a, b, sums);
+  const low = i32x4.extadd_pairwise_i16x8_s(i16x8.extmul_low_i8x16_s(a, b));
+  const high = i32x4.extadd_pairwise_i16x8_s(i16x8.extmul_high_i8x16_s(a, b));
+  const pairs = i32x4.add(i32x4.shuffle(low, high, 0, 2, 4, 6), i32x4.shuffle(low, high, 1, 3, 5, 7));
+  return i32x4.add(sums, pairs);
+}
+
 /** The sum of the four. */
 // @ts-expect-error: decorator
 @inline

@@ -5,6 +5,8 @@
 //   q8, q4     for each block of 32 k the 8 headers (least in the lower, span in the upper half of a word), then for
 //              each four k (k, k + 1, k + 2, k + 3) four q of each row, row by row. In q4, rows 0 to 3 have the lower
 //              halves of the bytes, rows 4 to 7 the upper ones.
+//   i8         for each group of 64 k the 8 scales, in f32, the 8 sums of the q with the sign turned, and then for each
+//              four k four q of each row, row by row
 import { madd, widen_high, widen_low } from "./vector.as";
 
 /** How a matrix is stored: the values of NAME_format. */
@@ -14,11 +16,15 @@ export const Q8: u32 = 2;
 export const Q4: u32 = 3;
 /** In f32, row by row: weights that a kernel computed. */
 export const ROWS: u32 = 4;
+export const I8: u32 = 5;
 
 /** Rows of a panel. */
 export const PANEL: u32 = 8;
 /** Weights of a block. */
 export const BLOCK: u32 = 32;
+/** Weights of a group of I8, and bytes of a panel of it. */
+export const GROUP: u32 = 64;
+export const GROUP_PANEL_BYTES: usize = 576;
 
 /** Bytes of a panel whose rows have K weights. */
 // @ts-expect-error: decorator
@@ -26,6 +32,7 @@ export const BLOCK: u32 = 32;
 export function panel_bytes(K: u32, format: u32): usize {
   if (format == F32 || format == ROWS) return <usize>K * 32;
   if (format == F16) return <usize>K * 16;
+  if (format == I8) return <usize>(K / GROUP) * GROUP_PANEL_BYTES;
   return <usize>(K / BLOCK) * (format == Q8 ? 288 : 160);
 }
 
@@ -39,6 +46,7 @@ export function panel_in_f32(panel: usize, K: u32, format: u32, rows: u32, to: u
   if (format == ROWS) return turn_rows(panel, K, rows, to);
   if (format == F16) widen_halves(panel, K, to);
   else if (format == Q8) widen_q8(panel, K, to);
+  else if (format == I8) widen_i8(panel, K, to);
   else widen_q4(panel, K, to);
   return to;
 }
@@ -133,6 +141,27 @@ function widen_q4(panel: usize, K: u32, to: usize): void {
   }
 }
 
+function widen_i8(panel: usize, K: u32, to: usize): void {
+  for (let group: u32 = 0; group < K / GROUP; group++) {
+    const scales0 = v128.load(panel);
+    const scales1 = v128.load(panel, 16);
+    panel += 64;
+    for (let four: u32 = 0; four < GROUP / 4; four++, panel += 32, to += 128) {
+      store_signed(v128.load(panel), scales0, to);
+      store_signed(v128.load(panel, 16), scales1, to + 16);
+    }
+  }
+}
+
+// @ts-expect-error: decorator
+@inline
+function store_signed(q: v128, scales: v128, to: usize): void {
+  v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(q, 24), 24)), scales));
+  v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(q, 16), 24)), scales), 32);
+  v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(q, 8), 24)), scales), 64);
+  v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(q, 24)), scales), 96);
+}
+
 /** One weight, for what reads few. */
 export function weight_at(matrix: usize, row: u32, k: u32, K: u32, format: u32): f32 {
   if (format == ROWS) return load<f32>(matrix + (<usize>row * K + k) * 4);
@@ -140,6 +169,11 @@ export function weight_at(matrix: usize, row: u32, k: u32, K: u32, format: u32):
   const column = row % PANEL;
   if (format == F32) return load<f32>(panel + (<usize>k * 8 + column) * 4);
   if (format == F16) return half_at(panel + (<usize>k * 8 + column) * 2);
+  if (format == I8) {
+    const group = panel + <usize>(k / GROUP) * GROUP_PANEL_BYTES;
+    const q = load<i8>(group + 64 + <usize>((k % GROUP) / 4) * 32 + column * 4 + (k % 4));
+    return load<f32>(group + <usize>column * 4) * <f32>q;
+  }
   const block = panel + <usize>(k / BLOCK) * (format == Q8 ? 288 : 160);
   const least = half_at(block + <usize>column * 4);
   const span = half_at(block + <usize>column * 4 + 2);

@@ -38,7 +38,7 @@ export async function firstRecordings(
   profile: DeviceProfile,
   settings: GenerationSettings,
 ): Promise<readonly [vision: Recording, encoding: Recording, step: Recording]> {
-  const weights = await loadWeights(withoutContent(checkpoint), config, SHAPES_ONLY, { dtype });
+  const weights = await loadWeights(withoutContent(checkpoint), config, shapesOn(profile), { dtype });
   const newRecording = () => new Recording({ profile });
 
   const vision = newRecording();
@@ -62,12 +62,13 @@ export async function firstRecordings(
 }
 
 /** Takes weights that have a shape and no content. */
-const SHAPES_ONLY: WeightTarget = {
+const shapesOn = (profile: DeviceProfile): WeightTarget => ({
+  profile,
   zeros: shapeOnly,
   upload: (label, shape, data) => shapeOnly(label, shape, data instanceof Uint32Array ? "u32" : "f32"),
   write: () => {},
   settle: async () => {},
-};
+});
 
 /** The checkpoint's names, shapes and dtypes, without reading its files. */
 function withoutContent(checkpoint: FlorenceCheckpoint): FlorenceCheckpoint {

@@ -24,7 +24,7 @@ export type ProgressEvent =
   | { readonly status: "ready"; readonly device: string };
 
 export interface LoadOptions
-  extends Omit<DeviceOptions, "debug">,
+  extends Omit<DeviceOptions, "asksForI8" | "debug">,
     HubOptions,
     Pick<ModelOptions, "tokenizer" | "subfolder" | "adapter" | "imageSize"> {
   /** Where to compute. Default `auto`: a GPU if there is one, else the CPU engine. */
@@ -59,7 +59,7 @@ export async function loadModel(source: Source, options: LoadOptions = {}): Prom
   checkDtype(dtype);
   const { checkpoint, ...model } = await openModel(source, options);
   try {
-    const runner = await openRunner(device, { threads, onWarning });
+    const runner = await openRunner(device, { threads, onWarning, asksForI8: dtype === "q8" });
     try {
       compileInBackground(runner, { checkpoint, ...model, dtype });
       const weights = await loadWeights(checkpoint, model.config, runner, {

@@ -82,7 +82,8 @@ export function checkpointOf(
       const [start, end] = elementsIn(name, from, to);
       const key = stored.get(name);
       const isStoredSo = tensors.get(name)!.dtype.toLowerCase() === dtype && !isTransposed(name, layout);
-      if (key !== undefined && isStoredSo && dtype !== "f32") return readWords(key, dtype, start, end);
+      if (key !== undefined && isStoredSo && dtype !== "f32" && dtype !== "i8")
+        return readWords(key, dtype, start, end);
       return packWeights(await readElements(name, start, end), dtype, name);
     },
     close: () => file.close(),

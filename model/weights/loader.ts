@@ -13,7 +13,7 @@ import {
 import type { NormWeights } from "../../kernels/shared/norm.ts";
 import type { Linear } from "../layers.ts";
 import { type FlorenceCheckpoint, type StoredTensor, tensorOf, transpose } from "./checkpoint.ts";
-import { deviceDtype } from "./dtypes.ts";
+import { deviceDtype, isInI8 } from "./dtypes.ts";
 
 const DTYPES = ["auto", "f32", "f16", "q8", "q4"] as const;
 /**
@@ -45,7 +45,7 @@ export interface UploadOptions {
 }
 
 /** The target of loading: a runner, or a double that only keeps shapes. */
-export type WeightTarget = Pick<Runner, "zeros" | "upload" | "write" | "settle">;
+export type WeightTarget = Pick<Runner, "profile" | "zeros" | "upload" | "write" | "settle">;
 
 /** Rows are read and uploaded in pieces of at most this many bytes: what bounds the host's memory. */
 const PIECE_BYTES = 16 * 2 ** 20;
@@ -179,8 +179,11 @@ export class Loader {
       const stored = new Set(parts.map(({ dtype }) => AS_STORED[dtype]));
       return stored.size === 1 ? [...stored][0]! : "f32";
     }
+    if (!isBlockDtype(dtype)) return dtype;
     // Layers of one stack are held alike.
-    return isBlockDtype(dtype) ? deviceDtype(parts[0]!.name, parts[0]!.shape, dtype) : dtype;
+    const [{ name, shape }] = parts as [(typeof parts)[number]];
+    const multipliesBytes = dtype === "q8" && this.#runner.profile.i8 === "faster";
+    return multipliesBytes && isInI8(name, shape) ? "i8" : deviceDtype(name, shape, dtype);
   }
 
   async #newFilled(name: string, dtype: Dtype): Promise<Tensor> {

@@ -215,6 +215,7 @@ describe("a device", () => {
     vi.stubGlobal("navigator", NO_ADAPTER);
     const { device, model, findings } = await examine(tiny);
     expect(device.name).toMatch(/^CPU: WebAssembly with (relaxed )?SIMD, \d+ threads?$/);
+    expect(device.products!.gigaflopsPerSecond).toBeGreaterThan(0);
     expect(model?.peakBytes).toBeGreaterThan(0);
     expect(model?.kernels.map(({ name }) => name)).toContain("matmul");
     for (const { name, compared, fault } of model!.kernels) {
@@ -247,6 +248,21 @@ describe("a device", () => {
 });
 
 describe("florence2 doctor", () => {
+  it("names the speed of products in 8 bits, and whether q8 uses them", async () => {
+    vi.stubGlobal("navigator", NO_ADAPTER);
+    const examination = await examine(join(folder, "nothing"));
+    const wordsOf = (gigaopsPerSecond: number, usesBytes: boolean) => {
+      const products = { gigaflopsPerSecond: 94.2, gigaopsPerSecond, usesBytes };
+      return inWords({ ...examination, device: { ...examination.device, products } });
+    };
+    expect(inWords(examination)).toMatch(/^products {2}f32 \d+ GFLOP\/s.*dtype "q8"/m);
+    expect(wordsOf(310, true)).toMatch(
+      /^products {2}f32 94 GFLOP\/s, 8 bits 310 GOP\/s: .* multiplies in 8 bits$/m,
+    );
+    expect(wordsOf(90, false)).toMatch(/8 bits 90 GOP\/s: dtype "q8" uses f32/);
+    expect(wordsOf(0, false)).toMatch(/computes those of 8 bits wrongly: dtype "q8" uses f32$/m);
+  });
+
   async function printed(...args: string[]): Promise<{ code: number; output: string }> {
     const written = vi.spyOn(process.stdout, "write").mockReturnValue(true);
     const told = vi.spyOn(process.stderr, "write").mockReturnValue(true);

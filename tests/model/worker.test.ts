@@ -37,6 +37,21 @@ function terminate(device: string, when: "computing" | "disposed") {
   return spawnSync(process.execPath, ["-e", main], { encoding: "utf8", timeout: 100_000 });
 }
 
+describe("a process", () => {
+  it("ends by itself although its model was not disposed", () => {
+    const program = `
+      const { Florence2 } = await import(${JSON.stringify(library)});
+      const model = await Florence2.fromPretrained(${JSON.stringify(nano)}, { device: "cpu" });
+      console.log((await model.run(${JSON.stringify(`${nano}heldout/000.jpg`)}, "<CAPTION>")).text);
+    `;
+    const ended = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
+      encoding: "utf8",
+      timeout: 100_000,
+    });
+    expect(ended).toMatchObject({ status: 0, stdout: expect.stringMatching(/heart/) });
+  });
+});
+
 describe("terminating a worker", () => {
   it("ends it alone while its model computes on the CPU", () => {
     const { status, stdout, stderr } = terminate("cpu", "computing");

@@ -25,7 +25,7 @@ export async function checkCase(
   const found = await runCase(device, suite, testCase, inputs, variant);
   const { tolerance: allowed, kernel } = suite;
   const used = kernel.variants.find(({ label }) => label === variant) ?? kernel.variants.at(-1)!;
-  const tolerance = typeof allowed === "number" ? allowed : allowed(testCase, used);
+  const tolerance = typeof allowed === "number" ? allowed : allowed(testCase, used, format);
   for (const [name, { data, columns }] of expected) {
     const { faults, report } = compare(found.get(name)!.data, data, tolerance, columns);
     if (faults > 0)

@@ -21,3 +21,10 @@ export async function expectEveryTask(
   // The same threads and form of the kernels; another WebGPU calls the GPU by another name.
   if (device === "cpu") expect(found.device).toBe(expected.device);
 }
+
+/** Expects a process of another runtime to end by itself although it never disposes its model. */
+export async function expectEnd([program, ...options]: readonly [string, ...string[]]): Promise<void> {
+  const args = [...options, "tests/support/forgetful_program.ts"];
+  const { stdout } = await promisify(execFile)(program, args, { cwd: root, timeout: 100_000 });
+  expect(stdout).toMatch(/heart/);
+}

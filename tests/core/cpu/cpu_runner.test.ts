@@ -6,12 +6,13 @@ import { Arena } from "../../../core/cpu/arena.ts";
 import { compile, compileKernels } from "../../../core/cpu/compiled_kernels.ts";
 import { CpuRunner } from "../../../core/cpu/cpu_runner.ts";
 import { Engine } from "../../../core/cpu/engine.ts";
+import { placeOfI8 } from "../../../core/cpu/product_speeds.ts";
 import { packWeights } from "../../../core/dtypes/stored_weights.ts";
 import type { Florence2Error } from "../../../core/errors.ts";
 import { Recording } from "../../../core/recording.ts";
 import type { Tensor, TensorData } from "../../../core/tensor.ts";
 import { matmul } from "../../../kernels/matmul/matmul.ts";
-import { countInputs, inputsOf, runCase } from "../../../measure/case_runs.ts";
+import { countInputs, inputsOf, runCase, weightFormats } from "../../../measure/case_runs.ts";
 import { randomArrays } from "../../../measure/generated/random.ts";
 import { allKernelCases } from "../../support/kernel_check.ts";
 
@@ -20,14 +21,15 @@ const code = (expected: Florence2Error["code"]) =>
 
 const runners: CpuRunner[] = [];
 async function open(threads: number): Promise<CpuRunner> {
-  const runner = await CpuRunner.open({ threads });
+  const runner = await CpuRunner.open({ threads, asksForI8: true });
   runners.push(runner);
   return runner;
 }
 /** On the caller's own thread, as in a page that is not isolated. */
 async function openAlone(): Promise<CpuRunner> {
   const arena = new Arena(false);
-  const runner = new CpuRunner(arena, await Engine.open(arena, false));
+  const engine = await Engine.open(arena, false);
+  const runner = new CpuRunner(arena, engine, {}, placeOfI8(await engine!.productSpeeds()));
   runners.push(runner);
   return runner;
 }
@@ -53,15 +55,18 @@ describe("threads", () => {
     const others = [await open(1), await open(3)];
     for (const suite of allKernelCases) {
       for (const testCase of suite.cases.filter((one) => countInputs(suite, one) < 1e6)) {
-        const inputs = inputsOf(suite, testCase);
-        const expected = await runCase(alone, suite, testCase, inputs);
-        for (const runner of others) {
-          const found = await runCase(runner, suite, testCase, inputs);
-          for (const [name, { data }] of expected)
-            expect(
-              firstDifference(found.get(name)!.data, data),
-              `${suite.kernel.name}: ${testCase.name}`,
-            ).toBe(-1);
+        const formats = weightFormats(suite, testCase, alone.profile).filter((format) => format === "i8");
+        for (const format of [undefined, ...formats]) {
+          const inputs = inputsOf(suite, testCase, format);
+          const expected = await runCase(alone, suite, testCase, inputs);
+          for (const runner of others) {
+            const found = await runCase(runner, suite, testCase, inputs);
+            for (const [name, { data }] of expected)
+              expect(
+                firstDifference(found.get(name)!.data, data),
+                `${suite.kernel.name}: ${testCase.name}, ${format}`,
+              ).toBe(-1);
+          }
         }
       }
     }
@@ -152,7 +157,8 @@ describe("memory", () => {
 
   it("gives weights back as they were written, in panels or not", async () => {
     const runner = await open(2);
-    for (const dtype of ["f32", "f16", "q8", "q4"] as const) {
+    for (const dtype of ["f32", "f16", "q8", "q4", "i8"] as const) {
+      if (dtype === "i8" && !runner.profile.i8) continue;
       const values = randomArrays(2).normal(19, 64).data as Float32Array<ArrayBuffer>;
       const stored = packWeights(values, dtype, "weight");
       const weight = runner.zeros("weight", [19, 64], dtype);

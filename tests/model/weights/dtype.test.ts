@@ -1,14 +1,20 @@
 /** What weights in half precision change: memory by half, and numbers hardly. */
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { Arena } from "../../../core/cpu/arena.ts";
 import { CpuRunner } from "../../../core/cpu/cpu_runner.ts";
+import { Engine } from "../../../core/cpu/engine.ts";
 import { packWeights, StoredWeights } from "../../../core/dtypes/stored_weights.ts";
+import { PORTABLE_PROFILE } from "../../../core/recording.ts";
 import type { Runner } from "../../../core/runner.ts";
 import type { JsonValue } from "../../../files/json.ts";
 import { Florence2 } from "../../../index.ts";
 import { parityCheckpoint, withValues } from "../../../measure/generated/parity_weights.ts";
+import { randomArrays } from "../../../measure/generated/random.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { DecodingSession } from "../../../model/decoding_session.ts";
 import { generationSettings } from "../../../model/generation/options.ts";
+import { openModel } from "../../../model/loading/open_model.ts";
 import { VisionSession } from "../../../model/vision_session.ts";
 import type { FlorenceCheckpoint } from "../../../model/weights/checkpoint.ts";
 import { loadWeights } from "../../../model/weights/load_weights.ts";
@@ -138,6 +144,60 @@ describe("the bundled checkpoint, stored in F16", () => {
     expect({ ...half, bytes: 0 }).toEqual({ ...whole, bytes: 0 });
     expect(byDefault).toEqual(half);
     expect(half.bytes).toBeLessThan(0.6 * whole.bytes);
+  });
+});
+
+describe("q8 where 8-bit products are faster", () => {
+  const config = parseConfig(JSON.parse(readFileSync(new URL("config.json", nano), "utf8")) as JsonValue);
+
+  it("holds linear layers and the token table in i8, but for short rows", async () => {
+    const runner: Runner = Object.assign(new PlanningRunner(), {
+      profile: { ...PORTABLE_PROFILE, i8: "faster" as const },
+    });
+    const hold = async (dtype: WeightsDtype) =>
+      loadWeights(emptyCheckpoint(config, "F16"), config, runner, { dtype });
+    const { vision, text, projector } = await hold("q8");
+    const [short, long] = [vision[0]!.blocks[0]!.spatial, vision[2]!.blocks[0]!.channel];
+    expect(short.fc1.weight.dtype).toBe("f16");
+    for (const { weight } of [
+      short.fc2,
+      long.fc1,
+      long.fc2,
+      long.qkv,
+      text.decoder.crossKeysValues,
+      { weight: text.head },
+    ])
+      expect(weight.dtype, weight.storage.label).toBe("i8");
+    for (const tensor of [projector.projection, vision[2]!.embed.conv.weight])
+      expect(tensor.dtype, tensor.storage.label).toBe("f16");
+    expect((await hold("q4")).vision[2]!.blocks[0]!.spatial.fc1.weight.dtype).toBe("q4");
+  });
+
+  it("sees nearly what f32 sees, the same with any number of threads", async () => {
+    const { checkpoint, imageConfig } = await openModel(nano);
+    const pixels = randomArrays(3).normal(imageConfig.height * imageConfig.width * 4).data as Float32Array;
+    const seen = async (dtype: WeightsDtype, threads: number) => {
+      const arena = new Arena(true);
+      // Every runtime compiles this form right.
+      const engine = await Engine.open(arena, true, threads, ["SIMD"]);
+      const runner = new CpuRunner(arena, engine, {}, "faster");
+      try {
+        const weights = await loadWeights(checkpoint, config, runner, { dtype });
+        const session = await VisionSession.open(runner, weights, config, imageConfig);
+        return (await runner.read(await session.encode(pixels))) as Float32Array;
+      } finally {
+        runner.dispose();
+      }
+    };
+    try {
+      const eight = await seen("q8", 1);
+      const error = relativeL2(eight, await seen("f32", 2));
+      expect(error).toBeLessThan(0.05);
+      expect(error).toBeGreaterThan(1e-3);
+      expect(await seen("q8", 3)).toEqual(eight);
+    } finally {
+      await checkpoint.close();
+    }
   });
 });
 

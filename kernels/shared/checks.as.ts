@@ -1,0 +1,48 @@
+// What runtimes are known to compile wrongly.
+
+import { add_up_integers, INTEGER_TILE_ROWS, integer_row_bytes } from "./integers.as";
+import { local } from "./memory.as";
+import { TILE_BYTES } from "./tile.as";
+import { GROUP, GROUP_PANEL_BYTES, PANEL } from "./weights.as";
+
+/**
+ * 1 if products in whole numbers are right, in tiles of every height. The first compiler of V8 11 (Liftoff) loses sums
+ * of the relaxed dot instruction where registers are few. It compiles what is called for the first time.
+ */
+export function checks_integers(): u32 {
+  const stride = integer_row_bytes(GROUP);
+  const x = local + TILE_BYTES;
+  const panel = x + INTEGER_TILE_ROWS * stride;
+  fill(x, stride, panel);
+  for (let rows = INTEGER_TILE_ROWS; rows > 0; rows--) {
+    add_up_integers(x, stride, rows, panel, GROUP);
+    for (let row: u32 = 0; row < rows; row++) {
+      for (let column: u32 = 0; column < PANEL; column++) {
+        const expected = <f32>sum_of_products(x + row * stride + 8, panel + 64 + column * 4);
+        if (load<f32>(local + row * 32 + column * 4) != expected) return 0;
+      }
+    }
+  }
+  return 1;
+}
+
+/** Rows and a panel of a group each, with scales of 1 and zero points of 0, all of them different. */
+function fill(x: usize, stride: usize, panel: usize): void {
+  for (let row: u32 = 0; row < INTEGER_TILE_ROWS; row++) {
+    store<f32>(x + row * stride, 1);
+    store<i32>(x + row * stride, 0, 4);
+    for (let k: u32 = 0; k < GROUP; k++) store<u8>(x + row * stride + k, <u8>((k * 37 + row * 11) % 128), 8);
+  }
+  for (let column: u32 = 0; column < PANEL; column++) {
+    store<f32>(panel + column * 4, 1);
+    store<i32>(panel + column * 4, 0, 32);
+  }
+  for (let i: u32 = 0; i < <u32>GROUP_PANEL_BYTES - 64; i++) store<u8>(panel + i, <u8>(i * 29 + i / 16), 64);
+}
+
+function sum_of_products(q: usize, weights: usize): i32 {
+  let sum: i32 = 0;
+  for (let k: u32 = 0; k < GROUP; k++)
+    sum += <i32>load<u8>(q + k) * <i32>load<i8>(weights + (k / 4) * PANEL * 4 + (k % 4));
+  return sum;
+}

@@ -1,0 +1,224 @@
+// Products in whole numbers: 8-bit weights by rows that are quantised to 7 bits as they come (core/dtypes/integers.ts).
+//
+// A quantised row has for each GROUP of 64 k the scale, the zero point and the 64 q: x = scale * (q - zero). A panel
+// (weights.as.ts, I8) has for each group the scales of its 8 rows, the sums of their q with the sign turned, and then
+// the q. All sums of a group are whole and exact; groups are added up in f32, in order, without fused multiply-adds:
+// results are the same on every machine.
+import { local } from "./memory.as";
+import { dot_bytes, max_of } from "./vector.as";
+import { GROUP, GROUP_PANEL_BYTES } from "./weights.as";
+
+/** Bytes of a group of a quantised row. */
+const GROUP_BYTES: usize = 72;
+/** Rows of a tile: it may read, and not use, so many rows less one behind the last one. */
+export const INTEGER_TILE_ROWS: u32 = 6;
+
+/** Bytes of a quantised row of K values. */
+// @ts-expect-error: decorator
+@inline
+export function integer_row_bytes(K: u32): usize {
+  return <usize>(K / GROUP) * GROUP_BYTES;
+}
+
+/** Bytes of so many quantised rows, with room for reading a whole tile from the last one on. */
+export function integer_rows_bytes(rows: u32, K: u32): usize {
+  return <usize>(rows + INTEGER_TILE_ROWS) * integer_row_bytes(K);
+}
+
+const MOST: f32 = 127;
+/** A span below this is none: its reciprocal would overflow. */
+const LEAST_SPAN: f32 = 1e-30;
+
+/** Quantises a row of K values, a multiple of GROUP. */
+export function quantize_row(x: usize, K: u32, to: usize): void {
+  for (const end = x + <usize>K * 4; x < end; x += GROUP * 4, to += GROUP_BYTES) {
+    // 0 is on the grid.
+    let lows = f32x4.splat(0);
+    let highs = lows;
+    for (let at: usize = 0; at < GROUP * 4; at += 16) {
+      const values = v128.load(x + at);
+      lows = f32x4.min(lows, values);
+      highs = f32x4.max(highs, values);
+    }
+    const low = -max_of(f32x4.neg(lows));
+    const span = max_of(highs) - low;
+    const per_unit: f32 = span < LEAST_SPAN ? 0 : MOST / span;
+    const zero = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.splat(-low * per_unit)));
+    store<f32>(to, span / MOST);
+    store<i32>(to, i32x4.extract_lane(zero, 0), 4);
+    const factor = f32x4.splat(per_unit);
+    for (let i: usize = 0; i < GROUP; i += 16) {
+      const from = x + i * 4;
+      const a = i32x4.add(placed(v128.load(from), factor), zero);
+      const b = i32x4.add(placed(v128.load(from, 16), factor), zero);
+      const c = i32x4.add(placed(v128.load(from, 32), factor), zero);
+      const d = i32x4.add(placed(v128.load(from, 48), factor), zero);
+      // Narrowing ends at 127.
+      const q = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
+      v128.store(to + i, i8x16.max_s(q, i8x16.splat(0)), 8);
+    }
+  }
+}
+
+// @ts-expect-error: decorator
+@inline
+function placed(values: v128, factor: v128): v128 {
+  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(values, factor)));
+}
+
+/** Sums of the products of `rows` quantised rows, at most INTEGER_TILE_ROWS, with a panel: into the first bytes of local memory. */
+export function add_up_integers(x: usize, stride: usize, rows: u32, panel: usize, K: u32): void {
+  if (rows > 4) six_rows(x, stride, panel, K);
+  else if (rows > 1) four_rows(x, stride, panel, K);
+  else one_row(x, panel, K);
+}
+
+/** The zero points' part of a group's sums, which are then added to: -zero * (sum of q). */
+// @ts-expect-error: decorator
+@inline
+function begin(sums: v128, x: usize): v128 {
+  // Both have 16 bits; the upper half of a zero point is 0.
+  return i32x4.dot_i16x8_s(sums, v128.load32_splat(x, 4));
+}
+
+/** Adds a group's sums, scaled, to those of the groups before. */
+// @ts-expect-error: decorator
+@inline
+function finish(sum: v128, scales: v128, x: usize, at: usize): void {
+  const scaled = f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(sum), scales), v128.load32_splat(x));
+  v128.store(at, f32x4.add(v128.load(at), scaled));
+}
+
+function six_rows(x: usize, stride: usize, panel: usize, K: u32): void {
+  memory.fill(local, 0, 192);
+  for (const last = panel + <usize>(K / GROUP) * GROUP_PANEL_BYTES; panel < last; x += GROUP_BYTES) {
+    const sums0 = v128.load(panel, 32);
+    const sums1 = v128.load(panel, 48);
+    let s00 = begin(sums0, x);
+    let s01 = begin(sums1, x);
+    let s10 = begin(sums0, x + stride);
+    let s11 = begin(sums1, x + stride);
+    let s20 = begin(sums0, x + 2 * stride);
+    let s21 = begin(sums1, x + 2 * stride);
+    let s30 = begin(sums0, x + 3 * stride);
+    let s31 = begin(sums1, x + 3 * stride);
+    let s40 = begin(sums0, x + 4 * stride);
+    let s41 = begin(sums1, x + 4 * stride);
+    let s50 = begin(sums0, x + 5 * stride);
+    let s51 = begin(sums1, x + 5 * stride);
+    const scales = panel;
+    panel += 64;
+    let q = x + 8;
+    for (const next = panel + GROUP * 8; panel < next; panel += 32, q += 4) {
+      const low = v128.load(panel);
+      const high = v128.load(panel, 16);
+      let four = v128.load32_splat(q);
+      s00 = dot_bytes(low, four, s00);
+      s01 = dot_bytes(high, four, s01);
+      four = v128.load32_splat(q + stride);
+      s10 = dot_bytes(low, four, s10);
+      s11 = dot_bytes(high, four, s11);
+      four = v128.load32_splat(q + 2 * stride);
+      s20 = dot_bytes(low, four, s20);
+      s21 = dot_bytes(high, four, s21);
+      four = v128.load32_splat(q + 3 * stride);
+      s30 = dot_bytes(low, four, s30);
+      s31 = dot_bytes(high, four, s31);
+      four = v128.load32_splat(q + 4 * stride);
+      s40 = dot_bytes(low, four, s40);
+      s41 = dot_bytes(high, four, s41);
+      four = v128.load32_splat(q + 5 * stride);
+      s50 = dot_bytes(low, four, s50);
+      s51 = dot_bytes(high, four, s51);
+    }
+    const scales0 = v128.load(scales);
+    const scales1 = v128.load(scales, 16);
+    finish(s00, scales0, x, local);
+    finish(s01, scales1, x, local + 16);
+    finish(s10, scales0, x + stride, local + 32);
+    finish(s11, scales1, x + stride, local + 48);
+    finish(s20, scales0, x + 2 * stride, local + 64);
+    finish(s21, scales1, x + 2 * stride, local + 80);
+    finish(s30, scales0, x + 3 * stride, local + 96);
+    finish(s31, scales1, x + 3 * stride, local + 112);
+    finish(s40, scales0, x + 4 * stride, local + 128);
+    finish(s41, scales1, x + 4 * stride, local + 144);
+    finish(s50, scales0, x + 5 * stride, local + 160);
+    finish(s51, scales1, x + 5 * stride, local + 176);
+  }
+}
+
+function four_rows(x: usize, stride: usize, panel: usize, K: u32): void {
+  memory.fill(local, 0, 128);
+  for (const last = panel + <usize>(K / GROUP) * GROUP_PANEL_BYTES; panel < last; x += GROUP_BYTES) {
+    const sums0 = v128.load(panel, 32);
+    const sums1 = v128.load(panel, 48);
+    let s00 = begin(sums0, x);
+    let s01 = begin(sums1, x);
+    let s10 = begin(sums0, x + stride);
+    let s11 = begin(sums1, x + stride);
+    let s20 = begin(sums0, x + 2 * stride);
+    let s21 = begin(sums1, x + 2 * stride);
+    let s30 = begin(sums0, x + 3 * stride);
+    let s31 = begin(sums1, x + 3 * stride);
+    const scales = panel;
+    panel += 64;
+    let q = x + 8;
+    for (const next = panel + GROUP * 8; panel < next; panel += 32, q += 4) {
+      const low = v128.load(panel);
+      const high = v128.load(panel, 16);
+      let four = v128.load32_splat(q);
+      s00 = dot_bytes(low, four, s00);
+      s01 = dot_bytes(high, four, s01);
+      four = v128.load32_splat(q + stride);
+      s10 = dot_bytes(low, four, s10);
+      s11 = dot_bytes(high, four, s11);
+      four = v128.load32_splat(q + 2 * stride);
+      s20 = dot_bytes(low, four, s20);
+      s21 = dot_bytes(high, four, s21);
+      four = v128.load32_splat(q + 3 * stride);
+      s30 = dot_bytes(low, four, s30);
+      s31 = dot_bytes(high, four, s31);
+    }
+    const scales0 = v128.load(scales);
+    const scales1 = v128.load(scales, 16);
+    finish(s00, scales0, x, local);
+    finish(s01, scales1, x, local + 16);
+    finish(s10, scales0, x + stride, local + 32);
+    finish(s11, scales1, x + stride, local + 48);
+    finish(s20, scales0, x + 2 * stride, local + 64);
+    finish(s21, scales1, x + 2 * stride, local + 80);
+    finish(s30, scales0, x + 3 * stride, local + 96);
+    finish(s31, scales1, x + 3 * stride, local + 112);
+  }
+}
+
+/** One row: two sums each, of the even and the odd fours, so that one dot need not wait for the last. */
+function one_row(x: usize, panel: usize, K: u32): void {
+  let total0 = f32x4.splat(0);
+  let total1 = total0;
+  for (const last = panel + <usize>(K / GROUP) * GROUP_PANEL_BYTES; panel < last; x += GROUP_BYTES) {
+    let s00 = begin(v128.load(panel, 32), x);
+    let s01 = begin(v128.load(panel, 48), x);
+    let s10 = i32x4.splat(0);
+    let s11 = s10;
+    const scales = panel;
+    panel += 64;
+    let q = x + 8;
+    for (const next = panel + GROUP * 8; panel < next; panel += 64, q += 8) {
+      let four = v128.load32_splat(q);
+      s00 = dot_bytes(v128.load(panel), four, s00);
+      s01 = dot_bytes(v128.load(panel, 16), four, s01);
+      four = v128.load32_splat(q, 4);
+      s10 = dot_bytes(v128.load(panel, 32), four, s10);
+      s11 = dot_bytes(v128.load(panel, 48), four, s11);
+    }
+    const factor = v128.load32_splat(x);
+    const sum0 = f32x4.convert_i32x4_s(i32x4.add(s00, s10));
+    const sum1 = f32x4.convert_i32x4_s(i32x4.add(s01, s11));
+    total0 = f32x4.add(total0, f32x4.mul(f32x4.mul(sum0, v128.load(scales)), factor));
+    total1 = f32x4.add(total1, f32x4.mul(f32x4.mul(sum1, v128.load(scales, 16)), factor));
+  }
+  v128.store(local, total0);
+  v128.store(local, total1, 16);
+}
