@@ -35,7 +35,7 @@ it("the package has what the library and its command read, and nothing else", ()
       ...["accuracy", "browsers", "design", "errors", "folders", "models", "performance", "usage"].map(
         (page) => `docs/${page}.md`,
       ),
-      ...["label", "read", "regions"].map((image) => `docs/images/${image}.jpg`),
+      ...["label", "playground", "read", "regions"].map((image) => `docs/images/${image}.jpg`),
       "examples/gallery/overview.jpg",
       "examples/scene.png",
       "package.json",

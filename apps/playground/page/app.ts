@@ -65,7 +65,10 @@ export class App {
       onDrop: ({ id }) => this.#answered.delete(id),
     });
     this.#host = new ModelHost({
-      onProgress: (progress) => this.#chip.showProgress(progress),
+      onProgress: (progress) => {
+        this.#chip.showProgress(progress);
+        if (!progress && !this.#host.engine) this.#chip.showNone();
+      },
       onEngine: (engine) => this.#useEngine(engine),
       onFailure: (failure, target) => {
         if (!this.#host.engine) this.#chip.showNone();

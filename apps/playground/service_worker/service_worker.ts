@@ -53,6 +53,8 @@ worker.addEventListener("fetch", (event) => {
   if (request.method !== "GET") return;
   if (address === scope || address === `${scope}index.html`) event.respondWith(page(request));
   else if (own.has(address)) event.respondWith(file(request, address));
+  // A model may lack files that others have; without a network nobody else says so.
+  else if (address.startsWith(`${scope}model/`)) event.respondWith(absent());
 });
 
 /** The page as the network has it now, else as it was kept. */
@@ -63,11 +65,13 @@ async function page(request: Request): Promise<Response> {
   return kept ? isolated(kept) : (fresh ?? Response.error());
 }
 
-/** Names of files change with their content. */
+/** A build keeps all of its files together. */
 async function file(request: Request, address: string): Promise<Response> {
   const kept = await (await caches.open(CACHE)).match(address);
   return isolated(kept ?? (await fetch(request)));
 }
+
+const absent = async () => isolated(new Response(null, { status: 404 }));
 
 function isolated(response: Response): Response {
   const headers = new Headers(response.headers);

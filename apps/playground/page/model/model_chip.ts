@@ -19,6 +19,10 @@ export class ModelChip {
     this.#name.textContent = nameOf(model);
     const kind = deviceKind === "gpu" ? "GPU" : "CPU";
     this.#device.textContent = place === "server" ? `server, ${kind}` : `this browser, ${kind}`;
+    byId("privacy").textContent =
+      place === "server"
+        ? "Pictures that you ask about are sent to the server."
+        : "Computed in this browser: pictures and questions do not leave this machine.";
     byId("facts").textContent = [
       isNano(model) ? `${nameOf(model)}, which knows drawn scenes only` : nameOf(model),
       fileBytes && `${bytes(fileBytes)} of weights${dtype && dtype !== "auto" ? ` as ${dtype}` : ""}`,

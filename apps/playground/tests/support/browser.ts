@@ -45,7 +45,8 @@ export async function openPage(
   const problems: string[] = [];
   page.on("pageerror", (error) => problems.push(error.message));
   page.on("console", (message) => {
-    if (message.type() === "error") problems.push(message.text());
+    // Optional files of a model are asked for, and may be absent.
+    if (message.type() === "error" && !/status of 404/.test(message.text())) problems.push(message.text());
   });
   return { page, context, problems };
 }
