@@ -1,7 +1,7 @@
 import { serve } from "@hono/node-server";
 import { serveStatic } from "@hono/node-server/serve-static";
 import { LINES_QUEUE } from "florence2-server/batches";
-import { connectQueue } from "florence2-server/chunks";
+import { connectQueue, withQueue } from "florence2-server/chunks";
 import { Florence2Error } from "florence2-webgpu";
 import { Hono } from "hono";
 import { QUEUE_NAME } from "./queue.ts";
@@ -15,10 +15,13 @@ export interface Board {
  * Shows the queue in a browser on this machine, by bull-board: chunks by their state, with buttons that try again or
  * remove them. Port 0 takes a free one.
  *
- * @throws {Florence2Error} `dependency_missing`; `option_invalid` if the port is taken
+ * @throws {Florence2Error} `dependency_missing`; `option_invalid` if the port is taken; `download_failed` if the queue is
+ *   away
  */
 export async function openBoard(url: string, port: number): Promise<Board> {
   const { createBullBoard, BullMQAdapter, HonoAdapter } = await loadBullBoard();
+  // Asked first, so that a server that is away is told here and not by a page that waits.
+  await withQueue(url, QUEUE_NAME, async () => {});
   const { bullmq, backend, connection } = await connectQueue(url);
   const queues = [QUEUE_NAME, LINES_QUEUE].map(
     (name) => new bullmq.Queue(name, { connection: connection(true) }, backend),

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Queue } from "bullmq";
 import { LINES_QUEUE, type LinesJob } from "florence2-server/batches";
-import { openJobWorker } from "florence2-server/chunks";
+import { openJobWorker, rarely } from "florence2-server/chunks";
 import { isFatal } from "../chunk/rows.ts";
 import { CANCEL_FILE, type RunPlan, readPlan } from "../plan/plan.ts";
 import { openStorage, type Storage } from "../storage/storage.ts";
@@ -121,12 +121,13 @@ async function untilDone(
       await pause();
     }
   };
+  const tell = rarely((message) => onTrouble?.(message));
   for (let isWatched = false; !isWatched && !signal.aborted; ) {
     try {
-      await withChunks(url, watch);
+      await Promise.race([withChunks(url, watch), untilAborted(signal)]);
       isWatched = true;
     } catch (error) {
-      onTrouble?.((error as Error).message);
+      tell((error as Error).message);
       await pause();
     }
   }

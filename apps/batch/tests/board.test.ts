@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { openBoard } from "../queue/board.ts";
 import { queues } from "./support/queues.ts";
+import { freePort } from "./support/redis.ts";
 import { images, planned, run } from "./support/runs.ts";
 
 for (const { name, isHere, start } of queues) {
@@ -40,5 +41,7 @@ describe("bull-board", () => {
       vi.doUnmock("@bull-board/hono");
     }
     await expect(run(["board"])).rejects.toThrow(/needs --queue/);
+    const away = `redis://127.0.0.1:${await freePort()}`;
+    await expect(run(["board", "--queue", away])).rejects.toMatchObject({ code: "download_failed" });
   });
 });

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { canMount, expectWhole, onSmallDisk, partsIn } from "./support/faults.ts";
 import { queues, type StartedQueue } from "./support/queues.ts";
+import { freePort } from "./support/redis.ts";
 import { images, newFolder, planned, resultsOf, run } from "./support/runs.ts";
 import { startS3 } from "./support/s3_double.ts";
 import { type StartedWorker, startWorker, until } from "./support/workers.ts";
@@ -171,3 +172,31 @@ for (const { name, isHere, start: startQueue } of queues) {
     });
   });
 }
+
+describe("a queue whose server is away", () => {
+  for (const scheme of ["redis", "postgres"]) {
+    it(`${scheme}: plan says so, and a worker waits, tells it once, and ends when it is told to`, async () => {
+      const url = `${scheme}://user:secret@127.0.0.1:${await freePort()}/x`;
+      const out = await planned(images(10));
+      const resumed = run(["resume", out, "--queue", url]);
+      await expect(resumed).rejects.toMatchObject({
+        code: "download_failed",
+        message: expect.stringMatching(/^The queue at 127[^@]* cannot be used: .*Start its server/),
+      });
+      const worker = startWorker(["work", out, "--queue", url]);
+      await until(() => /the queue at 127/i.test(worker.output()));
+      worker.process.kill("SIGTERM");
+      expect(await worker.ended).toBe(130);
+      expect(worker.output()).not.toMatch(/secret/);
+      expect(worker.output().split("\n").length).toBeLessThan(8);
+    });
+  }
+
+  it("one that is no URL of a queue is refused", async () => {
+    for (const url of ["nats://user:secret@x", "localhost:6379", "redis:"]) {
+      const refused = run(["work", "--queue", url]);
+      await expect(refused).rejects.toMatchObject({ code: "option_invalid" });
+      await expect(refused).rejects.not.toThrow(/secret/);
+    }
+  });
+});

@@ -5,4 +5,4 @@
 export { codeOf, createWhole, UNFINISHED, writeWhole } from "../files/durable.ts";
 export { Checkpoint } from "./checkpoint.ts";
 export { chunkJob, connectQueue, hostOf, withQueue } from "./queue.ts";
-export { type JobWorker, type JobWorkerOptions, NotMine, openJobWorker } from "./work_jobs.ts";
+export { type JobWorker, type JobWorkerOptions, NotMine, openJobWorker, rarely } from "./work_jobs.ts";

@@ -1,8 +1,11 @@
 /** Queues of chunks: BullMQ on Redis (or Valkey), or on PostgreSQL. Both are loaded when they are used. */
+import { setTimeout as wait } from "node:timers/promises";
 import type { BackendFactory, ConnectionOptions, IQueueBackend, JobsOptions, Queue } from "bullmq";
 import { Florence2Error } from "florence2-webgpu";
 
 const ATTEMPTS = 5;
+/** Milliseconds within which the server of a queue must answer a producer, and may take for a farewell. */
+const [CONNECT, CLOSE] = [10_000, 2000];
 
 interface Connected {
   readonly bullmq: typeof import("bullmq");
@@ -20,8 +23,9 @@ interface Connected {
 export async function connectQueue(url: string): Promise<Connected> {
   const isPostgres = /^postgres(ql)?:/i.test(url);
   if ((!isPostgres && !/^rediss?:/i.test(url)) || !URL.canParse(url)) {
-    const message = `--queue is ${hostOf(url)}, expected redis://host:6379, rediss:// or postgres://user@host/database.`;
-    throw new Florence2Error("option_invalid", message, { queue: hostOf(url) });
+    const shown = url.replace(/\/\/[^/@]*@/, "//");
+    const message = `--queue is ${shown}, expected redis://host:6379, rediss:// or postgres://user@host/database.`;
+    throw new Florence2Error("option_invalid", message, { queue: shown });
   }
   const client = isPostgres ? "pg" : "ioredis";
   const load = <Module>(loading: Promise<Module>): Promise<Module> =>
@@ -58,15 +62,26 @@ export async function withQueue<Data, Value>(
   queue.on("error", (error) => {
     refused = error;
   });
+  let isOpen = false;
   try {
+    isOpen = await Promise.race([queue.waitUntilReady().then(() => true), wait(CONNECT, false)]);
+    if (!isOpen) throw refused ?? new Error(`no answer within ${CONNECT / 1000} s`);
     return await use(queue as Queue<Data>);
   } catch (error) {
-    if (error instanceof Florence2Error || !refused) throw error;
-    const message = `The queue at ${hostOf(url)} cannot be used: ${(refused as Error).message}`;
+    if (error instanceof Florence2Error || (isOpen && !refused)) throw error;
+    const reason = reasonOf(refused ?? error);
+    const message = `The queue at ${hostOf(url)} cannot be used: ${reason}. Start its server, or name another one by --queue.`;
     throw new Florence2Error("download_failed", message, { queue: hostOf(url) }, error);
   } finally {
-    await queue.close().catch(() => {});
+    // A server that is away keeps a farewell waiting.
+    await Promise.race([queue.close().catch(() => {}), wait(CLOSE)]);
   }
+}
+
+/** What an error says; that of several addresses says nothing itself. */
+export function reasonOf(error: unknown): string {
+  const { message, errors } = error as Partial<AggregateError>;
+  return message || errors?.map((one) => reasonOf(one)).join(", ") || String(error);
 }
 
 /** A job of a chunk. Of two with one id, the second changes nothing while the first is there. */
@@ -84,5 +99,4 @@ export function chunkJob<Data>(id: string, data: Data, priority?: number) {
 }
 
 /** Without user and password. */
-export const hostOf = (url: string): string =>
-  (URL.canParse(url) && new URL(url).host) || url.replace(/\/\/.*@/, "//");
+export const hostOf = (url: string): string => new URL(url).host;

@@ -1,5 +1,6 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { Job } from "bullmq";
-import { connectQueue } from "./queue.ts";
+import { connectQueue, hostOf, reasonOf } from "./queue.ts";
 
 /** Thrown for a job that another worker must do. */
 export class NotMine extends Error {}
@@ -31,6 +32,10 @@ const LOCK = 120_000;
 const MAX_STALLS = 6;
 /** Milliseconds after which a job that is not for this worker is offered again. */
 const ELSEWHERE = 5000;
+/** Milliseconds after which the same trouble is told again. */
+const TELL_AGAIN = 60_000;
+/** Milliseconds without an error after which the server of a queue counts as back. */
+const AWAY = 5000;
 
 /** Takes jobs from a queue until it is closed. */
 export async function openJobWorker<Data>({
@@ -44,7 +49,9 @@ export async function openJobWorker<Data>({
 }: JobWorkerOptions<Data>): Promise<JobWorker> {
   const { bullmq, backend, connection } = await connectQueue(url);
   const giveUp = new AbortController();
+  let [atWork, lastError, gaveUp] = [0, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
   const process = async (job: Job<Data>, token?: string) => {
+    atWork++;
     try {
       return await run(job.data, giveUp.signal);
     } catch (error) {
@@ -55,6 +62,8 @@ export async function openJobWorker<Data>({
       if (!giveUp.signal.aborted) throw error;
       await job.moveToWait(token);
       throw new bullmq.WaitingError();
+    } finally {
+      atWork--;
     }
   };
   const worker = new bullmq.Worker<Data>(
@@ -70,20 +79,46 @@ export async function openJobWorker<Data>({
     },
     backend,
   );
-  worker.on("error", (error) => onTrouble?.(error.message));
+  const tellRarely = rarely((message) => onTrouble?.(message));
+  worker.on("error", (error) => {
+    lastError = Date.now();
+    tellRarely(`the queue at ${hostOf(url)}: ${reasonOf(error)}`);
+  });
+  /** The server of the queue is away, and nothing is at work or can be given back. */
+  const isStuck = () => lastError > Date.now() - AWAY && (atWork === 0 || Date.now() > gaveUp + AWAY);
   worker.on("failed", (job, error) => {
     const isMoved = error instanceof bullmq.WaitingError || error instanceof bullmq.DelayedError;
     if (!isMoved) onTrouble?.(error.message, job?.data);
   });
   return {
     async close(milliseconds) {
-      const abort = () => giveUp.abort(new DOMException("stopped", "AbortError"));
+      const abort = () => {
+        gaveUp = Date.now();
+        giveUp.abort(new DOMException("stopped", "AbortError"));
+      };
       const timer = milliseconds > 0 ? setTimeout(abort, milliseconds) : undefined;
       // Closed first: the same worker would take again what it gives back.
-      const closed = worker.close();
+      let isClosed = false;
+      const closed = worker.close().then(() => {
+        isClosed = true;
+      });
       if (!timer) abort();
-      await closed;
+      const untilStuck = async () => {
+        while (!isClosed && !isStuck()) await wait(200);
+      };
+      await Promise.race([closed, untilStuck()]);
       clearTimeout(timer);
     },
+  };
+}
+
+/** Tells the same message once a minute at most. */
+export function rarely(tell: (message: string) => void): (message: string) => void {
+  const told = new Map<string, number>();
+  return (message) => {
+    const now = Date.now();
+    if ((told.get(message) ?? 0) > now - TELL_AGAIN) return;
+    told.set(message, now);
+    tell(message);
   };
 }
