@@ -22,7 +22,7 @@ interface Connected {
  */
 export async function connectQueue(url: string): Promise<Connected> {
   const isPostgres = /^postgres(ql)?:/i.test(url);
-  if ((!isPostgres && !/^rediss?:/i.test(url)) || !URL.canParse(url)) {
+  if ((!isPostgres && !/^rediss?:\/\/[^/]/i.test(url)) || !URL.canParse(url)) {
     const shown = url.replace(/\/\/[^/@]*@/, "//");
     const message = `--queue is ${shown}, expected redis://host:6379, rediss:// or postgres://user@host/database.`;
     throw new Florence2Error("option_invalid", message, { queue: shown });
