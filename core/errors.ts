@@ -94,3 +94,7 @@ function shown(value: unknown): string {
     return `of type ${typeof value}`;
   }
 }
+
+/** Whether a smaller piece of work may succeed. */
+export const isOutOfMemory = (error: unknown): boolean =>
+  error instanceof Florence2Error && ["gpu_out_of_memory", "cpu_out_of_memory"].includes(error.code);

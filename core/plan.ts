@@ -8,7 +8,7 @@ interface MemoryPlan {
   readonly blocks: readonly number[];
 }
 
-/** The dispatches, both included, between which a storage holds something. */
+/** The steps, both included, between which a storage holds something. The dispatches of a row are one step. */
 interface Life {
   readonly first: number;
   last: number;
@@ -38,11 +38,13 @@ export function planMemory(recording: Recording): MemoryPlan {
 
 function livesOf({ dispatches, kept }: Recording): Map<Storage, Life> {
   const lives = new Map<Storage, Life>();
-  for (const [index, { tensors }] of dispatches.entries()) {
+  let step = -1;
+  for (const [index, { tensors, row }] of dispatches.entries()) {
+    if (row === undefined || row !== dispatches[index - 1]?.row) step++;
     for (const { storage } of tensors) {
       if (storage.lifetime !== "temp") continue;
-      const life = lives.get(storage) ?? { first: kept.has(storage) ? -Infinity : index, last: index };
-      life.last = kept.has(storage) ? Infinity : index;
+      const life = lives.get(storage) ?? { first: kept.has(storage) ? -Infinity : step, last: step };
+      life.last = kept.has(storage) ? Infinity : step;
       lives.set(storage, life);
     }
   }

@@ -45,6 +45,8 @@ export interface Dispatch extends Call {
   readonly tensors: readonly Tensor[];
   /** The nearest named stage around the call, for error messages and profiles. */
   readonly scope: string;
+  /** Neighbours in the same row do not depend on each other: see `together`. */
+  readonly row?: number;
 }
 
 export interface RecordingOptions {
@@ -69,6 +71,7 @@ export class Recording {
   readonly #options: RecordingOptions;
   #scope = "";
   #counter: Tensor | undefined;
+  #rows = 0;
 
   constructor(options: RecordingOptions = {}) {
     this.profile = options.profile ?? PORTABLE_PROFILE;
@@ -109,6 +112,27 @@ export class Recording {
     } finally {
       this.#scope = outer;
     }
+  }
+
+  /**
+   * Records several pieces of work that do not depend on each other, call by call side by side: the first calls of
+   * all make up a row, the second calls the next. A device may run a row's calls at the same time.
+   */
+  together<T>(pieces: number, body: (index: number) => T): T[] {
+    const begin = this.dispatches.length;
+    const columns: Dispatch[][] = [];
+    const results: T[] = [];
+    for (let i = 0; i < pieces; i++) {
+      results.push(body(i));
+      columns.push(this.dispatches.splice(begin));
+    }
+    const longest = Math.max(0, ...columns.map(({ length }) => length));
+    for (let i = 0; i < longest; i++) {
+      const row = this.#rows++;
+      for (const [dispatch] of columns.map((column) => column.slice(i, i + 1)))
+        if (dispatch) this.dispatches.push({ ...dispatch, row });
+    }
+    return results;
   }
 
   /**

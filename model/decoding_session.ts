@@ -1,6 +1,6 @@
 import { Recording, type RecordingOptions } from "../core/recording.ts";
 import type { Program, Runner } from "../core/runner.ts";
-import { type Allocate, rows, type Tensor, type TensorData } from "../core/tensor.ts";
+import { type Allocate, BYTES_PER_ELEMENT, rows, type Tensor, type TensorData } from "../core/tensor.ts";
 import type { TraceRow } from "../kernels/shared/search_trace.ts";
 import type { DecoderState, TextWeights } from "./bart.ts";
 import type { TextConfig } from "./config/config.ts";
@@ -16,6 +16,8 @@ export interface Question {
 
 /** Steps that the caches hold at first; doubled as the answer grows. */
 const FIRST_CAPACITY = 64;
+/** Memory of questions that are encoded side by side, at most, but for a single one. */
+const TOGETHER_BYTES = 16 * 2 ** 20;
 /** Steps that are submitted first: a forced beginning of the sentence and one word, so that a stream begins soon. */
 export const FIRST_STEPS = 2;
 /** Steps that are submitted at a time from then on, and read back together. */
@@ -55,7 +57,9 @@ export class DecodingSession {
   ): Promise<DecodingSession> {
     const session = new DecodingSession(runner, weights, config, questions, settings, recording);
     try {
-      for (const [i, question] of questions.entries()) await session.#encode(i, question);
+      const together = session.#questionsTogether();
+      for (let from = 0; from < questions.length; from += together)
+        await session.#encode(questions.slice(from, from + together), from);
       return session;
     } catch (error) {
       session.dispose();
@@ -125,23 +129,35 @@ export class DecodingSession {
     return layerCaches(this.#allocate, this.#cross, images, this.#search.rows, capacity, this.#config);
   }
 
-  async #encode(index: number, { image, promptIds }: Question): Promise<void> {
+  /** How many questions are encoded side by side: the hidden layer of the feed-forward takes most. */
+  #questionsTogether(): number {
+    const source = this.#cross.shape[1]! / this.#lengths.shape[0]!;
+    const bytes = source * this.#config.encoderFfnDim * BYTES_PER_ELEMENT;
+    return Math.max(1, Math.floor(TOGETHER_BYTES / bytes));
+  }
+
+  /** Encodes questions side by side, the first of which is number `first`. */
+  async #encode(questions: readonly Question[], first: number): Promise<void> {
     const runner = this.#runner;
-    const prompt = runner.upload("prompt", [promptIds.length], Uint32Array.from(promptIds));
-    const start = runner.zeros("start", [1], "u32");
+    const inputs: Tensor[] = [];
     let program: Program | undefined;
     try {
+      const start = runner.zeros("start", [1], "u32");
+      inputs.push(start);
+      for (const { promptIds } of questions)
+        inputs.push(runner.upload("prompt", [promptIds.length], Uint32Array.from(promptIds)));
       const rec = new Recording(this.#recording);
       const source = this.#cross.shape[1]! / this.#lengths.shape[0]!;
-      const tensors = { image, prompt, start, cross: this.#cross };
-      recordEncoding(rec, this.#weights, tensors, index * source, this.#config);
+      rec.together(questions.length, (i) => {
+        const tensors = { image: questions[i]!.image, prompt: inputs[1 + i]!, start, cross: this.#cross };
+        recordEncoding(rec, this.#weights, tensors, (first + i) * source, this.#config);
+      });
       program = await runner.prepare(rec);
       await program.run(this.#search.settings.signal);
       for (const [name, tensor] of rec.taps) this.tapped.set(name, await runner.read(tensor));
     } finally {
       program?.dispose();
-      runner.free(prompt);
-      runner.free(start);
+      for (const tensor of inputs) runner.free(tensor);
     }
   }
 

@@ -11,6 +11,7 @@ import { compiledCalls } from "./compiled_kernels.ts";
 import { Engine } from "./engine.ts";
 import { placeOfI8 } from "./product_speeds.ts";
 import type { CompiledCall } from "./protocol.ts";
+import { type DispatchCalls, joinInRounds } from "./rounds.ts";
 import { TensorMemory } from "./tensor_memory.ts";
 import type { CallList, OnTimes } from "./threads.ts";
 import { turn } from "./turn.ts";
@@ -195,22 +196,28 @@ export class CpuRunner implements Runner {
   /** Dispatches in their order: neighbours with compiled kernels are run in one go. */
   async #stepsOf(recording: Recording): Promise<{ steps: Step[]; scratch: number }> {
     const steps: Step[] = [];
-    let calls: CompiledCall[] = [];
+    let compiled: DispatchCalls[] = [];
     let dispatches: Dispatch[] = [];
     let scratch = 0;
     const endList = () => {
-      if (calls.length > 0) steps.push({ list: this.#engine!.executor.keep(calls), calls: dispatches });
-      calls = [];
+      if (compiled.length > 0) {
+        // Times of single calls are only known between rounds.
+        const lists = this.#onCall ? compiled.map((one) => joinInRounds([one])) : [joinInRounds(compiled)];
+        const calls = lists.flatMap((list) => list.calls);
+        const of = lists.flatMap((list, i) => list.dispatchOf.map((index) => dispatches[i + index]!));
+        steps.push({ list: this.#engine!.executor.keep(calls), calls: of });
+        scratch = Math.max(scratch, ...lists.map((list) => list.scratch));
+      }
+      compiled = [];
       dispatches = [];
     };
     if (this.#engine) await this.#pack(recording);
     for (const dispatch of recording.dispatches) {
       const counter = recording.counterOf(dispatch);
-      const compiled = this.#compiled(dispatch, counter);
-      if (compiled) {
-        calls.push(...compiled.calls);
-        dispatches.push(...compiled.calls.map(() => dispatch));
-        scratch = Math.max(scratch, compiled.scratch);
+      const calls = this.#compiled(dispatch, counter);
+      if (calls) {
+        compiled.push(calls);
+        dispatches.push(dispatch);
       } else {
         endList();
         steps.push({ twin: dispatch, counter });
@@ -220,7 +227,10 @@ export class CpuRunner implements Runner {
     return { steps, scratch };
   }
 
-  #compiled({ kernel, tensors, params, constants }: Dispatch, counter: Tensor | undefined) {
+  #compiled(
+    { kernel, tensors, params, constants, row }: Dispatch,
+    counter: Tensor | undefined,
+  ): DispatchCalls | undefined {
     if (!this.#engine) return undefined;
     const formats: number[] = [];
     for (const [i, { formats: isWeights }] of Object.values(kernel.bindings).entries()) {
@@ -229,13 +239,14 @@ export class CpuRunner implements Runner {
       if (format === undefined) return undefined;
       formats.push(format);
     }
-    return compiledCalls(this.#engine.exports, kernel, {
+    const compiled = compiledCalls(this.#engine.exports, kernel, {
       pointers: tensors.map((tensor) => this.#tensors.address(tensor)),
       formats,
       params,
       constants,
       counter: counter ? this.#tensors.address(counter) : 0,
     });
+    return compiled && { ...compiled, row };
   }
 
   /** Turns the rows of all weights that a recording reads into panels, unless they are already. */

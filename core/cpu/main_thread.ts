@@ -22,9 +22,9 @@ export class MainThread implements Executor {
     return {
       run: async (times, scratch, signal) => {
         let resumed = performance.now();
-        this.#set("scratch", scratch);
         for (const call of Array.from({ length: times }, () => calls).flat()) {
           if (call.counter !== 0 && new Uint32Array(this.#memory.buffer, call.counter, 1)[0] === 0) continue;
+          this.#set("scratch", scratch + (call.scratch ?? 0));
           for (let unit = 0; unit < call.units; unit++) {
             this.#runUnit(call, unit);
             if (performance.now() - resumed < TURN_MS) continue;

@@ -8,6 +8,10 @@ export interface CompiledCall {
   readonly units: number;
   /** Where the word is that must not be 0; 0 if the call always works. */
   readonly counter: number;
+  /** Whether it may run at the same time as the call before it, which has the same counter. */
+  readonly isJoined?: boolean;
+  /** Where its scratch memory begins in that of the run. */
+  readonly scratch?: number;
 }
 
 /** Words of the control block that all threads share. */
@@ -16,11 +20,11 @@ export const CONTROL = {
   arrived: 0,
   /** Changes whenever all have arrived. */
   round: 1,
-  /** The call that comes next in the whole run, or -1 at its end. */
+  /** The round of calls that comes next in the whole run, or -1 at its end. */
   next: 2,
-  /** Units of this call that were handed out. */
+  /** Units of this round that were handed out. */
   unit: 3,
-  /** Set to end the run before its next call. */
+  /** Set to end the run before its next round. */
   stop: 4,
 } as const;
 
@@ -49,7 +53,7 @@ export type FromWorker =
   | { readonly type: "ready" }
   | { readonly type: "done"; readonly error?: string; readonly times: readonly CallTime[] };
 
-/** How long a call took, by its index in the list. */
+/** How long a call took, with those that are joined to it, by its index in the list. */
 export interface CallTime {
   readonly call: number;
   readonly ms: number;

@@ -1,4 +1,4 @@
-import { Florence2Error } from "../../core/errors.ts";
+import { isOutOfMemory } from "../../core/errors.ts";
 import type { Runner } from "../../core/runner.ts";
 import type { TextConfig } from "../config/config.ts";
 import { DecodingSession } from "../decoding_session.ts";
@@ -15,8 +15,6 @@ export const BATCH_SIZE = 8;
 const BATCH_ROWS = 32;
 /** Batches that are decoded in turn, a submission of steps each. */
 const MAX_BATCHES = 4;
-
-const OUT_OF_MEMORY: ReadonlySet<string> = new Set(["gpu_out_of_memory", "cpu_out_of_memory"]);
 
 /** The parts of a model that decode answers. */
 export interface AnswerModel {
@@ -155,7 +153,7 @@ export class AnswerQueue {
 
   /** After a failure to begin a batch: whether it may succeed with fewer batches or questions at a time. */
   #shrink(error: unknown, questions: number): boolean {
-    if (!(error instanceof Florence2Error && OUT_OF_MEMORY.has(error.code))) return false;
+    if (!isOutOfMemory(error)) return false;
     if (this.#batches > 1) this.#maxBatches = Math.min(this.#maxBatches, this.#batches) - 1;
     else if (questions > 1) this.#batchSize = Math.ceil(questions / 2);
     else return false;

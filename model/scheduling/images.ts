@@ -1,3 +1,4 @@
+import { isOutOfMemory } from "../../core/errors.ts";
 import type { Runner } from "../../core/runner.ts";
 import type { Florence2Config } from "../config/config.ts";
 import { configFor, type ImageConfig } from "../config/image.ts";
@@ -7,10 +8,16 @@ import { type EncodeOptions, type ImagePixels, pixelsOf } from "../image/preproc
 import { VisionSession } from "../vision_session.ts";
 import type { Weights } from "../weights/load_weights.ts";
 import type { DeviceQueue } from "./device_queue.ts";
+import { type Deferred, deferred, onAbort } from "./promises.ts";
 import { Semaphore } from "./semaphore.ts";
 
 /** Images that are loaded, or waiting for the device as pixels (9 MB each for base), at a time. */
 const LOADED_AHEAD = 8;
+
+/** Images that are encoded together, at most. */
+const MOST_TOGETHER = 4;
+/** Bytes of pixels that are encoded together, at most, but for a single image: larger ones fill a device alone. */
+const TOGETHER_BYTES = 2 ** 20;
 
 /** The parts of a model that encode images. */
 export interface ImageModel {
@@ -30,7 +37,11 @@ export class ImageQueue {
   /** Slow servers hold up images of other servers at most. */
   readonly #places = { local: new Semaphore(LOADED_AHEAD), remote: new Semaphore(LOADED_AHEAD) };
   readonly #shared = new Map<unknown, QueuedImage>();
-  #vision: VisionSession | undefined;
+  #waiting: WaitingImage[] = [];
+  /** By the number of images, all of one size. */
+  readonly #visions = new Map<number, VisionSession>();
+  /** Nothing on a device that has no memory for several. */
+  #togetherBytes = TOGETHER_BYTES;
 
   constructor(model: ImageModel, device: DeviceQueue) {
     this.#model = model;
@@ -83,24 +94,78 @@ export class ImageQueue {
     }
   }
 
-  #encode({ pixels, config, ...size }: ImagePixels, signal: AbortSignal): Promise<EncodedImage> {
-    return this.#device.turn(async () => {
-      const vision = await this.#visionFor(config);
-      return new EncodedImage(await vision.encode(pixels, signal), size, this.#model.runner);
-    }, signal);
+  /** Waits for a turn of the device: whichever comes first encodes the image, perhaps with others. */
+  #encode(image: ImagePixels, signal: AbortSignal): Promise<EncodedImage> {
+    const waiting: WaitingImage = { image, signal, encoded: deferred() };
+    this.#waiting.push(waiting);
+    const leave = () => {
+      const index = this.#waiting.indexOf(waiting);
+      if (index < 0) return;
+      this.#waiting.splice(index, 1);
+      waiting.encoded.reject(signal.reason);
+    };
+    const unlisten = onAbort(signal, leave);
+    if (signal.aborted) leave();
+    void this.#device.turn(() => this.#encodeNext()).catch(waiting.encoded.reject);
+    return waiting.encoded.promise.finally(unlisten);
   }
 
-  /** The program for images of a size. One is kept: it holds the memory of all stages. */
-  async #visionFor(imageConfig: ImageConfig): Promise<VisionSession> {
-    const { width, height } = imageConfig;
-    if (this.#vision?.width === width && this.#vision.height === height) return this.#vision;
-    this.#vision?.dispose();
-    this.#vision = undefined;
+  /** Encodes the first of the images that wait, and others of its size beside it. */
+  async #encodeNext(): Promise<void> {
+    const [first] = this.#waiting;
+    if (!first) return;
+    const { config } = first.image;
+    const alike = this.#waiting.filter(({ image }) => isSameSize(image.config, config));
+    const fit = Math.max(1, Math.floor(this.#togetherBytes / first.image.pixels.byteLength));
+    // Powers of two, so that few programs are recorded.
+    const count = 2 ** Math.floor(Math.log2(Math.min(alike.length, fit, MOST_TOGETHER)));
+    const batch = alike.slice(0, count);
+    this.#waiting = this.#waiting.filter((waiting) => !batch.includes(waiting));
+    try {
+      const vision = await this.#visionFor(config, count);
+      // Several are few pixels: they are soon done, and end only together.
+      const signal = count === 1 ? first.signal : undefined;
+      const pixels = batch.map(({ image }) => image.pixels);
+      for (const [i, features] of (await vision.encodeAll(pixels, signal)).entries()) {
+        const { image, encoded } = batch[i]!;
+        encoded.resolve(new EncodedImage(features, image, this.#model.runner));
+      }
+    } catch (error) {
+      if (count > 1 && isOutOfMemory(error)) {
+        this.#togetherBytes = 0;
+        this.#waiting.unshift(...batch);
+        return this.#encodeNext();
+      }
+      for (const { encoded } of batch) encoded.reject(error);
+    }
+  }
+
+  /** The program for so many images of a size. Those of one size are kept: they hold the memory of all stages. */
+  async #visionFor(imageConfig: ImageConfig, images: number): Promise<VisionSession> {
+    const known = this.#visions.get(images);
+    if (known && isSameSize(known, imageConfig)) return known;
+    for (const [count, vision] of this.#visions) {
+      if (isSameSize(vision, imageConfig)) continue;
+      vision.dispose();
+      this.#visions.delete(count);
+    }
     const { runner, weights, config } = this.#model;
-    this.#vision = await VisionSession.open(runner, weights, config, imageConfig);
-    return this.#vision;
+    const vision = await VisionSession.open(runner, weights, config, imageConfig, { images });
+    this.#visions.set(images, vision);
+    return vision;
   }
 }
+
+/** An image that is loaded, until the device encodes it. */
+interface WaitingImage {
+  readonly image: ImagePixels;
+  readonly signal: AbortSignal;
+  readonly encoded: Deferred<EncodedImage>;
+}
+
+const isSameSize = (a: Size, b: Size) => a.width === b.width && a.height === b.height;
+
+type Size = Pick<ImageConfig, "width" | "height">;
 
 /** Pixels, and how their place among the loaded ones is given back. */
 interface Loaded extends ImagePixels {

@@ -42,4 +42,18 @@ describe("the memory plan", () => {
     expect(block(b)).not.toBe(block(d));
     expect(block(a)).toBe(block(d));
   });
+
+  it("lets the dispatches of a row share nothing, so that they can run at the same time", () => {
+    const rec = new Recording();
+    const chain = (x: Tensor) => double(rec, kernel, double(rec, kernel, double(rec, kernel, x)));
+    rec.together(2, () => chain(input(100)));
+    expect(rec.dispatches.map(({ row }) => row)).toEqual([0, 0, 1, 1, 2, 2]);
+    const { blocks, blockOf } = planMemory(rec);
+    expect(blocks).toEqual([100, 100, 100, 100]);
+    for (const row of [0, 1, 2]) {
+      const storages = rec.dispatches.filter((one) => one.row === row).flatMap(({ tensors }) => tensors);
+      const used = storages.flatMap(({ storage }) => blockOf.get(storage) ?? []);
+      expect(new Set(used).size).toBe(used.length);
+    }
+  });
 });

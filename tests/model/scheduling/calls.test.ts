@@ -25,6 +25,13 @@ describe("calls on one model", () => {
   beforeAll(async () => {
     model = await Florence2.fromPretrained(tiny, { device: "cpu" });
     await model.run(image(), "<CAPTION>", SHORT);
+    // The programs for one, two and four images stay.
+    const open = vi.spyOn(VisionSession, "open");
+    const sizes = () => open.mock.calls.map((options) => options[4]?.images);
+    while (!sizes().includes(2) || !sizes().includes(4)) {
+      const images = await Promise.all([1, 2, 3, 4, 5, 6, 7].map((value) => model.encodeImage(image(value))));
+      for (const one of images) one.dispose();
+    }
     bytes = model.memory.bytes;
   });
   afterEach(() => {
@@ -77,7 +84,7 @@ describe("calls on one model", () => {
   });
 
   it("reject before anything is done when the signal is aborted already", async () => {
-    const see = vi.spyOn(VisionSession.prototype, "encode");
+    const see = vi.spyOn(VisionSession.prototype, "encodeAll");
     const signal = AbortSignal.abort(new Error("before"));
     await expect(model.run(image(), "<OCR>", { signal })).rejects.toThrow("before");
     await expect(model.runBatch([{ image: image(), task: "<OCR>" }], { signal })).rejects.toThrow("before");
@@ -157,12 +164,55 @@ describe("calls on one model", () => {
     small.dispose();
   });
 
+  it("have images encoded together that wait, as alone", async () => {
+    const encode = vi.spyOn(VisionSession.prototype, "encodeAll");
+    const alone = [];
+    for (let i = 0; i < 8; i++) alone.push(await model.run(image(20 * i), "<OD>", SHORT));
+    expect(encode.mock.calls.map(([images]) => images.length)).toEqual(Array(8).fill(1));
+    encode.mockClear();
+    const together = await Promise.all(alone.map((_, i) => model.run(image(20 * i), "<OD>", SHORT)));
+    expect(together).toEqual(sameAnswer(alone));
+    const counts = encode.mock.calls.map(([images]) => images.length);
+    expect(Math.max(...counts)).toBe(4);
+    expect(counts.reduce((sum, count) => sum + count)).toBe(8);
+  });
+
+  it("leave an image that is encoded with others when they are aborted", async () => {
+    const controllers = Array.from({ length: 8 }, () => new AbortController());
+    const calls = controllers.map(({ signal }, i) => model.run(image(i), "<OD>", { ...SHORT, signal }));
+    const encode = vi.spyOn(VisionSession.prototype, "encodeAll");
+    encode.mockImplementationOnce(async function (this: VisionSession, ...args) {
+      for (const controller of controllers.slice(1, 3)) controller.abort(new Error("enough"));
+      encode.mockRestore();
+      return this.encodeAll(...args);
+    });
+    const outcomes = await Promise.allSettled(calls);
+    expect(outcomes.map(({ status }) => status)).toEqual(
+      controllers.map((_, i) => (i === 1 || i === 2 ? "rejected" : "fulfilled")),
+    );
+  });
+
+  it("have images encoded one by one where the device has no memory for several", async () => {
+    const small = await Florence2.fromPretrained(tiny, { device: "cpu" });
+    const open = VisionSession.open.bind(VisionSession);
+    let refused = 0;
+    vi.spyOn(VisionSession, "open").mockImplementation(async (...args) => {
+      if ((args[4]?.images ?? 1) === 1) return open(...args);
+      refused++;
+      throw new Florence2Error("gpu_out_of_memory", "no memory");
+    });
+    const calls = Array.from({ length: 8 }, (_, i) => small.run(image(i), "<OD>", SHORT));
+    for (const { tokens } of await Promise.all(calls)) expect(tokens.length).toBe(5);
+    expect(refused).toBe(1);
+    small.dispose();
+  });
+
   it("look at an image once when they ask about the same one", async () => {
     const png = await import("node:fs/promises").then(({ readFile }) =>
       readFile(new URL("../../../examples/scene.png", import.meta.url)),
     );
     const path = fileURLToPath(new URL("../../../examples/scene.png", import.meta.url));
-    const see = vi.spyOn(VisionSession.prototype, "encode");
+    const see = vi.spyOn(VisionSession.prototype, "encodeAll");
     for (const same of [png, new Blob([png]), path]) {
       see.mockClear();
       const tasks = ["<CAPTION>", "<OD>", "<OCR>"] as const;
@@ -175,7 +225,7 @@ describe("calls on one model", () => {
     see.mockClear();
     const pixels = image();
     await Promise.all([model.run(pixels, "<OD>", SHORT), model.run(pixels, "<OCR>", SHORT)]);
-    expect(see).toHaveBeenCalledTimes(2);
+    expect(see.mock.calls.flatMap(([images]) => images).length).toBe(2);
   });
 
   it("copy pixels when they are made", async () => {
