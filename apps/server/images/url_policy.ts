@@ -21,6 +21,9 @@ export function refused(param: string, why = "its address is not one that images
   return badRequest("image_url_not_allowed", `The image's URL is refused: ${why}.`, param);
 }
 
+const NO_URL =
+  "The image is no URL: send data:image/png;base64,... or an https: URL; paths and bare base64 are not taken.";
+
 /**
  * A URL that may be fetched, parsed once: fetch the result, never the text again.
  *
@@ -38,7 +41,7 @@ export function parseImageUrl(
   try {
     url = new URL(text);
   } catch {
-    throw badRequest("invalid_image", "The image's URL cannot be parsed.", param);
+    throw badRequest("invalid_image", NO_URL, param);
   }
   const scheme = url.protocol.slice(0, -1);
   if (!policy.imageUrlSchemes.includes(scheme))
