@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { Florence2, Florence2Error, type ImageInput, type StepReport } from "../../index.ts";
 import { sameAnswer } from "../support/close.ts";
+import { openVisionPrograms } from "../support/vision_programs.ts";
 
 const tiny = fileURLToPath(new URL("../fixtures/flavours/transformers", import.meta.url));
 const scene = new URL("../../examples/scene.png", import.meta.url);
@@ -16,6 +17,7 @@ describe("a batch", () => {
   beforeAll(async () => {
     model = await Florence2.fromPretrained(tiny, { device: "cpu" });
     await model.run(image(0), "<CAPTION>", SHORT);
+    await openVisionPrograms(model);
     bytes = model.memory.bytes;
   });
   afterEach(() => vi.waitFor(() => expect(model.memory.bytes).toBe(bytes), 10_000));

@@ -5,6 +5,7 @@ import { Florence2, Florence2Error } from "../../../index.ts";
 import { DecodingSession } from "../../../model/decoding_session.ts";
 import { VisionSession } from "../../../model/vision_session.ts";
 import { sameAnswer } from "../../support/close.ts";
+import { openVisionPrograms } from "../../support/vision_programs.ts";
 
 const tiny = fileURLToPath(new URL("../../fixtures/flavours/transformers", import.meta.url));
 const code = (expected: Florence2Error["code"]) =>
@@ -25,13 +26,7 @@ describe("calls on one model", () => {
   beforeAll(async () => {
     model = await Florence2.fromPretrained(tiny, { device: "cpu" });
     await model.run(image(), "<CAPTION>", SHORT);
-    // The programs for one, two and four images stay.
-    const open = vi.spyOn(VisionSession, "open");
-    const sizes = () => open.mock.calls.map((options) => options[4]?.images);
-    while (!sizes().includes(2) || !sizes().includes(4)) {
-      const images = await Promise.all([1, 2, 3, 4, 5, 6, 7].map((value) => model.encodeImage(image(value))));
-      for (const one of images) one.dispose();
-    }
+    await openVisionPrograms(model);
     bytes = model.memory.bytes;
   });
   afterEach(() => {
