@@ -31,7 +31,7 @@ import { Responses } from "./openai/responses.ts";
 import { type App, addOpenAiRoutes } from "./openai/routes.ts";
 import { addOperationRoutes } from "./operations/routes.ts";
 import { pageFiles, playgroundFolder } from "./playground/files.ts";
-import { addPlaygroundRoutes } from "./playground/routes.ts";
+import { servePlayground } from "./playground/serve.ts";
 
 export interface AppOptions {
   readonly settings: Settings;
@@ -58,6 +58,7 @@ export function createApp({ settings, service, log, fetching }: AppOptions): App
   const playground = settings.playground === "on" ? playgroundFolder() : undefined;
   const page = playground ? pageFiles(playground) : new Map<string, never>();
   app.use(requireKey(readKeys(settings.apiKey, settings.apiKeyFile), page));
+  app.use(servePlayground(page));
 
   const names = new ModelNames(settings.model, settings.servedModelName);
   const files = new FileStore(join(settings.dataDir, "files"), settings.maxStorage);
@@ -72,7 +73,6 @@ export function createApp({ settings, service, log, fetching }: AppOptions): App
   const florence2 = { service, asking, names, rules: settings };
   addFlorence2Routes(app, florence2);
   addOperationRoutes(app, service, names);
-  addPlaygroundRoutes(app, page);
   const chat = new ChatCompletions(asking, names, settings);
   const responses = new Responses(asking, names, settings);
   addOpenAiRoutes(app, { service, names, chat, responses, limits: settings });

@@ -1,15 +1,21 @@
-import type { App } from "../openai/routes.ts";
+import type { MiddlewareHandler } from "hono";
+import type { Variables } from "../http/context.ts";
 import { type PageFile, policyOf } from "./files.ts";
 
 /** A year, in seconds. */
 const FOR_EVER = 31_536_000;
 
 /**
- * The playground: a page at `/` and its files. They say nothing about the model and need no key; what the page asks
- * the model does.
+ * Answers with the playground: a page at `/` and its files. They say nothing about the model and need no key; what the
+ * page asks the model does.
  */
-export function addPlaygroundRoutes(app: App, files: ReadonlyMap<string, PageFile>): void {
-  for (const [path, file] of files) app.get(path, (c) => answerFile(file, c.req.raw));
+export function servePlayground(
+  files: ReadonlyMap<string, PageFile>,
+): MiddlewareHandler<{ Variables: Variables }> {
+  return async ({ req }, next) => {
+    const file = req.method === "GET" || req.method === "HEAD" ? files.get(req.path) : undefined;
+    return file ? answerFile(file, req.raw) : next();
+  };
 }
 
 async function answerFile(file: PageFile, request: Request): Promise<Response> {
@@ -27,5 +33,5 @@ async function answerFile(file: PageFile, request: Request): Promise<Response> {
   if (request.headers.get("if-none-match") === file.etag) return new Response(null, { status: 304, headers });
   const bytes = await file.read();
   if (file.type.startsWith("text/html")) headers.set("content-security-policy", policyOf(bytes));
-  return new Response(bytes, { headers });
+  return new Response(request.method === "HEAD" ? null : bytes, { headers });
 }
