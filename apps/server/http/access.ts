@@ -34,12 +34,12 @@ export function readKeys(secrets: readonly string[], file: string): Key[] {
   return keys;
 }
 
-/** Of health, and the page of documentation, which asks for the key itself. */
-const OPEN_ROUTES = new Set(["/livez", "/readyz", "/health", "/docs"]);
+/** Those that tell a supervisor of health. */
+const OPEN_ROUTES = new Set(["/livez", "/readyz", "/health"]);
 
 /**
- * Every route but the open ones and the files of the playground wants a key, if there are keys. All keys are compared, each
- * in constant time.
+ * Every route but the open ones and the files of the playground wants a key, if there are keys. All keys are compared,
+ * each in constant time.
  */
 export function requireKey(keys: readonly Key[], page: { has(path: string): boolean }): Middleware {
   return async (c, next) => {
