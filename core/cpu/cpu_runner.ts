@@ -136,7 +136,10 @@ export class CpuRunner implements Runner {
     this.#checkUsable();
     const spans = this.#tensors.share(plan.blocks, plan.blockOf);
     const bound = boundStorages(recording);
-    const { steps, scratch } = await this.#stepsOf(recording);
+    const { steps, scratch } = await this.#stepsOf(recording).catch((error: unknown) => {
+      this.#tensors.unshare(spans, plan.blockOf.keys());
+      throw error;
+    });
     const run = async (times: number, signal?: AbortSignal) => {
       const scratchAt = this.#engine?.scratch(scratch) ?? 0;
       let resumed = performance.now();

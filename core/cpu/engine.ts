@@ -10,6 +10,9 @@ const MOST_THREADS = 16;
 /** Each thread's own memory: a panel of the longest rows in f32, and room for a kernel's own. */
 const LOCAL_BYTES = 2 ** 20;
 
+/** Scratch memory grows by so many bytes, so that it is seldom replaced. */
+const SCRATCH_STEP = 2 ** 20;
+
 /** The compiled kernels, and the threads that run them on the memory of an arena. */
 export class Engine {
   readonly form: CompiledKernels["form"];
@@ -71,7 +74,8 @@ export class Engine {
     if (bytes === 0) return 0;
     if (!this.#scratch || this.#scratch.bytes < bytes) {
       if (this.#scratch) this.#arena.release(this.#scratch);
-      this.#scratch = this.#arena.allocate(bytes, "scratch memory of kernels", false);
+      const whole = Math.ceil(bytes / SCRATCH_STEP) * SCRATCH_STEP;
+      this.#scratch = this.#arena.allocate(whole, "scratch memory of kernels", false);
     }
     return this.#scratch.at;
   }

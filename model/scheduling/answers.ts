@@ -76,20 +76,29 @@ export class AnswerQueue {
   async #begin(batch: QueuedQuestion[], stop: AbortController): Promise<DecodingSession | undefined> {
     batch.push(...this.#next());
     if (batch.length === 0) return undefined;
+    let isEncoded = false;
+    const leaveSettled = () => {
+      for (const question of batch) if (question.isSettled) question.leave();
+    };
     for (const question of batch) {
       question.enter(() => {
         if (batch.every(({ isSettled }) => isSettled)) stop.abort();
-        else question.leave();
+        // Its image is read until then, also where the caller is gone.
+        else if (isEncoded) question.leave();
       });
     }
     const { runner, weights, config } = this.#model;
     const questions = batch.map(({ question }) => question);
     const settings = { ...batch[0]!.decoding.settings, signal: stop.signal };
     try {
-      return await DecodingSession.open(runner, weights.text, config.text, questions, settings);
+      const session = await DecodingSession.open(runner, weights.text, config.text, questions, settings);
+      isEncoded = true;
+      leaveSettled();
+      return session;
     } catch (error) {
       if (!this.#shrink(error, batch.length)) throw error;
       for (const question of batch) question.enter(() => question.leave());
+      leaveSettled();
       this.#waiting.unshift(...batch.splice(0));
       return undefined;
     }

@@ -187,6 +187,34 @@ describe("calls on one model", () => {
     );
   });
 
+  it("leave the others unharmed when they are aborted before their question is encoded", async () => {
+    const open = DecodingSession.open.bind(DecodingSession);
+    const images = await Promise.all([0, 1, 2, 3].map((value) => model.encodeImage(image(value))));
+    const alone = [];
+    for (const one of images) alone.push(await model.run(one, "<OD>", SHORT));
+    const controllers = images.map(() => new AbortController());
+    const abort = async () => {
+      for (const controller of controllers.slice(1, 3)) controller.abort(new Error("enough"));
+      for (const one of images) one.dispose();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    vi.spyOn(DecodingSession, "open").mockImplementation(async (...args) => {
+      if (args[3].length > 2) await abort();
+      return open(...args);
+    });
+    const calls = images.map((one, i) =>
+      model.run(one, "<OD>", { ...SHORT, signal: controllers[i]!.signal }),
+    );
+    const outcomes = await Promise.allSettled(calls);
+    expect(outcomes).toEqual(
+      alone.map((value, i) =>
+        i === 1 || i === 2
+          ? { status: "rejected", reason: new Error("enough") }
+          : { status: "fulfilled", value: sameAnswer(value) },
+      ),
+    );
+  });
+
   it("have images encoded one by one where the device has no memory for several", async () => {
     const small = await Florence2.fromPretrained(tiny, { device: "cpu" });
     const open = VisionSession.open.bind(VisionSession);
