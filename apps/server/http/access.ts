@@ -88,7 +88,7 @@ export function checkHost(host: string, allowedHosts: readonly string[]): Middle
 }
 
 const EXPOSED =
-  "x-request-id, retry-after, retry-after-ms, openai-processing-ms, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests";
+  "x-request-id, retry-after, retry-after-ms, openai-processing-ms, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, mcp-session-id";
 
 /** CORS: pages of other origins may call only if they are listed; others are refused. */
 export function checkOrigin(origins: readonly string[]): Middleware {

@@ -5,7 +5,7 @@ import { defaultSettings } from "../../index.ts";
 import { createMcpServer } from "../../mcp/create_mcp_server.ts";
 import { openTools } from "../../mcp/open_tools.ts";
 import { type FakeEngine, fakeEngine } from "../support/fake_engine.ts";
-import { connectClient, connectEarlierClient, connectTo } from "../support/mcp_clients.ts";
+import { connectClient, connectTo } from "../support/mcp_clients.ts";
 import { openService, sceneUrl, type TestService } from "../support/service.ts";
 
 const ask = { image: sceneUrl, detail: "short" };
@@ -80,27 +80,6 @@ describe("/mcp", () => {
       expect(content[0].text).toContain(`(${code})`);
     }
     expect(engine.asked).toEqual([]);
-  });
-
-  // The protocol of 2025 cancels over HTTP by a message of its own, which a server without sessions cannot place.
-  it.each([
-    ["today's client cancels", connectClient, false],
-    ["today's client leaves", connectClient, true],
-    ["the client before leaves", connectEarlierClient, true],
-  ] as const)("stops when %s, and answers the next call", async (_, connect, leaves) => {
-    const { service, engine } = await serve();
-    const client = await connect(service);
-    engine.milliseconds = 60_000;
-    const cancel = new AbortController();
-    const called = client.call("describe_image", ask, { signal: cancel.signal });
-    const refused = expect(called).rejects.toThrow();
-    await until(() => service.service.admission.running > 0);
-    if (leaves) await client.close();
-    else cancel.abort();
-    await refused;
-    await until(() => engine.aborted > 0);
-    engine.milliseconds = 1;
-    expect((await (await connect(service)).call("describe_image", ask)).isError).toBeFalsy();
   });
 
   it("says that a tool does not exist as an error of the protocol", async () => {
