@@ -13,8 +13,8 @@ const SHARED = [
 /** Flags of this program alone; those without a value are switches. */
 const OWN: Readonly<Record<string, { readonly value?: string; readonly help: string }>> = {
   "--root": {
-    value: "FOLDER",
-    help: "a folder whose images may be read, repeated for more (the working folder)",
+    value: "FOLDER ...",
+    help: "folders whose images may be read (the working folder)",
   },
   "--preload": { help: "load the model at once, not when the first tool is called" },
   "--help": { help: "print this help and end" },
@@ -51,8 +51,13 @@ export function readMcpSettings(
     else if (flag === "--root" || shared.has(flag)) {
       const value = inline ?? args[++i];
       if (value === undefined) throw new SettingsError(`${flag} needs a value`);
-      if (flag === "--root") roots.push(resolve(folder, value));
-      else forServer.push(`${flag}=${value}`);
+      if (flag !== "--root") {
+        forServer.push(`${flag}=${value}`);
+        continue;
+      }
+      roots.push(resolve(folder, value));
+      if (inline !== undefined) continue;
+      while (i + 1 < args.length && !args[i + 1]!.startsWith("-")) roots.push(resolve(folder, args[++i]!));
     } else throw new SettingsError(`${arg}: there is no such flag; --help lists them`);
   }
   const variables = new Set(SHARED.map(variableOf));

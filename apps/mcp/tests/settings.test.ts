@@ -15,6 +15,13 @@ it("takes the server's settings by flag and environment, and folders", () => {
   expect(preload).toBe(true);
 });
 
+it("takes several folders after one flag, up to the next one", () => {
+  expect(read(["--root", "a", "/b", "--root", "c", "--preload"])).toMatchObject({
+    roots: ["/work/here/a", "/b", "/work/here/c"],
+    preload: true,
+  });
+});
+
 it("allows the working folder unless that is the whole disk", () => {
   expect(read([]).roots).toEqual(["/work/here"]);
   expect(read([], {}, "/").roots).toEqual([]);
@@ -34,7 +41,7 @@ it.each([[["--port", "1"]], [["--nope"]], [["--root"]], [["--device", "tpu"]], [
 );
 
 it("lists every flag in its help", () => {
-  for (const flag of ["--root FOLDER", "--preload", "--model MODEL", "--image-urls public|list|off"])
+  for (const flag of ["--root FOLDER ...", "--preload", "--model MODEL", "--image-urls public|list|off"])
     expect(helpText()).toContain(flag);
 });
 
