@@ -1,6 +1,8 @@
 #!/usr/bin/env node
+import { pipeline } from "node:stream";
 import { StdioServerTransport, serveStdio } from "@modelcontextprotocol/server/stdio";
 import { createLog, createMcpServer, openTools, SettingsError } from "florence2-server/mcp";
+import { BoundedLines } from "./bounded_lines.ts";
 import { Roots } from "./roots.ts";
 import { helpText, readMcpSettings } from "./settings.ts";
 import { version } from "./version.ts";
@@ -24,18 +26,25 @@ async function main(): Promise<void> {
     await tools.stop();
     process.exit(0);
   };
+  const lines = new BoundedLines({
+    ...messageBounds(settings.maxImageBytes),
+    onLeftOut: () => log({ level: "warn", event: "message_too_long" }),
+  });
+  pipeline(process.stdin, lines, () => {});
   const handle = serveStdio(
     () => createMcpServer(tools.parts, (fields) => log({ event: "tool_called", ...fields })),
     {
-      transport: new StdioServerTransport(process.stdin, process.stdout, {
-        maxBufferSize: messageBytesFor(settings.maxImageBytes),
-      }),
+      // The client that closes the input, or reads no more, has ended; so does its server.
+      transport: new (class extends StdioServerTransport {
+        override async close() {
+          await super.close();
+          await stop();
+        }
+      })(lines, process.stdout, { maxBufferSize: Infinity }),
       onerror: (error) => log({ level: "warn", event: "mcp_error", error: error.message }),
     },
   );
-  // The client that closes the input has ended; so does its server.
-  process.stdin.once("end", () => void stop());
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void handle.close().then(stop));
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void handle.close());
   log({ event: "ready", roots: roots.length, preload });
   if (preload)
     await tools.service.start().catch((error: Error) => {
@@ -43,8 +52,11 @@ async function main(): Promise<void> {
     });
 }
 
-/** Of the longest message: an image in base64, and what is around it. */
-const messageBytesFor = (imageBytes: number) => Math.ceil((imageBytes * 4) / 3) + 1_000_000;
+/** A message may hold an image in base64, one that is a little too large, and what is around it. */
+function messageBounds(imageBytes: number) {
+  const maxString = Math.ceil((imageBytes * 4) / 3) + 1000;
+  return { maxString, maxLine: maxString + 1_000_000 };
+}
 
 main().catch((error: unknown) => {
   const message = error instanceof Error ? error.message : String(error);

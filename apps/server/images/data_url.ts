@@ -23,14 +23,13 @@ export function decodeBase64(text: string, maxBytes: number, param: string): Uin
   const compact = /\s/.test(text) ? text.replace(/\s+/g, "") : text;
   const padding = compact.endsWith("==") ? 2 : compact.endsWith("=") ? 1 : 0;
   const size = Math.floor((compact.length / 4) * 3) - padding;
+  // How large it is, is not told: input that is cut off beyond the limit ends here, too.
   if (size > maxBytes) {
     throw new ApiError(
       413,
       "image_too_large",
-      `The image has ${size} bytes; at most ${maxBytes} are taken.`,
-      {
-        param,
-      },
+      `The image has more than ${maxBytes} bytes: send it smaller.`,
+      { param },
     );
   }
   if (compact.length === 0 || compact.length % 4 !== 0 || !/^[A-Za-z0-9+/]+={0,2}$/.test(compact)) {

@@ -1,5 +1,5 @@
 import { type CallToolResult, McpServer, type ServerContext } from "@modelcontextprotocol/server";
-import { toApiError } from "../http/errors.ts";
+import { ClientGone, toApiError } from "../http/errors.ts";
 import { describeCause } from "../http/log.ts";
 import { version } from "../operations/version.ts";
 import type { Picture } from "./pictures.ts";
@@ -58,13 +58,13 @@ async function call(
   const fields: Record<string, unknown> = { tool: tool.name };
   const end = (code: string, error?: string) =>
     record({ ...fields, code, ...(error && { error }), tool_ms: Math.round(performance.now() - begin) });
+  const visit = new Visit(parts, context, (more) => Object.assign(fields, more));
   try {
-    const visit = new Visit(parts, context, (more) => Object.assign(fields, more));
     const answer = await tool.answer(args, visit);
     end("ok");
     return resultOf(answer);
   } catch (error) {
-    const { code, message, status, cause } = toApiError(error);
+    const { code, message, status, cause } = toApiError(visit.signal.aborted ? new ClientGone() : error);
     end(code, status >= 500 && cause !== undefined ? describeCause(cause) : undefined);
     return { isError: true, content: [{ type: "text", text: `${message} (${code})` }] };
   }
