@@ -3,13 +3,16 @@ import { z } from "zod";
 
 /** Schemas of arguments and results. */
 export const imageSchema = z
-  .union([
-    z.string(),
-    z.strictObject({ path: z.string() }),
-    z.strictObject({ url: z.string() }),
-    z.strictObject({ data: z.string().describe("base64"), mimeType: z.string().optional() }),
-    z.strictObject({ image_id: z.string() }),
-  ])
+  .union(
+    [
+      z.string(),
+      z.strictObject({ path: z.string() }),
+      z.strictObject({ url: z.string() }),
+      z.strictObject({ data: z.string().describe("base64"), mimeType: z.string().optional() }),
+      z.strictObject({ image_id: z.string() }),
+    ],
+    "give a path, a URL or an image_id as a text, or one of { path }, { url }, { data } in base64 and { image_id }",
+  )
   .describe(
     "The image: its path if this server reads files, an https: or data: URL, or the image_id of an earlier result",
   );
@@ -23,7 +26,10 @@ export type Box = z.output<typeof boxSchema>;
 
 /** The box that a caller gives, always in pixels. */
 export const boxArgument = z
-  .union([boxSchema, z.array(z.number()).length(4)])
+  .union(
+    [boxSchema, z.array(z.number()).length(4, "give four numbers: [x1, y1, x2, y2]")],
+    "give { x1, y1, x2, y2 } or [x1, y1, x2, y2] in pixels",
+  )
   .describe("{ x1, y1, x2, y2 } or [x1, y1, x2, y2] in pixels of the image");
 
 /** @example regionOf([1, 2, 3, 4]) // { x1: 1, y1: 2, x2: 3, y2: 4 } */

@@ -9,7 +9,7 @@ export const annotate = defineTool({
   title: "Draw onto an image",
   description:
     "Return an image with marks drawn onto it: the boxes that you give, or what a task of the model finds.",
-  input: z.object({
+  input: z.strictObject({
     image: imageSchema,
     marks: z
       .array(z.object({ label: z.string().default(""), box: boxArgument }))

@@ -10,7 +10,7 @@ export const crop = defineTool({
   title: "Cut out a part",
   description:
     "Cut a part out of an image and look at it: a box, or the object that a label names. The part has an image_id of its own, so that all other tools can be asked about it.",
-  input: z.object({
+  input: z.strictObject({
     image: imageSchema,
     box: boxArgument.optional(),
     label: z.string().min(1).optional().describe("What to cut out, found by the model; or give box"),

@@ -12,7 +12,7 @@ export const describeImage = defineTool({
   name: "describe_image",
   title: "Describe an image",
   description: "Say in words what an image shows, in a sentence or in a paragraph.",
-  input: z.object({
+  input: z.strictObject({
     image: imageSchema,
     detail: z.enum(["short", "detailed", "full"]).default("detailed").describe("How much to say"),
   }),

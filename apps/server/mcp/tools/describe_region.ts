@@ -8,7 +8,7 @@ export const describeRegion = defineTool({
   name: "describe_region",
   title: "Describe a region",
   description: "Say what is in a box of an image: a short description, or the category of the object.",
-  input: z.object({
+  input: z.strictObject({
     image: imageSchema,
     box: boxArgument,
     kind: z.enum(["description", "category"]).default("description"),

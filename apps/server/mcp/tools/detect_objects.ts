@@ -17,7 +17,7 @@ export const detectObjects = defineTool({
   title: "Detect objects",
   description:
     "Find the objects in an image, with a box and a confidence each: those that it notices by itself, or all of the classes that you name.",
-  input: z.object({
+  input: z.strictObject({
     image: imageSchema,
     classes: z.array(z.string().min(1)).min(1).optional().describe("Names of what to look for"),
     min_score: z.number().min(0).max(1).default(0).describe("Leave out what is less certain"),

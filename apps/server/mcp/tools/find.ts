@@ -16,7 +16,7 @@ export const find = defineTool({
   title: "Find what phrases describe",
   description:
     "Locate what each of several phrases describes, such as 'the man in the red coat'. The model assumes that it is there: judge by the score.",
-  input: z.object({
+  input: z.strictObject({
     image: imageSchema,
     phrases: z.array(z.string().min(1)).min(1).describe("What to locate, a phrase each"),
     coordinates: coordinatesArgument,

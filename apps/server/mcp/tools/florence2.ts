@@ -25,7 +25,7 @@ export const florence2 = defineTool({
   name: "florence2",
   title: "Ask any task of Florence-2",
   description: `Ask one of the model's tasks by its tag and get the answer in its own shape. Without arguments: ${tagsOf("none")}. With text: ${tagsOf("text")}. With a region: ${tagsOf("region")}.`,
-  input: z.object({
+  input: z.strictObject({
     image: imageSchema,
     task: z.string().min(1).describe("A tag such as <DENSE_REGION_CAPTION>, with or without its brackets"),
     text: z

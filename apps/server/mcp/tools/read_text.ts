@@ -19,7 +19,7 @@ export const readText = defineTool({
   title: "Read text",
   description:
     "Read the text in an image: line by line with the place of each line, or only what stands in the regions that you give.",
-  input: z.object({
+  input: z.strictObject({
     image: imageSchema,
     regions: z.array(boxArgument).min(1).optional().describe("Where to read; everywhere if left out"),
     coordinates: coordinatesArgument,

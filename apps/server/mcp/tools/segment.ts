@@ -19,7 +19,7 @@ export const segment = defineTool({
   name: "segment",
   title: "Outline an object",
   description: "Outline what a phrase describes, or the object in a box, as polygons.",
-  input: z.object({
+  input: z.strictObject({
     image: imageSchema,
     phrase: z.string().min(1).optional().describe("What to outline; or give box"),
     box: boxArgument.optional(),

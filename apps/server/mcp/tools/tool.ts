@@ -14,6 +14,7 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
   readonly name: string;
   readonly title: string;
   readonly description: string;
+  /** Strict: an argument that a caller misspells must not be passed over. */
   readonly input: Input;
   readonly output: Output;
   readonly answer: (args: z.output<Input>, visit: Visit) => Promise<ToolAnswer<z.output<Output>>>;
