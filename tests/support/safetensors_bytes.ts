@@ -45,3 +45,8 @@ export function withHeader(
 export function entry(name: string, shape: string, offsets: string, dtype = '"F32"'): string {
   return `${JSON.stringify(name)}:{"dtype":${dtype},"shape":${shape},"data_offsets":${offsets}}`;
 }
+
+/** Values in float32, as a file has them. */
+export const floats = (...values: number[]) => new Uint8Array(new Float32Array(values).buffer);
+/** A text of one byte a character. */
+export const text = (value: string) => Uint8Array.from(value, (character) => character.charCodeAt(0));
