@@ -1,14 +1,21 @@
-import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openFile, openFiles, type RangedFile } from "../../../files/files.ts";
-import { readPickle } from "../../../files/tensors/pickle.ts";
 import { openSafetensors } from "../../../files/tensors/safetensors.ts";
 import { openWeightFile } from "../../../files/tensors/shards.ts";
-import type { TensorFile } from "../../../files/tensors/tensor_file.ts";
 import { mix } from "../../../measure/generated/random.ts";
 import { florenceError } from "../../support/errors.ts";
+import {
+  bytesOf,
+  everything,
+  fixtures,
+  open,
+  rejects,
+  square,
+  withTensor,
+} from "../../support/open_pytorch.ts";
 import {
   type PickledTensor,
   pickleBytes,
@@ -16,34 +23,7 @@ import {
   pickledTensor,
   pickledText,
   pytorchBytes,
-  type ZipOptions,
-  zipBytes,
 } from "../../support/pytorch_bytes.ts";
-
-const fixtures = new URL("../../fixtures/pytorch/", import.meta.url);
-const bytesOf = (name: string) => new Uint8Array(readFileSync(new URL(name, fixtures)));
-const open = (bytes: Uint8Array) => openWeightFile(openFiles({ "w.bin": bytes }), ["w.bin"]);
-
-async function everything(file: TensorFile): Promise<Map<string, unknown>> {
-  const found = new Map<string, unknown>();
-  for (const [name, { dtype, shape, bytes }] of file.tensors) {
-    found.set(name, { dtype, shape, bytes, data: await file.read(name) });
-  }
-  await file.close();
-  return found;
-}
-
-async function rejects(bytes: Uint8Array, ...patterns: readonly (string | RegExp)[]): Promise<void> {
-  const read = async () => everything(await open(bytes));
-  await expect(read()).rejects.toEqual(florenceError("pytorch_invalid", "w.bin", ...patterns));
-}
-
-/** A file whose dictionary holds one tensor, "a". */
-function withTensor(tensor: PickledTensor, options?: ZipOptions): Uint8Array {
-  return pytorchBytes(pickleBytes("}", pickledText("a"), ...pickledTensor(tensor), "s"), options);
-}
-
-const square: PickledTensor = { shape: [2, 2], strides: [2, 1] };
 
 describe("a state_dict by torch.save", () => {
   it("gives the tensors that safetensors gives: every dtype, shared storages, views", async () => {
@@ -131,83 +111,6 @@ describe("what else torch.save writes", () => {
   });
 });
 
-describe("a pickle", () => {
-  const refused = (pickle: Uint8Array, ...patterns: (string | RegExp)[]) =>
-    rejects(pytorchBytes(pickle), ...patterns);
-
-  it("names code to run", async () => {
-    for (const global of [
-      "os system",
-      "builtins eval",
-      "torch.hub load",
-      "collections Counter",
-      "torch Tensor",
-    ]) {
-      const [module, name] = global.split(" ");
-      await refused(pickleBytes(`c${module}\n${name}\n`, pickledText("echo"), "\x85R"), `names "${global}"`);
-    }
-    await refused(pickleBytes("c__proto__\nconstructor\n"), 'names "__proto__ constructor"');
-  });
-
-  it.each([
-    ["i", "INST", "(ios\nsystem\n"],
-    ["o", "OBJ", "(ctorch._utils\n_rebuild_tensor_v2\no"],
-    ["\x81", "NEWOBJ", "ccollections\nOrderedDict\n)\x81"],
-    ["\x82", "EXT1", "\x82\x01"],
-    ["\x93", "STACK_GLOBAL", "\x93"],
-    ["2", "DUP", "N2"],
-    ["P", "PERSID", "P0\n"],
-    ["\xff", "no opcode at all", "\xff"],
-  ])("has the opcode %j (%s)", async (opcode, _, code) => {
-    await refused(pickleBytes(code), `opcode 0x${opcode.charCodeAt(0).toString(16)}`);
-  });
-
-  it.each([
-    ["ends early", Uint8Array.of(0x80, 2), "ends in the middle"],
-    ["has a text that ends early", pickleBytes("X", [255, 255, 255, 127]), "ends in the middle"],
-    ["has a name without an end", pickleBytes("ctorch"), "in the middle of a name"],
-    ["takes from an empty stack", pickleBytes("R"), "is not there"],
-    ["takes from below a mark", pickleBytes("N(\x85"), "is not there"],
-    ["closes no mark", pickleBytes("t"), "a mark that is not there"],
-    ["leaves a mark open", pickleBytes("N("), "instead of 1"],
-    ["leaves two values", pickleBytes("NN"), "ends with 2 values"],
-    ["goes on after its end", Uint8Array.of(...pickleBytes("N"), 78), "ends 1 bytes before"],
-    ["asks for what it never kept", pickleBytes("h\x07"), "memo 7"],
-    ["calls a text", pickleBytes(pickledText("f"), ")R"), "cannot be called"],
-    ["calls without a list", pickleBytes("ccollections\nOrderedDict\nNR"), "cannot be called"],
-    ["fills an OrderedDict with a list", pickleBytes("ccollections\nOrderedDict\n]\x85R"), "Python 2"],
-    ["appends to None", pickleBytes("NNa"), "no list"],
-    ["sets items of a list", pickleBytes("]NNs"), "no dictionary"],
-    ["sets half of a pair", pickleBytes("}(Nu"), "no dictionary"],
-    ["sets attributes of a list", pickleBytes("]Nb"), "no dictionary"],
-    ["sets a key twice", pickleBytes("}(", pickledText("a"), "N", pickledText("a"), "Nu"), '"a" twice'],
-    ["holds an integer of 9 bytes", pickleBytes("\x8a\x09"), "9 bytes"],
-    ["holds an integer above 2^53", pickleBytes(pickledInteger(2 ** 60)), "2^53"],
-    ["piles up values", pickleBytes("N".repeat(100_001)), "100000 values"],
-    ["is no dictionary", pickleBytes("N"), "no dictionary of tensors"],
-    ["holds a number", pickleBytes("}", pickledText("epoch"), "K\x03s"), '"epoch"'],
-    ["has a key that is no text", pickleBytes("}K\x03Ns"), "which is no tensor"],
-    ["nests without end", pickleBytes("}", "]".repeat(90_000), "a".repeat(89_999), "Ns"), "an object"],
-    ["is a list that holds itself", pickleBytes("}]q\x01h\x01aNs"), "an object"],
-  ])("%s", async (_, pickle, pattern) => {
-    await refused(pickle, pattern);
-  });
-
-  it("reads numbers of every width", () => {
-    const numbers = [
-      "K\xff",
-      "M\x00\x01",
-      "J\xfe\xff\xff\xff",
-      "\x8a\x00",
-      "\x8a\x02\x00\xff",
-      "G\xbf\xf8\0\0\0\0\0\0",
-    ];
-    const pickle = pickleBytes("(", ...numbers, pickledInteger(-(2 ** 40)), "t");
-    const rules = { globals: new Map(), persistent: () => null };
-    expect(readPickle(pickle, "w", rules)).toEqual([255, 256, -2, 0, -256, -1.5, -(2 ** 40)]);
-  });
-});
-
 describe("a tensor", () => {
   it("may be a view", async () => {
     const file = await open(withTensor({ offset: 1, shape: [2, 1], strides: [2, 7] }));
@@ -250,107 +153,6 @@ describe("a tensor", () => {
       );
     expect((await open(two("FloatStorage"))).tensors.size).toBe(2);
     await rejects(two("IntStorage"), "two dtypes");
-  });
-});
-
-describe("a zip archive", () => {
-  const valid = withTensor(square);
-  const patched = (name: string, offset: number, ...bytes: number[]) =>
-    rejects.bind(undefined, withTensor(square, { patch: { [name]: [offset, bytes] } }));
-
-  it("is valid before it is damaged, also with numbers of 8 bytes", async () => {
-    for (const bytes of [valid, withTensor(square, { zip64: true })]) {
-      expect(await (await open(bytes)).read("a")).toEqual(Uint8Array.from({ length: 16 }, (_, i) => i));
-    }
-  });
-
-  it("is truncated, at every byte", async () => {
-    for (let length = 0; length < valid.length; length++)
-      await rejects(valid.slice(0, length), "zip archive");
-  });
-
-  it("is something else", async () => {
-    await rejects(new TextEncoder().encode("<html>404</html>".padEnd(80)), "an HTML or XML page");
-    await rejects(new TextEncoder().encode("version https://git-lfs.github.com/spec/v1\n"), "git lfs pull");
-    await rejects(new Uint8Array(1000), "no directory");
-  });
-
-  it("has something before or behind it", async () => {
-    await rejects(Uint8Array.of(0, ...valid), "does not end at");
-    await rejects(Uint8Array.of(...valid, 0), "no directory");
-  });
-
-  it("has a directory elsewhere, or a wrong number of entries", async () => {
-    await rejects(withTensor(square, { directoryStart: 0 }), "does not end at");
-    await rejects(withTensor(square, { directoryStart: 0xfffffff0 }), "does not end at");
-    for (const zip64 of [false, true]) {
-      await rejects(withTensor(square, { count: 3, zip64 }), "2 of 3 entries");
-      await rejects(withTensor(square, { count: 1, zip64 }), "2 of 1 entries");
-    }
-    const far = withTensor(square, { zip64: true });
-    far.set([255, 255, 255, 255, 255, 255, 255, 255], far.length - 34);
-    await rejects(far, "no ZIP64 directory");
-  });
-
-  it("has a directory larger than any honest one", async () => {
-    const size = 17 * 2 ** 20;
-    const end = zipBytes([], { directoryStart: 0 });
-    const bomb = new Uint8Array(size + end.length);
-    bomb.set(end, size);
-    new DataView(bomb.buffer).setUint32(size + 12, size, true);
-    await rejects(bomb, `directory of ${size} bytes`);
-  });
-
-  it("has entries that are compressed, encrypted, elsewhere, too large or of another size", async () => {
-    const data = "archive/data/0";
-    await patched(data, 10, 8, 0)("compressed or encrypted (method 8");
-    await patched(data, 8, 1, 0)("compressed or encrypted");
-    await patched(data, 20, 15, 0, 0, 0)("compressed or encrypted");
-    await patched(data, 42, 255, 255, 255, 0)("reaches beyond");
-    await patched(data, 20, 255, 255, 255, 255, 255, 255, 255, 255)("does not say where");
-    await patched(data, 20, 40, 0, 0, 0, 40, 0, 0, 0)("reaches beyond");
-    await patched(data, 20, 12, 0, 0, 0, 12, 0, 0, 0)("12 bytes, but says it has 4 elements");
-    await patched(data, 42, 0, 0, 0, 0)("reaches beyond");
-    await patched(data, 42, 1, 0, 0, 0)("reaches beyond");
-    await patched(data, 28, 255, 255)("1 of 2 entries");
-    await patched(data, 0, 0)("1 of 2 entries");
-  });
-
-  it("has an entry whose own header is not where the directory says", async () => {
-    const moved = withTensor(square);
-    const at = Buffer.from(moved).indexOf("archive/data/0") - 30;
-    moved[at] = 0;
-    await rejects(moved, 'no valid header for "archive/data/0"');
-    moved[at] = 0x50;
-    moved[at + 28] = 255;
-    await rejects(moved, 'no valid header for "archive/data/0"');
-  });
-
-  it("has an entry twice, no pickle, or two", async () => {
-    const pickle = pickleBytes("}");
-    const data: [string, Uint8Array] = ["archive/data/0", new Uint8Array(16)];
-    await rejects(zipBytes([["a/data.pkl", pickle], data, data]), '"archive/data/0" twice');
-    await rejects(zipBytes([data]), "0 files data.pkl");
-    await rejects(
-      zipBytes([
-        ["a/data.pkl", pickle],
-        ["b/data.pkl", pickle],
-      ]),
-      "2 files data.pkl",
-    );
-    expect((await open(zipBytes([["a/data.pkl", pickle]]))).tensors.size).toBe(0);
-  });
-
-  it("has another byte order, or a pickle larger than any honest one", async () => {
-    const pickle = pickleBytes("}");
-    const order = (text: string): [string, Uint8Array] => ["a/byteorder", new TextEncoder().encode(text)];
-    expect((await open(zipBytes([["a/data.pkl", pickle], order("little")]))).tensors.size).toBe(0);
-    await rejects(zipBytes([["a/data.pkl", pickle], order("big")]), 'byte order "big"');
-    await rejects(zipBytes([["a/data.pkl", pickle], order("x".repeat(65))]), "65 bytes, more than the 64");
-    await rejects(
-      zipBytes([["a/data.pkl", new Uint8Array(2 ** 24 + 1)]]),
-      `more than the ${2 ** 24} allowed`,
-    );
   });
 });
 
