@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { JsonObject, JsonValue } from "../../../files/json.ts";
-import { checkedImageSize, parseImageConfig } from "../../../model/config/image.ts";
+import { released } from "../../../measure/generated/configurations.ts";
+import { parseConfig } from "../../../model/config/config.ts";
+import { checkedImageSize, countImageTokens, parseImageConfig } from "../../../model/config/image.ts";
+import { changed } from "../../support/changed_config.ts";
 import { florenceError } from "../../support/errors.ts";
 
 const read = (preprocessor: JsonValue) => parseImageConfig({ preprocessor });
@@ -117,5 +120,31 @@ describe("imageSize", () => {
     for (const size of [0, -1, 1.5, Number.NaN, { width: 64, height: 0 }]) {
       expect(() => checkedImageSize(size)).toThrow(florenceError("option_invalid", "imageSize"));
     }
+  });
+});
+
+describe("image tokens (D7)", () => {
+  const base = parseConfig(released("base"));
+
+  it("are 577 for 768 x 768 pixels, and as many as there are places on other maps", () => {
+    expect(countImageTokens(base, { width: 768, height: 768 })).toBe(577);
+    expect(countImageTokens(base, { width: 768, height: 384 })).toBe(1 + 24 * 12);
+    expect(countImageTokens(base, { width: 224, height: 224 })).toBe(50);
+    expect(countImageTokens(base, { width: 1, height: 1 })).toBe(2);
+  });
+
+  it("must leave room for a prompt, and fit the table of positions", () => {
+    const short = parseConfig(changed("text_config", { max_position_embeddings: 578 }));
+    expect(() => countImageTokens(short, { width: 768, height: 768 })).toThrow(
+      florenceError("config_invalid", "577 tokens", "max_position_embeddings", "578"),
+    );
+    const fits = parseConfig(changed("text_config", { max_position_embeddings: 579 }));
+    expect(countImageTokens(fits, { width: 768, height: 768 })).toBe(577);
+    expect(() => countImageTokens(base, { width: 1632, height: 32 })).toThrow(
+      florenceError("config_invalid", "51 x 1", "1 to 50"),
+    );
+    expect(() => countImageTokens(base, { width: 0, height: 768 })).toThrow(
+      florenceError("config_invalid", "0 x 24"),
+    );
   });
 });
