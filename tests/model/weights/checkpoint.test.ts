@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { narrowToFloat16, widenFloat16 } from "../../../core/dtypes/float16.ts";
 import { openFiles } from "../../../files/files.ts";
-import { converted, released } from "../../../measure/generated/configurations.ts";
+import { released } from "../../../measure/generated/configurations.ts";
 import { parityCheckpoint, parityTensor } from "../../../measure/generated/parity_weights.ts";
 import { type Florence2Config, parseConfig } from "../../../model/config/config.ts";
 import { type FlorenceCheckpoint, tensorOf } from "../../../model/weights/checkpoint.ts";
@@ -17,15 +16,8 @@ import { type Layout, storedName } from "../../../model/weights/layouts.ts";
 import { openCheckpoint } from "../../../model/weights/open_checkpoint.ts";
 import { florenceError } from "../../support/errors.ts";
 import { safetensorsBytes, type TensorBytes } from "../../support/safetensors_bytes.ts";
-import { type StoredTensor, sparseFiles, sparseHead } from "../../support/sparse_checkpoint.ts";
-
-const TINY = parseConfig(
-  JSON.parse(readFileSync(new URL("../../fixtures/model/tiny.config.json", import.meta.url), "utf8")),
-);
-const TIED = ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight"].map(
-  (name) => `language_model.model.${name}`,
-);
-const NOT_STORED = new Set([...TIED, OUTPUT_HEAD]);
+import { sparseFiles } from "../../support/sparse_checkpoint.ts";
+import { NOT_STORED, storedIn, TIED, TINY } from "../../support/stored_tensors.ts";
 
 type Encode = (values: Float32Array) => { dtype: string; bytes: Uint8Array };
 const asFloat32: Encode = (values) => ({ dtype: "F32", bytes: new Uint8Array(values.buffer) });
@@ -63,88 +55,6 @@ function opened(
 ): Promise<FlorenceCheckpoint> {
   return openCheckpoint(openFiles({ "model.safetensors": safetensorsBytes(tensors) }), config);
 }
-
-/** What the released files store: the token table once, and everything in float16. */
-function storedIn(config: Florence2Config, layout: Layout): Map<string, StoredTensor> {
-  const names = [...expectedTensors(config)].filter(
-    ([name]) => !NOT_STORED.has(name) && !(layout === "transformers" && name === LOGITS_BIAS),
-  );
-  return new Map(
-    names.map(([name, shape]) => [
-      storedName(name, layout),
-      {
-        dtype: "F16",
-        shape: layout === "transformers" && name === "image_projection" ? [...shape].reverse() : shape,
-      },
-    ]),
-  );
-}
-
-describe("the list of tensors", () => {
-  it.each([
-    ["base", 1024, 666, 85_856, 463_221_266],
-    ["large", 4096, 918, 120_464, 1_553_563_458],
-  ] as const)("of %s with %i positions gives the file that Microsoft published, to the byte", (...row) => {
-    const [size, positions, count, headerBytes, fileBytes] = row;
-    const json = released(size);
-    json.text_config.max_position_embeddings = positions;
-    const tensors = storedIn(parseConfig(json), "microsoft");
-    expect(tensors.size).toBe(count);
-    const sorted = new Map([...tensors].sort(([a], [b]) => (a < b ? -1 : 1)));
-    const file = sparseHead(sorted);
-    expect(file.head.length).toBe(headerBytes);
-    expect(file.size).toBe(fileBytes);
-  });
-
-  it("of base has the sizes of the paper", () => {
-    const elements = [...storedIn(parseConfig(released("base")), "microsoft")].map(
-      ([name, { shape }]) => [name, shape.reduce((a, b) => a * b)] as const,
-    );
-    const sum = (prefix: string) =>
-      elements.filter(([name]) => name.startsWith(prefix)).reduce((total, [, count]) => total + count, 0);
-    expect([sum("vision_tower."), sum("language_model."), sum("")]).toEqual([
-      90_368_000, 140_258_137, 231_567_705,
-    ]);
-    expect(storedIn(parseConfig(converted("base")), "transformers").size).toBe(665);
-  });
-
-  const block = "vision_tower.blocks.2.8";
-  it.each([
-    ["vision_tower.convs.3.proj.bias", "model.vision_tower.convs.3.conv.bias"],
-    ["vision_tower.convs.0.norm.weight", "model.vision_tower.convs.0.norm.weight"],
-    [`${block}.spatial_block.conv1.fn.dw.weight`, `model.${block}.spatial_block.conv1.weight`],
-    [`${block}.channel_block.conv2.fn.dw.bias`, `model.${block}.channel_block.conv2.bias`],
-    [`${block}.spatial_block.window_attn.norm.weight`, `model.${block}.spatial_block.norm1.weight`],
-    [`${block}.channel_block.channel_attn.norm.bias`, `model.${block}.channel_block.norm1.bias`],
-    [
-      `${block}.spatial_block.window_attn.fn.qkv.weight`,
-      `model.${block}.spatial_block.window_attn.qkv.weight`,
-    ],
-    [
-      `${block}.channel_block.channel_attn.fn.proj.bias`,
-      `model.${block}.channel_block.channel_attn.proj.bias`,
-    ],
-    [`${block}.channel_block.ffn.norm.weight`, `model.${block}.channel_block.norm2.weight`],
-    [`${block}.spatial_block.ffn.fn.net.fc1.weight`, `model.${block}.spatial_block.ffn.fc1.weight`],
-    ["image_projection", "model.multi_modal_projector.image_projection.weight"],
-    ["image_proj_norm.bias", "model.multi_modal_projector.image_proj_norm.bias"],
-    [
-      "image_pos_embed.row_embeddings.weight",
-      "model.multi_modal_projector.image_position_embed.row_embeddings.weight",
-    ],
-    [TEMPORAL_POSITIONS, "model.multi_modal_projector.visual_temporal_embed.pos_idx_to_embed"],
-    [SHARED_EMBEDDING, "model.language_model.shared.weight"],
-    [
-      "language_model.model.decoder.layers.5.encoder_attn.out_proj.weight",
-      "model.language_model.decoder.layers.5.encoder_attn.out_proj.weight",
-    ],
-    [OUTPUT_HEAD, "lm_head.weight"],
-  ])("has %s, which transformers calls %s", (microsoft, transformers) => {
-    expect(expectedTensors(parseConfig(released("base"))).has(microsoft)).toBe(true);
-    expect(storedName(microsoft, "transformers")).toBe(transformers);
-    expect(storedName(microsoft, "microsoft")).toBe(microsoft);
-  });
-});
 
 describe("a checkpoint", () => {
   it.each(["microsoft", "transformers"] as const)(
@@ -342,116 +252,5 @@ describe("weights beside which there are others", () => {
       ]),
     );
     expect(await warningsOf(wrapped)).toHaveLength(1);
-  });
-});
-
-describe("weights that do not fit the configuration (B19)", () => {
-  const base = parseConfig(released("base"));
-
-  /** The error of opening base with some tensors changed, removed (null) or added. */
-  async function refused(changes: Record<string, StoredTensor | null>, ...patterns: string[]): Promise<void> {
-    const tensors = storedIn(base, "microsoft");
-    for (const [name, tensor] of Object.entries(changes)) {
-      if (tensor) tensors.set(name, tensor);
-      else tensors.delete(name);
-    }
-    const files = sparseFiles(tensors);
-    await expect(openCheckpoint(files, base)).rejects.toEqual(
-      florenceError("checkpoint_mismatch", "model.safetensors", "layout of Microsoft", ...patterns),
-    );
-    expect(files).toMatchObject({ dataReads: 0, opened: 0 });
-  }
-
-  it("lack tensors", async () => {
-    const layers = (i: number) => `language_model.model.encoder.layers.${i}.fc1.weight`;
-    await refused({ [layers(0)]: null }, `1 tensor is missing: "${layers(0)}".`);
-    const five = Object.fromEntries([0, 1, 2, 3, 4].map((i) => [layers(i), null]));
-    await refused(five, `5 tensors are missing: "${layers(0)}", "${layers(1)}", "${layers(2)}", and 2 more.`);
-  });
-
-  it("lack tensors and have others in their place", async () => {
-    const tensor = { dtype: "F16", shape: [2] };
-    const changes = { "image_proj_norm.bias": null, "image_proj_norm.beta": tensor };
-    await refused(changes, "1 tensor is missing", '1 tensor is unknown: "image_proj_norm.beta"');
-  });
-
-  it("have other shapes", async () => {
-    await refused(
-      { "image_proj_norm.bias": { dtype: "F16", shape: [769] } },
-      '1 tensor does not fit: "image_proj_norm.bias" with shape [769] instead of [768]',
-    );
-    await refused({ "image_proj_norm.bias": { dtype: "F16", shape: [1, 768] } }, "[1,768] instead of [768]");
-    await refused(
-      { image_projection: { dtype: "F16", shape: [768, 1024] } },
-      "[768,1024] instead of [1024,768]",
-    );
-    await refused(
-      { [OUTPUT_HEAD]: { dtype: "F16", shape: [51290, 768] } },
-      "[51290,768] instead of [51289,768]",
-    );
-    await refused({ [LOGITS_BIAS]: { dtype: "F16", shape: [51289] } }, "[51289] instead of [1,51289]");
-  });
-
-  it.each(["I64", "F64", "F8_E4M3"])("have the dtype %s", async (dtype) => {
-    await refused(
-      { "image_proj_norm.bias": { dtype, shape: [768] } },
-      `in ${dtype} instead of F32, F16 or BF16`,
-    );
-  });
-
-  it("have another number of rows than the vocabulary (D6)", async () => {
-    const files = sparseFiles(storedIn(base, "microsoft"));
-    const vocabulary = released("base");
-    vocabulary.text_config.vocab_size = 51288;
-    await expect(openCheckpoint(files, parseConfig(vocabulary))).rejects.toEqual(
-      florenceError("checkpoint_mismatch", "[51289,768] instead of [51288,768]"),
-    );
-    const padded = sparseFiles(storedIn(parseConfig(converted("base")), "transformers"));
-    const checkpoint = await openCheckpoint(padded, parseConfig(converted("base")));
-    expect(checkpoint.tensors.get(SHARED_EMBEDDING)!.shape).toEqual([51328, 768]);
-  });
-
-  it("are of another size (D15)", async () => {
-    const large = parseConfig(released("large"));
-    for (const layout of ["microsoft", "transformers"] as const) {
-      await expect(openCheckpoint(sparseFiles(storedIn(large, layout)), base)).rejects.toEqual(
-        florenceError(
-          "checkpoint_mismatch",
-          "The configuration is of Florence-2 base, the weights are of Florence-2 large.",
-        ),
-      );
-    }
-    await expect(openCheckpoint(sparseFiles(storedIn(base, "microsoft")), large)).rejects.toEqual(
-      florenceError("checkpoint_mismatch", "of Florence-2 large, the weights are of Florence-2 base."),
-    );
-    await expect(openCheckpoint(sparseFiles(storedIn(TINY, "microsoft")), large)).rejects.toEqual(
-      florenceError("checkpoint_mismatch", "a first stage of 8 channels and d_model 24"),
-    );
-  });
-
-  it("are of large, with the positions of another revision (D7)", async () => {
-    const long = released("large");
-    long.text_config.max_position_embeddings = 4096;
-    const files = sparseFiles(storedIn(parseConfig(long), "microsoft"));
-    await expect(openCheckpoint(files, parseConfig(released("large")))).rejects.toEqual(
-      florenceError("checkpoint_mismatch", "2 tensors do not fit", "[4098,1024] instead of [1026,1024]"),
-    );
-  });
-
-  it("are of another model", async () => {
-    const files = sparseFiles(
-      new Map([["bert.embeddings.word_embeddings.weight", { dtype: "F16", shape: [2] }]]),
-    );
-    await expect(openCheckpoint(files, base)).rejects.toEqual(
-      florenceError(
-        "checkpoint_mismatch",
-        "no weights of Florence-2",
-        '"bert.embeddings.word_embeddings.weight"',
-      ),
-    );
-    await expect(openCheckpoint(sparseFiles(new Map()), base)).rejects.toEqual(
-      florenceError("checkpoint_mismatch", "Found nothing"),
-    );
-    expect(files).toMatchObject({ dataReads: 0, opened: 0 });
   });
 });
