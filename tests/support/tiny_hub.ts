@@ -1,4 +1,4 @@
-/** A hub with a small repository for the tests of a file, and an empty cache for each test: importing this sets both up. */
+/** A hub with a small repository for the file that imports this, and an empty cache before each of its tests. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, vi } from "vitest";
