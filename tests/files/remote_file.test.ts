@@ -88,7 +88,7 @@ describe("files of a server", () => {
   it("are read at once where much is asked for", async () => {
     const file = await openFile(`${base}/good/data.bin`);
     requests = [];
-    expect(await file.read(1, 2 * M)).toEqual(LARGE.slice(1, 2 * M));
+    expect(Buffer.compare(await file.read(1, 2 * M), LARGE.slice(1, 2 * M))).toBe(0);
     expect(requests).toEqual([`/good/data.bin bytes=1-${2 * M - 1}`]);
     await file.close();
   });
