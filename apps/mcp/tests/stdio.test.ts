@@ -25,9 +25,24 @@ const command = {
 
 const deno = path("node_modules/.bin/deno");
 
+const box = { x1: 20, y1: 20, x2: 120, y2: 120 };
+/** A call of each tool, and whether an image comes back. */
+const CALLS: Readonly<Record<string, readonly [fields: Record<string, unknown>, isDrawn: boolean]>> = {
+  describe_image: [{ detail: "short" }, false],
+  detect_objects: [{ picture: true }, true],
+  find: [{ phrases: ["the boat"], picture: true }, true],
+  read_text: [{ regions: [box] }, false],
+  segment: [{ box, coordinates: "relative" }, false],
+  describe_region: [{ box, kind: "category" }, false],
+  crop: [{ label: "boat" }, true],
+  annotate: [{ task: "<OCR_WITH_REGION>" }, true],
+  florence2: [{ task: "<DENSE_REGION_CAPTION>" }, false],
+};
+
 // biome-ignore lint/suspicious/noExplicitAny: tests say what they expect.
 type Answer = { isError?: boolean; structuredContent?: any; content: { type: string; text?: string }[] };
 interface Connected {
+  readonly tools: readonly string[];
   readonly call: (name: string, args: Record<string, unknown>) => Promise<Answer>;
   readonly close: () => Promise<void>;
 }
@@ -36,8 +51,9 @@ async function today(program = command): Promise<Connected> {
   const client = new Client(identity, { versionNegotiation: { mode: "auto" } });
   await client.connect(new StdioClientTransport(program));
   expect(client.getNegotiatedProtocolVersion()).toBe("2026-07-28");
-  await client.listTools();
+  const { tools } = await client.listTools();
   return {
+    tools: tools.map(({ name }) => name),
     call: async (name, args) => (await client.callTool({ name, arguments: args })) as Answer,
     close: () => client.close(),
   };
@@ -46,8 +62,9 @@ async function today(program = command): Promise<Connected> {
 async function before(): Promise<Connected> {
   const client = new EarlierClient(identity);
   await client.connect(new EarlierTransport(command));
-  await client.listTools();
+  const { tools } = await client.listTools();
   return {
+    tools: tools.map(({ name }) => name),
     call: async (name, args) => (await client.callTool({ name, arguments: args })) as Answer,
     close: () => client.close(),
   };
@@ -70,6 +87,22 @@ describe.each([
     expect(structuredContent.answer).toEqual(answer);
     expect(content[0]!.text).toContain(objects[0]!.label);
   });
+
+  it("is offered every tool", () => expect(client.tools).toEqual(Object.keys(CALLS)));
+
+  it.each(Object.entries(CALLS))(
+    "calls %s, and its answer fits the schema",
+    async (name, [fields, isDrawn]) => {
+      // The clients check structured content against the schemas that they were told.
+      const { isError, structuredContent, content } = await client.call(name, {
+        image: "scene.png",
+        ...fields,
+      });
+      expect(isError, content[0]!.text).toBeFalsy();
+      expect(structuredContent.image_id).toMatch(/^img_/);
+      expect(content.map(({ type }) => type)).toEqual(isDrawn ? ["text", "image"] : ["text"]);
+    },
+  );
 
   it("gets no file outside, by path or link", async () => {
     for (const image of ["/etc/hostname", "link.png", { path: "../scene.png" }]) {

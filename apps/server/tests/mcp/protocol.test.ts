@@ -1,12 +1,12 @@
 import { Florence2Error } from "florence2-webgpu";
 import { afterEach, describe, expect, it } from "vitest";
-import type { LoadProgress } from "../../engine/service.ts";
+import type { LoadEngine, LoadProgress } from "../../engine/service.ts";
 import { defaultSettings } from "../../index.ts";
 import { createMcpServer } from "../../mcp/create_mcp_server.ts";
 import { openTools } from "../../mcp/open_tools.ts";
 import { type FakeEngine, fakeEngine } from "../support/fake_engine.ts";
-import { connectClient, connectTo } from "../support/mcp_clients.ts";
-import { openService, sceneUrl, type TestService } from "../support/service.ts";
+import { connectClient, connectEarlierClient, connectTo } from "../support/mcp_clients.ts";
+import { openLoading, openService, sceneUrl, type TestService } from "../support/service.ts";
 
 const ask = { image: sceneUrl, detail: "short" };
 const open: { close(): unknown }[] = [];
@@ -80,6 +80,30 @@ describe("/mcp", () => {
       expect(content[0].text).toContain(`(${code})`);
     }
     expect(engine.asked).toEqual([]);
+  });
+
+  it.each([
+    ["today's client", connectClient],
+    ["the client before", connectEarlierClient],
+  ] as const)("tells %s how far the model is loaded, and then answers", async (_, connect) => {
+    let finish = () => {};
+    const load: LoadEngine = (_signal, tell) => {
+      tell({ stage: "downloaded", percent: 43.2 });
+      return new Promise((resolve) => {
+        finish = () => resolve(fakeEngine());
+      });
+    };
+    const { service, starting } = await openLoading({}, { load });
+    open.push({ close: () => service.stop() });
+    const messages: string[] = [];
+    const client = await connect(service);
+    const called = client.call("describe_image", ask, {
+      onprogress: ({ message }) => messages.push(message!),
+    });
+    await until(() => messages.includes("Loading the model: 43 % downloaded"));
+    finish();
+    await starting;
+    expect((await called).isError).toBeFalsy();
   });
 
   it("says that a tool does not exist as an error of the protocol", async () => {
