@@ -45,6 +45,7 @@ async function main(): Promise<void> {
     },
   );
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void handle.close());
+  for (const root of await files.missing()) log({ level: "warn", event: "root_missing", root });
   log({ event: "ready", roots: roots.length, preload });
   if (preload)
     await tools.service.start().catch((error: Error) => {

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { open, realpath } from "node:fs/promises";
+import { open, realpath, stat } from "node:fs/promises";
 import { isAbsolute, relative, resolve } from "node:path";
 import { ApiError } from "florence2-server/mcp";
 
@@ -28,13 +28,27 @@ export class Roots {
     const [first] = this.#roots;
     if (first === undefined) throw this.#refused();
     const named = resolve(first, path);
-    if (!this.#roots.some((root) => isWithin(root, named))) throw this.#refused();
     const roots = await Promise.all(this.#roots.map((root) => realpath(root).catch(() => root)));
+    // A root that is a link itself may be named by either path.
+    if (![...this.#roots, ...roots].some((root) => isWithin(root, named))) throw this.#refused();
     const real = await realpath(named).catch((error: NodeJS.ErrnoException) => {
       throw unreadable(path, error);
     });
     if (!roots.some((root) => isWithin(root, real))) throw this.#refused();
     return this.#contentOf(real, path);
+  }
+
+  /** The roots that are no folders, at the moment. */
+  async missing(): Promise<string[]> {
+    const are = await Promise.all(
+      this.#roots.map((root) =>
+        stat(root).then(
+          (stats) => stats.isDirectory(),
+          () => false,
+        ),
+      ),
+    );
+    return this.#roots.filter((_, i) => !are[i]);
   }
 
   async #contentOf(real: string, path: string): Promise<Uint8Array> {

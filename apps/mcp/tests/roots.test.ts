@@ -28,6 +28,21 @@ it("reads files in each root, by relative names from the first one", async () =>
   expect(await read("allowed.png")).toBe(second);
 });
 
+it("reads files in a root that is a link, by the name of either", async () => {
+  const link = join(top, "pictures");
+  symlinkSync(root, link);
+  const linked = new Roots([link], 100);
+  for (const path of ["a.png", join(link, "a.png"), join(root, "a.png")])
+    expect(Buffer.from(await linked.read(path)).toString()).toBe(root);
+  await expect(linked.read(join(second, "a.png"))).rejects.toMatchObject({ code: "path_not_allowed" });
+});
+
+it("knows which roots are no folders", async () => {
+  const gone = join(top, "gone");
+  const all = new Roots([root, gone, join(root, "a.png")], 100);
+  expect(await all.missing()).toEqual([gone, join(root, "a.png")]);
+});
+
 it.each([
   ["a path up", "../outside/a.png"],
   ["an absolute path", join(outside, "a.png")],

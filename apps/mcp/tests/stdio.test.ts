@@ -2,6 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
@@ -20,7 +21,7 @@ const identity = { name: "test", version: "0" };
 const command = {
   command: process.execPath,
   args: [main, "--device", "cpu", "--root", folder, "--request-timeout", "30m"],
-  stderr: "ignore" as const,
+  stderr: "pipe" as const,
 };
 
 const deno = path("node_modules/.bin/deno");
@@ -41,31 +42,54 @@ const CALLS: Readonly<Record<string, readonly [fields: Record<string, unknown>, 
 
 // biome-ignore lint/suspicious/noExplicitAny: tests say what they expect.
 type Answer = { isError?: boolean; structuredContent?: any; content: { type: string; text?: string }[] };
+interface CallOptions {
+  readonly signal?: AbortSignal;
+  readonly onprogress?: () => void;
+}
 interface Connected {
   readonly tools: readonly string[];
-  readonly call: (name: string, args: Record<string, unknown>) => Promise<Answer>;
+  readonly call: (name: string, args: Record<string, unknown>, options?: CallOptions) => Promise<Answer>;
+  /** What the program wrote to standard error so far. */
+  readonly log: () => string;
   readonly close: () => Promise<void>;
 }
 
 async function today(program = command): Promise<Connected> {
   const client = new Client(identity, { versionNegotiation: { mode: "auto" } });
-  await client.connect(new StdioClientTransport(program));
+  const transport = new StdioClientTransport(program);
+  const log = collect(transport.stderr);
+  await client.connect(transport);
   expect(client.getNegotiatedProtocolVersion()).toBe("2026-07-28");
   const { tools } = await client.listTools();
   return {
     tools: tools.map(({ name }) => name),
-    call: async (name, args) => (await client.callTool({ name, arguments: args })) as Answer,
+    call: async (name, args, options) =>
+      (await client.callTool({ name, arguments: args }, options)) as Answer,
+    log,
     close: () => client.close(),
   };
 }
 
+/** All that a stream gave so far. */
+function collect(stream: unknown): () => string {
+  let text = "";
+  (stream as Readable).setEncoding("utf8").on("data", (more: string) => {
+    text += more;
+  });
+  return () => text;
+}
+
 async function before(): Promise<Connected> {
   const client = new EarlierClient(identity);
-  await client.connect(new EarlierTransport(command));
+  const transport = new EarlierTransport(command);
+  const log = collect(transport.stderr);
+  await client.connect(transport);
   const { tools } = await client.listTools();
   return {
     tools: tools.map(({ name }) => name),
-    call: async (name, args) => (await client.callTool({ name, arguments: args })) as Answer,
+    call: async (name, args, options) =>
+      (await client.callTool({ name, arguments: args }, undefined, options)) as Answer,
+    log,
     close: () => client.close(),
   };
 }
@@ -103,6 +127,16 @@ describe.each([
       expect(content.map(({ type }) => type)).toEqual(isDrawn ? ["text", "image"] : ["text"]);
     },
   );
+
+  it("ends a call that it cancels", async () => {
+    const cancel = new AbortController();
+    const phrases = Array.from({ length: 16 }, (_, i) => `the circle number ${i}`);
+    const options = { signal: cancel.signal, onprogress: () => cancel.abort() };
+    await expect(client.call("find", { image: "scene.png", phrases }, options)).rejects.toThrow();
+    const ended = /"tool":"find".*"code":"client_closed_request"/;
+    while (!ended.test(client.log())) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect((await client.call("describe_image", { image: "scene.png" })).isError).toBeFalsy();
+  });
 
   it("gets no file outside, by path or link", async () => {
     for (const image of ["/etc/hostname", "link.png", { path: "../scene.png" }]) {

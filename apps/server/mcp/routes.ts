@@ -39,17 +39,20 @@ export function addMcpRoutes(app: App, parts: ToolParts, limits: BodyLimits, log
     });
     const headers = new Headers(answer.headers);
     if (isInitializeRequest(parsedBody)) headers.set(SESSION_HEADER, SessionCalls.newSession());
-    const finish = (status: number) => {
+    const finish = () => {
       call?.close();
-      record.finish(status);
+      record.finish(request.signal.aborted ? CLIENT_GONE : answer.status);
     };
     if (!answer.body || !/^text\/event-stream/.test(headers.get("content-type") ?? "")) {
       call?.close();
       return new Response(answer.body, { status: answer.status, headers });
     }
     record.isStreaming = true;
-    request.signal.addEventListener("abort", () => finish(CLIENT_GONE), { once: true });
-    const tail = new TransformStream({ flush: () => finish(answer.status) });
+    // The tool hears of it as well, and notes its end for the log line first.
+    request.signal.addEventListener("abort", () => void setImmediate(finish), { once: true });
+    const tail = new TransformStream({
+      flush: () => void (request.signal.aborted ? setImmediate(finish) : finish()),
+    });
     headers.set("x-accel-buffering", "no");
     return new Response(answer.body.pipeThrough(tail), { status: answer.status, headers });
   });

@@ -155,8 +155,10 @@ describe("a message that cancels, of a client with a session", () => {
     await Promise.all(texts);
     await expectNothingLeft(service);
     expect(engine.aborted).toBeGreaterThan(0);
-    const lines = service.logged.filter(({ route, status }) => route === "/mcp" && status === 499);
-    expect(lines.length).toBe(3);
+    const lines = () => service.logged.filter(({ route, status }) => route === "/mcp" && status === 499);
+    await until(() => lines().length === 3);
+    for (const line of lines())
+      expect(line).toMatchObject({ tool: "describe_image", code: "client_closed_request" });
   });
 
   it("is nothing without the session, with another key, for another id, or of another shape", async () => {
