@@ -82,6 +82,13 @@ describe.skipIf(!hasChromium)(`the page's tasks (needs: ${chromiumOrHint})`, () 
     await page.goto(server.url);
     await ready(page);
     expect(await page.textContent("#model-chip")).toMatch(/florence2-nano.*server, CPU/s);
+    // The server says how long it looked; at a known image it does not look again.
+    await ask(page, "<CAPTION>");
+    expect(await page.textContent("#answer-status")).toMatch(
+      /^image .* · answer .* · way and queue .* tokens$/,
+    );
+    await ask(page, "<OCR>");
+    expect(await page.textContent("#answer-status")).toMatch(/^answer .* · way and queue .*/);
     await expectAnswers(page, tasks);
     expect(problems).toEqual([]);
     await page.context().close();

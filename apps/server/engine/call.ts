@@ -31,9 +31,10 @@ export class Call {
   readonly #lifetime: Lifetime;
   readonly #leave: () => void;
   readonly #arrival = performance.now();
-  /** Waiting for a turn, and at the model, in milliseconds. */
+  /** Waiting for a turn; at the model, and of that until the image was looked at; in milliseconds. */
   queueMs = 0;
   inferenceMs = 0;
+  imageMs = 0;
 
   constructor(host: CallHost, priority: Priority, lifetime: Lifetime, leave: () => void) {
     this.#host = host;
@@ -56,6 +57,7 @@ export class Call {
     let runs: Promise<Answered>[] = [];
     try {
       borrowed = await this.#host.borrow(file, this.signal);
+      this.imageMs = performance.now() - begin;
       const { image, isHit } = borrowed;
       runs = questions.map((question) => this.#host.run(image, question, this.signal));
       const answers = await raced(Promise.all(runs), this.signal);

@@ -76,7 +76,7 @@ export async function answerFlorence2(
       generation,
     }),
   );
-  const { image, answers } = await asking.ask(reference, asks, asker);
+  const { image, answers, times } = await asking.ask(reference, asks, asker);
   const results = answers.map((answered, i) => {
     const { annotated } = items[i]!;
     return typedAnswer(asks[i]!.task, image, answered, answered.sequences[0], annotated || undefined);
@@ -90,6 +90,11 @@ export async function answerFlorence2(
     height: image.height,
     results: await Promise.all(results),
     usage: usageOf(image, answers),
+    timings: {
+      queue_ms: Math.round(times.queue),
+      image_ms: Math.round(times.image),
+      answers_ms: Math.round(times.answers),
+    },
   };
 }
 

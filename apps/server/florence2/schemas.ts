@@ -51,6 +51,9 @@ export const florence2Response = z
     height: z.int(),
     results: z.array(typedAnswerForm).openapi({ description: "In the order of the tasks" }),
     usage: usageForm,
+    timings: z
+      .object({ queue_ms: z.int(), image_ms: z.int(), answers_ms: z.int() })
+      .openapi({ description: "Waiting for a turn, decoding the image and looking at it, all answers" }),
   })
   .openapi("Florence2Response");
 

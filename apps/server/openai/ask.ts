@@ -1,6 +1,6 @@
 import { drawAnswer, drawOnImage } from "florence2-webgpu/draw";
 import type { Priority } from "../engine/admission.ts";
-import type { Answers } from "../engine/call.ts";
+import type { Answers, Call } from "../engine/call.ts";
 import type { Answered, Part, Question } from "../engine/engine.ts";
 import { readAhead } from "../engine/read_ahead.ts";
 import type { Service } from "../engine/service.ts";
@@ -31,6 +31,17 @@ export interface Asked {
   readonly image: AskedImage;
   /** In the order of the questions. */
   readonly answers: readonly Answered[];
+  readonly times: Times;
+}
+
+/** In milliseconds. */
+export interface Times {
+  /** Waiting for a turn at the model. */
+  readonly queue: number;
+  /** Decoding the image and looking at it; next to nothing where it had been looked at before. */
+  readonly image: number;
+  /** All answers. */
+  readonly answers: number;
 }
 
 /** Asks the model, from the reference of an image to the answers, and tells metrics, spans and the log. */
@@ -60,7 +71,7 @@ export class Asking {
         const { answers, image, isCached } = await call.ask(file, questions);
         attempt.note({ answers, image, isCached }, file);
         attempt.end();
-        return { image: { ...sizeOf(image), isCached, file }, answers };
+        return { image: { ...sizeOf(image), isCached, file }, answers, times: timesOf(call) };
       });
     } catch (error) {
       attempt.end(error);
@@ -92,6 +103,12 @@ export class Asking {
     }
   }
 }
+
+const timesOf = ({ queueMs, imageMs, inferenceMs }: Call): Times => ({
+  queue: queueMs,
+  image: imageMs,
+  answers: inferenceMs - imageMs,
+});
 
 const sizeOf = ({ width, height, tokens }: Answers["image"]) => ({ width, height, tokens });
 

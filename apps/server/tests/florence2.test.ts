@@ -31,7 +31,7 @@ describe("POST /v1/florence2", () => {
       service.service.metrics.registry.getSingleMetricAsString("florence2_image_encode_seconds");
     const count = async () => Number(/_count (\d+)/.exec(await encoded())![1]);
     const before = await count();
-    const { results, usage, width, height } = await ask({
+    const { results, usage, timings, width, height } = await ask({
       image: sceneUrl,
       tasks: [
         "<CAPTION>",
@@ -52,6 +52,8 @@ describe("POST /v1/florence2", () => {
       expected.map(({ answer }) => answer),
     );
     expect(usage.prompt_tokens_details).toMatchObject({ image_tokens: 4 * 65, cached_tokens: 3 * 65 });
+    expect(Object.keys(timings)).toEqual(["queue_ms", "image_ms", "answers_ms"]);
+    for (const time of Object.values(timings)) expect(time).toBeGreaterThanOrEqual(0);
   });
 
   it("gives what a request says for all tasks to those that can take it", async () => {

@@ -88,9 +88,15 @@ export class AnswerPanel {
   }
 }
 
-function timesOf({ image, answer }: Times, tokens: number): string {
-  const looking = image === undefined ? "" : `image ${duration(image)} · `;
-  return `${looking}answer ${duration(answer)} · ${count(tokens, "token")}`;
+function timesOf({ image, answer, way }: Times, tokens: number): string {
+  return [
+    image === undefined ? "" : `image ${duration(image)}`,
+    `answer ${duration(answer)}`,
+    way === undefined ? "" : `way and queue ${duration(way)}`,
+    count(tokens, "token"),
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 function summaryOf({ objects }: Reply): string {

@@ -33,6 +33,8 @@ export interface Times {
   /** Decoding the image and looking at it; undefined where it had been looked at before, or where it is not told. */
   readonly image?: number;
   readonly answer: number;
+  /** The way to a server, and its queue; undefined here. */
+  readonly way?: number;
 }
 
 /** The model that answers, for people. */

@@ -1,5 +1,5 @@
 import { Failure } from "../failure.ts";
-import type { AskedImage, Engine, Listener, ModelFacts, Question, Reply } from "./engine.ts";
+import type { AskedImage, Engine, Listener, ModelFacts, Question, Reply, Times } from "./engine.ts";
 
 /** A florence2-server, and the key that it wants. */
 export interface ServerAddress {
@@ -47,7 +47,7 @@ export class ServerEngine implements Engine {
       body: formOf(image, question),
       signal,
     });
-    const { results, usage } = (await response.json()) as ServerReply;
+    const { results, usage, timings } = (await response.json()) as ServerReply;
     const { answer, text, objects, width, height, finish_reason, warnings = [] } = results[0]!;
     // The server's text of places has their boxes in it; the page shows them itself.
     const labels = objects.map(({ label }) => label).filter(Boolean);
@@ -60,7 +60,7 @@ export class ServerEngine implements Engine {
       tokens: usage.completion_tokens,
       finishReason: finish_reason,
       warnings,
-      times: { answer: performance.now() - start },
+      times: timesOf(performance.now() - start, usage, timings),
     };
   }
 
@@ -78,7 +78,23 @@ interface ServerReply {
     readonly finish_reason: Reply["finishReason"];
     readonly warnings?: readonly string[];
   })[];
-  readonly usage: { readonly completion_tokens: number };
+  readonly usage: {
+    readonly completion_tokens: number;
+    readonly prompt_tokens_details: { readonly cached_tokens: number; readonly image_tokens: number };
+  };
+  readonly timings?: { readonly image_ms: number; readonly answers_ms: number };
+}
+
+/** @param all milliseconds from the question to the answer */
+function timesOf(
+  all: number,
+  { prompt_tokens_details }: ServerReply["usage"],
+  told: ServerReply["timings"],
+): Times {
+  if (!told) return { answer: all };
+  const { image_ms: image, answers_ms: answer } = told;
+  const isSeen = prompt_tokens_details.cached_tokens === prompt_tokens_details.image_tokens;
+  return { ...(!isSeen && { image }), answer, way: Math.max(0, all - image - answer) };
 }
 
 /** The question as a form, which takes every image without a detour over base64. */
