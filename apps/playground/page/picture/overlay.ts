@@ -8,9 +8,10 @@ import { placeLabels } from "./label_places.ts";
 /** With more objects than this, only the object that is pointed at has its label. */
 const MOST_LABELS = 40;
 
-export interface Shown {
-  readonly mark: Mark;
-  readonly colour: string;
+type Edges = readonly [left: number, top: number, right: number, bottom: number];
+
+interface Shown {
+  readonly edges: Edges;
   readonly shape: SVGGElement;
   readonly label: HTMLElement | undefined;
 }
@@ -20,7 +21,10 @@ export class Overlay {
   readonly #labels: HTMLElement;
   readonly #onPoint: (index: number | undefined) => void;
   readonly #onPick: (index: number) => void;
-  #shown: Shown[] = [];
+  /** By the number of their object. */
+  #shown = new Map<number, Shown>();
+  #pointed: number | undefined;
+  #isCrowded = false;
   #size: Size = { width: 1, height: 1 };
 
   constructor(
@@ -36,39 +40,53 @@ export class Overlay {
   show(objects: readonly DetectedObject[], size: Size): void {
     this.#size = size;
     this.#drawing.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+    this.point(undefined);
+    this.#isCrowded = objects.length > MOST_LABELS;
+    this.#drawing.classList.toggle("is-crowded", this.#isCrowded);
     const colours = coloursOf(objects);
-    this.#shown = objects.flatMap((object, index) => {
+    this.#shown = new Map();
+    for (const [index, object] of objects.entries()) {
       const [mark] = marksOf([object]);
-      return mark ? [this.#draw(mark, colours[index]!, index, objects.length <= MOST_LABELS)] : [];
-    });
+      if (mark) this.#shown.set(index, this.#draw(mark, colours[index]!, index));
+    }
     // Small shapes lie above large ones, so that each can be pointed at.
-    const order = [...this.#shown].sort((a, b) => extent(b.mark) - extent(a.mark));
+    const order = [...this.#shown.values()].sort((a, b) => extent(b.edges) - extent(a.edges));
     this.#drawing.replaceChildren(...order.map(({ shape }) => shape));
-    this.#labels.replaceChildren(...this.#shown.flatMap(({ label }) => label ?? []));
+    const labels = this.#isCrowded ? [] : [...this.#shown.values()].flatMap(({ label }) => label ?? []);
+    this.#labels.replaceChildren(...labels);
     this.#place();
   }
 
   /** Shows those objects alone. */
   filter(isVisible: (index: number) => boolean): void {
-    for (const { shape, label } of this.#shown) {
-      const isHidden = !isVisible(indexOf(shape));
+    for (const [index, { shape, label }] of this.#shown) {
+      const isHidden = !isVisible(index);
       shape.toggleAttribute("hidden", isHidden);
       label?.toggleAttribute("hidden", isHidden);
     }
     this.#place();
   }
 
-  /** Makes one object stand out. */
+  /** Makes one object stand out. Of all objects only that one and the one before it change. */
   point(index: number | undefined): void {
+    if (index === this.#pointed) return;
     this.#drawing.classList.toggle("has-pointed", index !== undefined);
-    for (const { shape, label } of this.#shown) {
-      const isPointed = indexOf(shape) === index;
-      shape.classList.toggle("is-pointed", isPointed);
-      label?.classList.toggle("is-pointed", isPointed);
-    }
+    this.#markPointed(false);
+    this.#pointed = index;
+    this.#markPointed(true);
   }
 
-  #draw(mark: Mark, colour: string, index: number, hasLabel: boolean): Shown {
+  #markPointed(isPointed: boolean): void {
+    const { shape, label } = this.#shown.get(this.#pointed ?? -1) ?? {};
+    shape?.classList.toggle("is-pointed", isPointed);
+    label?.classList.toggle("is-pointed", isPointed);
+    if (!this.#isCrowded || !label) return;
+    if (isPointed) this.#labels.append(label);
+    else label.remove();
+    this.#place();
+  }
+
+  #draw(mark: Mark, colour: string, index: number): Shown {
     const path = mark.outlines.map(pathOf).join("");
     const shape = svg(
       "g",
@@ -79,22 +97,24 @@ export class Overlay {
     const text = [mark.label, mark.score === undefined ? "" : mark.score.toFixed(2)]
       .filter(Boolean)
       .join(" ");
-    const label = hasLabel && mark.label ? html("span", { class: "label" }, text) : undefined;
+    const label = mark.label ? html("span", { class: "label" }, text) : undefined;
     label?.style.setProperty("background-color", colour);
     shape.addEventListener("pointerenter", () => this.#onPoint(index));
     shape.addEventListener("pointerleave", () => this.#onPoint(undefined));
     shape.addEventListener("click", () => this.#onPick(index));
-    return { mark, colour, shape, label };
+    return { edges: edgesOf(mark), shape, label };
   }
 
   /** Puts labels beside their shapes, as they are on the screen now. */
   #place(): void {
     const scale = this.#labels.clientWidth / this.#size.width;
-    const visible = this.#shown.filter(({ label }) => label && !label.hasAttribute("hidden"));
-    const wanted = visible.map(({ label, mark }) => ({
+    const visible = [...this.#shown.values()].filter(
+      ({ label }) => label?.isConnected && !label.hasAttribute("hidden"),
+    );
+    const wanted = visible.map(({ label, edges }) => ({
       width: label!.offsetWidth,
       height: label!.offsetHeight,
-      anchor: edgesOf(mark).map((edge) => edge * scale) as [number, number, number, number],
+      anchor: edges.map((edge) => edge * scale) as [number, number, number, number],
     }));
     const room = { width: this.#labels.clientWidth, height: this.#labels.clientHeight };
     for (const [i, { left, top }] of placeLabels(wanted, room).entries()) {
@@ -103,18 +123,13 @@ export class Overlay {
   }
 }
 
-const indexOf = (shape: SVGGElement) => Number(shape.dataset.index);
-
-function edgesOf({ outlines }: Mark): [number, number, number, number] {
+function edgesOf({ outlines }: Mark): Edges {
   const points = outlines.flat();
   const [across, down] = [points.filter((_, i) => i % 2 === 0), points.filter((_, i) => i % 2 === 1)];
   return [Math.min(...across), Math.min(...down), Math.max(...across), Math.max(...down)];
 }
 
-function extent(mark: Mark): number {
-  const [left, top, right, bottom] = edgesOf(mark);
-  return (right - left) * (bottom - top);
-}
+const extent = ([left, top, right, bottom]: Edges) => (right - left) * (bottom - top);
 
 function pathOf(points: readonly number[]): string {
   const corners: string[] = [];
