@@ -14,10 +14,11 @@ import { ModelCache } from "./model/model_cache.ts";
 import { ModelChip } from "./model/model_chip.ts";
 import { ModelDialog } from "./model/model_dialog.ts";
 import { ModelHost, type Target } from "./model/model_host.ts";
+import { ResumeOffer } from "./model/resume_offer.ts";
 import type { Size } from "./picture/geometry.ts";
 import { listenForImages } from "./picture/inputs.ts";
 import { Overlay } from "./picture/overlay.ts";
-import type { PageImage } from "./picture/page_image.ts";
+import { openImageAt, type PageImage } from "./picture/page_image.ts";
 import { RegionPicker } from "./picture/region.ts";
 import { type Sample, samples } from "./picture/samples.ts";
 import { Stage } from "./picture/stage.ts";
@@ -39,6 +40,7 @@ export class App {
   readonly #strip: Strip;
   readonly #host: ModelHost;
   readonly #dialog: ModelDialog;
+  readonly #rest: ResumeOffer;
   /** The last answer about each image. */
   readonly #answered = new Map<string, Exchange>();
   readonly #samples = new Map<Sample, Promise<PageImage>>();
@@ -76,7 +78,9 @@ export class App {
       },
       onWarning: (message) => console.warn(message),
     });
-    this.#dialog = new ModelDialog(new ModelCache(), (target) => void this.open(target));
+    const cache = new ModelCache();
+    this.#dialog = new ModelDialog(cache, (target) => void this.open(target));
+    this.#rest = new ResumeOffer(cache, (target) => void this.open(target));
     listenForImages({
       onImage: (image) => this.addImage(image),
       onFailure: (error) => this.#failure.show(failureOf(error), () => {}),
@@ -99,7 +103,13 @@ export class App {
 
   open(target: Target): Promise<void> {
     this.#failure.hide();
+    this.#rest.hide();
     return this.#host.open(target);
+  }
+
+  /** Offers the rest of a download that was left, while another model is opened. */
+  offerRest(opening: Target): Promise<void> {
+    return this.#rest.show(opening);
   }
 
   /** Shows an own image from now on. */
@@ -107,6 +117,15 @@ export class App {
     this.#failure.hide();
     this.#strip.add(image);
     this.showImage(image);
+  }
+
+  /** Shows an image of the web, or says why it cannot be had. */
+  async addImageAt(address: string): Promise<void> {
+    try {
+      this.addImage(await openImageAt(address));
+    } catch (error) {
+      this.#failure.show(failureOf(error), () => {});
+    }
   }
 
   async showSample(sample: Sample): Promise<void> {

@@ -54,9 +54,13 @@ export function saveFile(name: string, content: Blob): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** Copies a text; pages without a certificate have no clipboard but the old way. */
+/** Copies a text; pages without a certificate, or without leave, have no clipboard but the old way. */
 export async function copyText(text: string): Promise<void> {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  try {
+    return await navigator.clipboard.writeText(text);
+  } catch {
+    // The old way.
+  }
   const field = html("textarea", { class: "away" });
   field.value = text;
   document.body.append(field);

@@ -1,9 +1,9 @@
 /** The beginning: what the address says, else what the last visit chose, else the bundled checkpoint and a sample. */
 import { App } from "./app.ts";
-import { BUNDLED, choiceOf, rememberedChoice } from "./model/choices.ts";
+import { BUNDLED, choiceOf } from "./model/choices.ts";
+import { lastChoice } from "./model/kept_choice.ts";
 import { ModelCache } from "./model/model_cache.ts";
 import type { Target } from "./model/model_host.ts";
-import { openImageAt } from "./picture/page_image.ts";
 import { samples } from "./picture/samples.ts";
 import { readShared, type Shared } from "./share.ts";
 import { listenToTheme } from "./theme.ts";
@@ -12,16 +12,19 @@ listenToTheme();
 const app = new App();
 void restore(readShared(location.hash));
 void firstTarget()
-  .then((target) => app.open(target))
+  .then((target) => {
+    void app.offerRest(target);
+    return app.open(target);
+  })
   .then(keepPage);
+window.addEventListener("hashchange", () => void restore(readShared(location.hash)));
 
 /** Shows what a link says, or the first sample. */
 async function restore({ task, text, region, image }: Shared): Promise<void> {
   if (task) app.form.choose(task, text);
   const sample = samples.find(({ file }) => image === `samples/${file}`);
   await app.showSample(sample ?? samples[0]!);
-  if (image?.startsWith("http"))
-    await openImageAt(image).then((opened) => app.addImage(opened), console.warn);
+  if (image?.startsWith("http")) await app.addImageAt(image);
   if (region) app.region.choose(region);
 }
 
@@ -36,7 +39,7 @@ async function firstTarget(): Promise<Target> {
     const { model, ...options } = Object.fromEntries(asked);
     return { place: "browser", choice: choiceOf({ ...options, source: model }) };
   }
-  const choice = rememberedChoice();
+  const choice = lastChoice.get();
   if (choice && (choice.source === BUNDLED || (await new ModelCache().has(choice.source))))
     return { place: "browser", choice };
   return { place: "browser", choice: choiceOf({}) };

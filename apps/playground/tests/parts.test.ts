@@ -93,6 +93,22 @@ describe("progress", () => {
     });
     expect(meter.take(event(10e6), 3000)!.percent).toBe(20);
   });
+
+  it("does not take for speed what was here before", () => {
+    const meter = new DownloadMeter();
+    const event = (loaded: number) =>
+      ({
+        status: "progress_total",
+        name: "x",
+        files: { weights: { loaded, total: 100e6 } },
+        loaded,
+        total: 100e6,
+        progress: loaded / 1e6,
+      }) as const;
+    meter.take(event(0), 0);
+    meter.take(event(50e6), 1000);
+    expect(meter.take(event(60e6), 2000)!.text).toBe("60 MB of 100 MB · 5.0 MB/s · 8.0 s left");
+  });
 });
 
 describe("advice", () => {

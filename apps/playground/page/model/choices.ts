@@ -1,4 +1,4 @@
-/** Models that the page offers, and the choice that an address or the last visit made. */
+/** Models that the page offers, and the choice that an address or a form makes. */
 import type { ModelChoice } from "../engines/protocol.ts";
 
 export interface OfferedModel {
@@ -64,24 +64,4 @@ export function choiceOf(fields: Readonly<Record<string, unknown>>): ModelChoice
     ...(revision && { revision }),
     ...(endpoint && URL.canParse(endpoint) && { endpoint }),
   };
-}
-
-const KEY = "florence2-playground.model";
-
-/** Remembers a choice for the next visit. */
-export function rememberChoice(choice: ModelChoice): void {
-  try {
-    localStorage.setItem(KEY, JSON.stringify(choice));
-  } catch {
-    // A browser that keeps nothing begins with the bundled checkpoint.
-  }
-}
-
-export function rememberedChoice(): ModelChoice | undefined {
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "null");
-    return kept && typeof kept === "object" ? choiceOf(kept) : undefined;
-  } catch {
-    return undefined;
-  }
 }

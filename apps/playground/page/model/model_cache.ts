@@ -1,13 +1,20 @@
 import type { CachedModel } from "florence2-webgpu/browser";
 import { WorkerLink } from "../engines/worker_link.ts";
+import { begunChoice } from "./kept_choice.ts";
 
 /** The models in this browser's cache, by a worker that knows the library. */
 export class ModelCache {
   async list(): Promise<CachedModel[]> {
-    return withWorker((link) => link.call("cachedModels", undefined));
+    const models = await withWorker((link) => link.call("cachedModels", undefined));
+    // Of a download that was left early the cache may have small files alone, which are whole.
+    const begun = begunChoice.get()?.source;
+    return models.map((model) =>
+      model.id === begun ? { ...model, unfinished: Math.max(1, model.unfinished) } : model,
+    );
   }
 
   async delete(id: string): Promise<void> {
+    begunChoice.forget(id);
     await withWorker((link) => link.call("deleteCachedModel", id));
   }
 

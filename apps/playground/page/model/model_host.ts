@@ -3,8 +3,9 @@ import type { Engine } from "../engines/engine.ts";
 import type { ModelChoice } from "../engines/protocol.ts";
 import { type ServerAddress, ServerEngine } from "../engines/server_engine.ts";
 import { type Failure, failureOf, isAbort } from "../failure.ts";
-import { nameOf, rememberChoice } from "./choices.ts";
+import { nameOf } from "./choices.ts";
 import { DownloadMeter } from "./download_meter.ts";
+import { begunChoice, lastChoice } from "./kept_choice.ts";
 
 /** What was asked to be opened: a model here, or a server. */
 export type Target =
@@ -42,6 +43,7 @@ export class ModelHost {
 
   /** Ends an opening that is under way. What was downloaded is kept, and the next download goes on there. */
   cancel(): void {
+    if (this.#opening && this.#target?.place === "browser") begunChoice.forget(this.#target.choice.source);
     this.#opening?.abort();
   }
 
@@ -56,7 +58,10 @@ export class ModelHost {
       opening.signal.throwIfAborted();
       this.#engine?.close();
       this.#engine = engine;
-      if (target.place === "browser") rememberChoice(target.choice);
+      if (target.place === "browser") {
+        lastChoice.set(target.choice);
+        begunChoice.forget(target.choice.source);
+      }
       this.#listener.onEngine(engine);
     } catch (error) {
       if (!isAbort(error)) this.#listener.onFailure(failureOf(error), target);
@@ -84,7 +89,11 @@ export class ModelHost {
     const meter = new DownloadMeter();
     const listener = {
       onWarning,
-      onProgress: (event: Parameters<typeof meter.take>[0]) => tell(meter.take(event)),
+      onProgress: (event: Parameters<typeof meter.take>[0]) => {
+        // A page that is left before the model is whole offers the rest at the next visit.
+        if (event.status === "download" && !signal.aborted) begunChoice.set(target.choice);
+        tell(meter.take(event));
+      },
     };
     return BrowserEngine.load(target.choice, listener, signal);
   }

@@ -55,6 +55,15 @@ export async function openImageAt(address: string): Promise<PageImage> {
   }
   if (!response.ok)
     throw new Failure("image_unreachable", `${url.host} answered with status ${response.status}.`);
-  const name = decodeURIComponent(url.pathname.split("/").pop() ?? "") || "image";
+  const name = decoded(url.pathname.split("/").pop() ?? "") || "image";
   return openImage(await response.blob(), name, { address: url.href });
+}
+
+/** A part of an address as people read it; escapes that are none stay. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
