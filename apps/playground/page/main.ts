@@ -4,13 +4,13 @@ import { BUNDLED, choiceOf } from "./model/choices.ts";
 import { lastChoice } from "./model/kept_choice.ts";
 import { ModelCache } from "./model/model_cache.ts";
 import type { Target } from "./model/model_host.ts";
-import { samples } from "./picture/samples.ts";
+import { type Sample, samples } from "./picture/samples.ts";
 import { readShared, type Shared } from "./share.ts";
 import { listenToTheme } from "./theme.ts";
 
 listenToTheme();
 const app = new App();
-void restore(readShared(location.hash));
+void restore(readShared(location.hash), samples[0]);
 void firstTarget()
   .then((target) => {
     void app.offerRest(target);
@@ -19,11 +19,11 @@ void firstTarget()
   .then(keepPage);
 window.addEventListener("hashchange", () => void restore(readShared(location.hash)));
 
-/** Shows what a link says, or the first sample. */
-async function restore({ task, text, region, image }: Shared): Promise<void> {
+/** Shows what a link says; without a sample in it, another. */
+async function restore({ task, text, region, image }: Shared, other?: Sample): Promise<void> {
   if (task) app.form.choose(task, text);
-  const sample = samples.find(({ file }) => image === `samples/${file}`);
-  await app.showSample(sample ?? samples[0]!);
+  const sample = samples.find(({ file }) => image === `samples/${file}`) ?? other;
+  if (sample) await app.showSample(sample);
   if (image?.startsWith("http")) await app.addImageAt(image);
   if (region) app.region.choose(region);
 }

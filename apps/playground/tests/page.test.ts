@@ -169,6 +169,43 @@ describe.skipIf(!hasChromium)(`the page (needs: ${chromiumOrHint})`, () => {
     expect(await page.textContent("#text-problem")).toMatch(/what to look for/);
   });
 
+  it("shows what a link says, also one that comes later, and makes such links", async () => {
+    const shown = async () => [
+      await shownName(),
+      await page.getAttribute('input[name="task"]:checked', "value"),
+      await page.$$eval("#region-field input", (fields) =>
+        fields.map((field) => (field as HTMLInputElement).value).join(),
+      ),
+    ];
+    const follow = (hash: string) =>
+      page.evaluate((to) => {
+        location.hash = to;
+      }, hash);
+    await follow("#task=REGION_TO_OCR&region=10,20,30,40&image=samples%2Fwest.jpg");
+    await waitForImage("west.jpg");
+    await page.waitForFunction(
+      () => document.querySelector<HTMLInputElement>("#region-left")!.value === "10",
+    );
+    const asked = await shown();
+    expect(asked).toEqual(["west.jpg", "<REGION_TO_OCR>", "10,20,30,40"]);
+    // Neither a part of the page nor nonsense changes anything.
+    await follow("#question");
+    await follow("#task=<img src=x onerror=alert(1)>&region=1e9,0,0,0&image=javascript:alert(1)");
+    expect(await shown()).toEqual(asked);
+    await page.click("#share");
+    await page.waitForSelector("#share-word:has-text('Link copied')");
+    expect(new URL(page.url()).hash).toBe(
+      "#task=REGION_TO_OCR&region=10%2C20%2C30%2C40&image=samples%2Fwest.jpg",
+    );
+    await page.goto("about:blank");
+    await page.goBack();
+    await ready(page);
+    await page.waitForFunction(
+      () => document.querySelector<HTMLInputElement>("#region-left")!.value === "10",
+    );
+    expect(await shown()).toEqual(asked);
+  });
+
   it.each([
     ["light", 1280],
     ["dark", 1280],

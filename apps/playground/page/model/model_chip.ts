@@ -1,5 +1,6 @@
 import { byId } from "../dom.ts";
 import type { Engine } from "../engines/engine.ts";
+import { ServerEngine } from "../engines/server_engine.ts";
 import { bytes } from "../words.ts";
 import { isNano, nameOf } from "./choices.ts";
 import type { HostListener } from "./model_host.ts";
@@ -13,15 +14,16 @@ export class ModelChip {
   readonly #meter = byId<HTMLProgressElement>("opening-meter");
   readonly #opening = byId("opening-text");
 
-  showEngine({ place, facts }: Engine): void {
+  showEngine(engine: Engine): void {
+    const { place, facts } = engine;
     const { model, device, deviceKind, fileBytes, memoryBytes, dtype } = facts;
     this.#chip.dataset.state = "ready";
     this.#name.textContent = nameOf(model);
     const kind = deviceKind === "gpu" ? "GPU" : "CPU";
     this.#device.textContent = place === "server" ? `server, ${kind}` : `this browser, ${kind}`;
     byId("privacy").textContent =
-      place === "server"
-        ? "Pictures that you ask about are sent to the server."
+      engine instanceof ServerEngine
+        ? `Pictures that you ask about are sent to ${engine.address.origin}.`
         : "Computed in this browser: pictures and questions do not leave this machine.";
     byId("facts").textContent = [
       isNano(model) ? `${nameOf(model)}, which knows drawn scenes only` : nameOf(model),
