@@ -71,10 +71,12 @@ describe.skipIf(!hasChromium)(`downloads (needs: ${chromiumOrHint})`, () => {
     await page.click("summary");
     await page.fill('[name="endpoint"]', hub.url);
     await page.click("#model-open");
-    await page.waitForFunction(async () => {
-      const cache = await caches.open("florence2-webgpu");
-      return (await cache.keys()).some(({ url }) => url.includes("piece=0"));
-    });
+    const isKept = () =>
+      page.evaluate(async () => {
+        const cache = await caches.open("florence2-webgpu");
+        return (await cache.keys()).some(({ url }) => url.includes("piece=0"));
+      });
+    await expect.poll(isKept, { timeout: 120_000 }).toBe(true);
   }
 
   it("that a reload broke are offered, and go on where they were", async () => {

@@ -45,6 +45,7 @@ export class AnswerPanel {
   clear(): void {
     this.#exchange = undefined;
     this.#panel.dataset.state = "idle";
+    this.#title.textContent = "Answer";
     this.#status.textContent = "";
   }
 
