@@ -10,7 +10,7 @@ import { policyOf } from "../../server/playground/files.ts";
 import { ask, chromiumOrHint, hasChromium, openPage, ready, startBrowser } from "./support/browser.ts";
 import { files, type StaticHost, startStaticHost } from "./support/static_host.ts";
 
-/** Bytes in gzip of all that the page needs before a model. */
+/** Bytes in gzip of all that the page needs before a model and pictures. */
 const MOST = 100_000;
 
 describe.skipIf(!hasChromium)(`what the page loads (needs: ${chromiumOrHint})`, () => {
@@ -26,16 +26,17 @@ describe.skipIf(!hasChromium)(`what the page loads (needs: ${chromiumOrHint})`, 
 
   it("weighs little before a model is there", async () => {
     const { page } = await openPage(browser, { serviceWorkers: "block" });
-    const loaded = new Map<string, number>();
-    page.on("response", async (response) => {
+    const loading: Promise<readonly [string, number]>[] = [];
+    page.on("response", (response) => {
       const { pathname } = new URL(response.url());
-      if (response.ok() && pathname.startsWith("/"))
-        loaded.set(pathname, gzipSync(await response.body()).length);
+      if (response.ok() && pathname.startsWith("/") && !pathname.startsWith("/samples/"))
+        loading.push(response.body().then((body) => [pathname, gzipSync(body).length]));
     });
     // Neither the model nor the worker with the library, which loads it.
     await page.route(/\/model\/|\/assets\/worker-/, (route) => route.abort());
     await page.goto(host.url, { waitUntil: "networkidle" });
     await page.waitForSelector("#surface:not([hidden])");
+    const loaded = new Map(await Promise.all(loading));
     expect([...loaded.keys()]).toContain("/");
     expect([...loaded.keys()].some((name) => name.endsWith(".js"))).toBe(true);
     expect([...loaded.keys()].some((name) => name.endsWith(".css"))).toBe(true);
