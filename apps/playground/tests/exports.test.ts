@@ -1,12 +1,12 @@
 /** The files of an answer that the page saves are those that the library writes. */
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { Florence2 } from "florence2-webgpu";
 import { labelsOf, writeCoco } from "florence2-webgpu/datasets";
 import { drawAnswer, drawOnImage } from "florence2-webgpu/draw";
 import type { Browser, Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { packageFile } from "../../../files/package_files.ts";
 import {
   type Asked,
   ask,
@@ -18,8 +18,7 @@ import {
 } from "./support/browser.ts";
 import { type StaticHost, startStaticHost } from "./support/static_host.ts";
 
-const path = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
-const SCENE = path("examples/scene.png");
+const SCENE = packageFile("examples/scene.png");
 /** Of the page's drawing of the scene, which is 192 pixels wide and high. */
 const SCALE = 4;
 const QUESTIONS: readonly (readonly [string, Asked])[] = [
@@ -38,7 +37,7 @@ describe.skipIf(!hasChromium)(`files of an answer (needs: ${chromiumOrHint})`, (
     [browser, host, model] = await Promise.all([
       startBrowser(),
       startStaticHost(),
-      Florence2.fromPretrained(path("checkpoints/nano"), { device: "cpu" }),
+      Florence2.fromPretrained(packageFile("checkpoints/nano"), { device: "cpu" }),
     ]);
     ({ page } = await openPage(browser));
     await page.goto(host.url);

@@ -1,9 +1,9 @@
 /** What visitors do with the page besides asking: pictures in, regions, files out, failures, accessibility. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { packageFile } from "../../../files/package_files.ts";
 import {
   answered,
   ask,
@@ -15,8 +15,7 @@ import {
 } from "./support/browser.ts";
 import { type StaticHost, startStaticHost } from "./support/static_host.ts";
 
-const path = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
-const picture = path("checkpoints/nano/heldout/000.jpg");
+const picture = packageFile("checkpoints/nano/heldout/000.jpg");
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 describe.skipIf(!hasChromium)(`the page (needs: ${chromiumOrHint})`, () => {

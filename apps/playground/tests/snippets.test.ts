@@ -3,15 +3,14 @@ import { execFile } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Florence2 } from "florence2-webgpu";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { packageFile } from "../../../files/package_files.ts";
 import { type Call, snippetsOf } from "../page/answer/snippets.ts";
 import type { Question } from "../page/engines/engine.ts";
 import { type ModelServer, startModelServer } from "./support/model_server.ts";
 
-const path = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
 /** A name that a shell and a form have to quote. */
 const FILE = `it's "a" scene.png`;
 const QUESTIONS: readonly Question[] = [
@@ -26,10 +25,10 @@ describe("the code of an answer", () => {
   const folder = mkdtempSync(join(tmpdir(), "florence2-snippets-"));
   beforeAll(async () => {
     mkdirSync(join(folder, "node_modules"));
-    symlinkSync(path(""), join(folder, "node_modules/florence2-webgpu"));
-    copyFileSync(path("examples/scene.png"), join(folder, FILE));
+    symlinkSync(packageFile(""), join(folder, "node_modules/florence2-webgpu"));
+    copyFileSync(packageFile("examples/scene.png"), join(folder, FILE));
     server = await startModelServer();
-    model = await Florence2.fromPretrained(path("checkpoints/nano"), { device: "cpu" });
+    model = await Florence2.fromPretrained(packageFile("checkpoints/nano"), { device: "cpu" });
   });
   afterAll(async () => {
     await server?.stop();
@@ -44,7 +43,8 @@ describe("the code of an answer", () => {
     const choice = { source: "", device: "cpu", dtype: "auto" } as const;
     const call: Call = { question, file: FILE, server: { origin, hasKey: false }, isBundled: true };
     const { task, text, region } = question;
-    const expected = (await model.run(path("examples/scene.png"), task as string, { text, region })).answer;
+    const expected = (await model.run(packageFile("examples/scene.png"), task as string, { text, region }))
+      .answer;
     const [typescript, curl, python] = snippetsOf(call).map((snippet) => snippet.text);
     const [library] = snippetsOf({ ...call, choice }).map((snippet) => snippet.text);
     writeFileSync(join(folder, "ask.mjs"), typescript!);

@@ -1,9 +1,9 @@
 /** All fifteen tasks through the page, here and by a server: its answers are the library's. */
-import { fileURLToPath } from "node:url";
 import { Florence2, tasks } from "florence2-webgpu";
 import { marksOf } from "florence2-webgpu/draw";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { packageFile } from "../../../files/package_files.ts";
 import {
   type Asked,
   ask,
@@ -17,8 +17,7 @@ import {
 import { type ModelServer, startModelServer } from "./support/model_server.ts";
 import { type StaticHost, startStaticHost } from "./support/static_host.ts";
 
-const path = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
-const scene = path("examples/scene.png");
+const scene = packageFile("examples/scene.png");
 const REGION = [6, 90, 60, 142] as const;
 const INPUTS: Readonly<Record<string, Asked>> = {
   "<CAPTION_TO_PHRASE_GROUNDING>": { text: "An elephant and a boat." },
@@ -36,7 +35,7 @@ describe.skipIf(!hasChromium)(`the page's tasks (needs: ${chromiumOrHint})`, () 
       startBrowser(),
       startStaticHost(),
       startModelServer(),
-      Florence2.fromPretrained(path("checkpoints/nano"), { device: "cpu" }),
+      Florence2.fromPretrained(packageFile("checkpoints/nano"), { device: "cpu" }),
     ]);
   });
   afterAll(async () => {
