@@ -8,10 +8,10 @@ import { type Origin, PredictionFile } from "../eval/predictions.ts";
 import { ProgressBar } from "../eval/progress.ts";
 import { figuresTable, writeReport } from "../eval/report.ts";
 import { answerAll, judgeAll } from "../eval/run.ts";
-import { Florence2 } from "../model/florence2.ts";
 import { SCORES } from "../model/tasks/index.ts";
 import { BUNDLED_DATA, BUNDLED_MODEL } from "./bundled.ts";
 import { fingerprint, modelFingerprint } from "./fingerprint.ts";
+import { openModel } from "./open_model.ts";
 import { oneOf, readArguments, wholeNumber } from "./options.ts";
 
 /** The tasks that ask for things by name. */
@@ -94,7 +94,7 @@ export async function evaluate(args: string[]): Promise<number> {
   };
   const others = values.compare === undefined ? undefined : otherPredictions(values.compare);
   const predictions = new PredictionFile(join(folder, "predictions.jsonl"), origin);
-  const model = await Florence2.fromPretrained(values.model, {
+  const model = await openModel(values.model, {
     dtype: values.dtype as "auto",
     device: values.device as "auto",
   });

@@ -10,12 +10,13 @@ import {
 } from "../datasets/truth/data_set.ts";
 import { drawOnImage } from "../draw/image.ts";
 import { makeFolder } from "../files/make_folder.ts";
-import { Florence2 } from "../model/florence2.ts";
+import type { Florence2 } from "../model/florence2.ts";
 import { loadSharp } from "../model/image/sharp.ts";
 import { type ImageSize, type PixelBox, parseAnswer, tasks } from "../model/tasks/index.ts";
 import { BUNDLED_DATA } from "./bundled.ts";
+import { openModel } from "./open_model.ts";
 import { DEVICES, modelOf, oneOf, readArguments } from "./options.ts";
-import { counted, note, showLoading } from "./terminal.ts";
+import { counted, note } from "./terminal.ts";
 
 const HELP = `florence2 gallery [options]
 
@@ -50,7 +51,7 @@ export async function gallery(args: string[]): Promise<number> {
   }
   const dataSet = await openDataSet(values.data);
   const device = oneOf("device", values.device, DEVICES);
-  const model = await Florence2.fromPretrained(modelOf(values.model), { device, onProgress: showLoading });
+  const model = await openModel(modelOf(values.model), { device });
   try {
     const files = await drawGallery(model, dataSet, values.output);
     note(`${counted(files.length, "image")} in ${values.output}`);

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
@@ -7,13 +7,18 @@ import { wgsl as read } from "../core/shaders.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-it("the package has what the library and its command read, and nothing else", () => {
+/** The files that `npm pack` would put into the package of a folder that is built. */
+function packedFiles(folder: string): string[] {
   const output = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
-    cwd: root,
+    cwd: folder,
     encoding: "utf8",
   });
   const [{ files }] = JSON.parse(output) as [{ files: { path: string }[] }];
-  const paths = files.map(({ path }) => path);
+  return files.map(({ path }) => path);
+}
+
+it("the package has what the library and its command read, and nothing else", () => {
+  const paths = packedFiles(root);
   expect(paths.filter((path) => !path.startsWith("dist/")).sort()).toEqual(
     [
       "CHANGELOG.md",
@@ -42,6 +47,25 @@ it("the package has what the library and its command read, and nothing else", ()
     ].sort(),
   );
   expect(paths.filter((path) => path.endsWith(".wgsl"))).toEqual([]);
+});
+
+it.each(readdirSync(join(root, "apps")))("the package of apps/%s has what its package.json names", (app) => {
+  const folder = join(root, "apps", app);
+  const {
+    bin = {},
+    exports = {},
+    scripts,
+  } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as {
+    bin?: Record<string, string>;
+    exports?: Record<string, string | Record<string, string>>;
+    scripts: Record<string, string>;
+  };
+  // Without it, npm packs an empty folder and says nothing.
+  expect(scripts.prepack).toBe("npm run --silent build");
+  const named = [...Object.values(bin), ...Object.values(exports)]
+    .flatMap((target) => (typeof target === "string" ? [target] : Object.values(target)))
+    .map((target) => target.replace(/^\.\//, "").replace(/\*$/, "index.html"));
+  expect(packedFiles(folder)).toEqual(expect.arrayContaining(["README.md", ...named]));
 });
 
 it("the built module of shaders holds the text of every shader file", async () => {

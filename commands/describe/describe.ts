@@ -1,12 +1,12 @@
 import { buffer } from "node:stream/consumers";
 import { Florence2Error } from "../../core/errors.ts";
-import { isNode } from "../../core/platform.ts";
-import { Florence2 } from "../../model/florence2.ts";
+import type { Florence2 } from "../../model/florence2.ts";
 import { loadImage } from "../../model/image/load.ts";
 import type { RgbImage } from "../../model/image/pixels.ts";
 import type { Result } from "../../model/results.ts";
 import { type AnswerOf, tasks } from "../../model/tasks/index.ts";
-import { BUNDLED_IMAGE, BUNDLED_MODEL, RELEASED } from "../bundled.ts";
+import { BUNDLED_IMAGE } from "../bundled.ts";
+import { openModel, warnOfPhotographs } from "../open_model.ts";
 import {
   DEVICES,
   DTYPES,
@@ -19,16 +19,7 @@ import {
   readArguments,
   wholeNumber,
 } from "../options.ts";
-import {
-  beQuiet,
-  counted,
-  messageOf,
-  note,
-  seconds,
-  showLoading,
-  showProgress,
-  working,
-} from "../terminal.ts";
+import { beQuiet, counted, messageOf, note, seconds, showProgress, working } from "../terminal.ts";
 import { imagesNamed, looksLikeImage, type NamedImage } from "./images.ts";
 import { planOutputs, type Targets, writeAnnotated } from "./outputs.ts";
 import { jsonLine, printAnswer } from "./print.ts";
@@ -95,26 +86,19 @@ export async function describe(args: string[]): Promise<number> {
   const first = await load(images[0]!);
   const questions = questionsFor(asked, values.text ?? [], region, first);
   const source = modelOf(values.model);
-  if (source === BUNDLED_MODEL) warnOfPhotographs(images);
+  warnOfPhotographs(
+    source,
+    images.map((image) => image.source),
+  );
 
   const started = performance.now();
-  const options = {
-    device,
-    dtype,
-    threads,
-    revision: values.revision,
-    onProgress: showLoading,
-    onWarning: note,
-  };
-  const model = await Florence2.fromPretrained(source, options);
+  const model = await openModel(source, { device, dtype, threads, revision: values.revision });
   const print = values.json
     ? (image: NamedImage, { task, text, region }: CommandQuestion, result: Result<AnswerOf<string>>) =>
         console.log(jsonLine({ file: image.name, task, input: text ?? region }, result, values.verbose))
     : printAnswer;
   let failures = 0;
   try {
-    if (isNode && device === "auto" && model.device.kind === "cpu")
-      note('No GPU found. (Lines above that begin with "Warning:" are by Dawn, which looked for one.)');
     note(`model on ${model.device.name}: ${seconds(started)}`);
     const session = { model, questions, decoding, targets, isFirst: true };
     for (const [i, image] of images.entries()) {
@@ -186,15 +170,4 @@ async function answer(
   } finally {
     encoded.dispose();
   }
-}
-
-/** The bundled checkpoint is small enough to ship since it has seen nothing but its own drawings. */
-function warnOfPhotographs(images: readonly NamedImage[]): void {
-  const own = images.find(({ source }) => source !== BUNDLED_IMAGE && !source.startsWith(BUNDLED_MODEL));
-  if (own === undefined) return;
-  const command = process.env.npm_lifecycle_event === "start" ? "npm start --" : "florence2";
-  note(
-    "The bundled model knows only drawn scenes: about a photograph its answers are wrong. For a real answer:",
-  );
-  note(`  ${command} ${own.name} --model base    (downloads ${RELEASED.base.download}, once)`);
 }

@@ -1,4 +1,5 @@
 import { Florence2Error } from "../../core/errors.ts";
+import { explainDawn } from "../open_model.ts";
 import { modelOf, readArguments } from "../options.ts";
 import { note, showLoading, showProgress } from "../terminal.ts";
 import { type Examination, examine } from "./examine.ts";
@@ -36,6 +37,7 @@ export async function doctor(args: string[]): Promise<number> {
   note(`Examining ${source}; twins compute it, too, which takes a minute.`);
   const examination = await examine(source, { revision: values.revision, onProgress: showLoading });
   showProgress("");
+  if (examination.device.products) explainDawn("No GPU taken.");
   process.stdout.write(values.json ? `${JSON.stringify(examination, undefined, 2)}\n` : inWords(examination));
   return examination.findings.some(({ kind }) => kind === "problem") ? 1 : 0;
 }

@@ -4,10 +4,11 @@ import { Florence2Error } from "../../core/errors.ts";
 import { hubEnvironment } from "../../files/hub/environment.ts";
 import { repositoryOf } from "../../files/hub/repository.ts";
 import type { EncodedImage } from "../../model/encoded_image.ts";
-import { Florence2 } from "../../model/florence2.ts";
+import type { Florence2 } from "../../model/florence2.ts";
 import { parseAnswer } from "../../model/tasks/index.ts";
+import { openModel } from "../open_model.ts";
 import { readArguments } from "../options.ts";
-import { fail, showLoading, showProgress } from "../terminal.ts";
+import { fail, showProgress } from "../terminal.ts";
 import { RECORDED_ANSWERS, type RecordedAnswer } from "./recorded_answers.ts";
 
 const HELP = `florence2 verify [model] [options]
@@ -55,10 +56,9 @@ async function verify(args: string[], recorded: readonly RecordedAnswer[]): Prom
     values.images === undefined ? new URL(path, hub) : join(values.images, basename(path));
   let [held, asked] = [0, 0];
   for (const source of sources) {
-    const model = await Florence2.fromPretrained(source, {
+    const model = await openModel(source, {
       revision: values.revision,
       device: values.device as "auto",
-      onProgress: showLoading,
     });
     try {
       showProgress("");

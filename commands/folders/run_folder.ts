@@ -2,8 +2,9 @@ import { join, resolve } from "node:path";
 import type { ParseArgsConfig } from "node:util";
 import { Florence2Error } from "../../core/errors.ts";
 import type { ImageAnswers } from "../../datasets/answers.ts";
-import { Florence2 } from "../../model/florence2.ts";
+import type { Florence2 } from "../../model/florence2.ts";
 import { modelFingerprint } from "../fingerprint.ts";
+import { openModel, warnOfPhotographs } from "../open_model.ts";
 import {
   DEVICES,
   DTYPES,
@@ -15,7 +16,7 @@ import {
   oneOf,
   wholeNumber,
 } from "../options.ts";
-import { beQuiet, counted, note, showLoading } from "../terminal.ts";
+import { beQuiet, counted, note } from "../terminal.ts";
 import { type AnswerOptions, answerImages, type Job } from "./answer_images.ts";
 import { AnswerLog, type AnswerLogOptions, type Origin } from "./answer_log.ts";
 import { findImages, type ImageFile, rootOf } from "./find_images.ts";
@@ -118,7 +119,7 @@ export async function runFolder(
   folder: string,
   values: FolderValues,
   command: FolderCommand,
-  open: OpenModel = openModel,
+  open: OpenModel = openFolderModel,
 ): Promise<number> {
   const { name, out, plan, questions = 1 } = command;
   beQuiet(values.quiet === true);
@@ -153,6 +154,8 @@ export async function runFolder(
       for (const { file, error } of found.unreadable) run.fail(file, error);
       const todo = run.prepare();
       if (todo.length > 0) {
+        const paths = todo.map(({ path }) => path);
+        warnOfPhotographs(modelOf(values.model), paths, `${name} ${folder} [options]`);
         const progress = new FolderProgress(progressKind, images.length, images.length - todo.length);
         const stopped = await compute(todo, run, { ...decoding, batch }, progress, (signal) =>
           open(values, signal),
@@ -204,13 +207,12 @@ async function compute(
 }
 
 /** Opens the model that the options name. */
-export async function openModel(values: FolderValues, signal: AbortSignal): Promise<FolderModel> {
-  return Florence2.fromPretrained(modelOf(values.model), {
+export async function openFolderModel(values: FolderValues, signal: AbortSignal): Promise<FolderModel> {
+  return openModel(modelOf(values.model), {
     device: values.device as "auto",
     dtype: values.dtype as "auto",
     revision: values.revision,
     threads: wholeNumber("threads", values.threads, 1),
-    onProgress: showLoading,
     signal,
   });
 }

@@ -2,7 +2,7 @@
 import { appendFileSync, copyFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { caption } from "../../commands/caption/caption.ts";
 import { convert } from "../../commands/convert/convert.ts";
 import { label } from "../../commands/label/label.ts";
@@ -30,6 +30,29 @@ describe("a run over a folder", () => {
       expect(await label([...args(), "--out", folder, ...quiet], second.model)).toBe(0);
       expect([...first.asked, ...second.asked]).toEqual(whole.asked);
       expect(contentOf(folder)).toEqual(wanted);
+    }
+  });
+
+  it("warns that the bundled model knows no photographs, once, with the remedy", async () => {
+    const stderr = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    const asks = (...more: string[]) =>
+      label([...args(), "--out", out("set"), "--progress", "none", ...more], madeUp().model);
+    const warnings = () =>
+      stderr.mock.calls.filter(([line]) => /drawn scenes|--model base/.test(String(line)));
+    try {
+      await asks("--restart", "--model", root);
+      expect(warnings()).toEqual([]);
+      await asks("--restart");
+      expect(warnings().map(([line]) => line)).toEqual([
+        expect.stringContaining("about a photograph its answers are wrong"),
+        expect.stringContaining(
+          `florence2 label ${images} [options] --model base    (downloads 0.5 GB, once)`,
+        ),
+      ]);
+      await asks();
+      expect(warnings()).toHaveLength(2);
+    } finally {
+      stderr.mockRestore();
     }
   });
 
