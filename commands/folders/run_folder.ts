@@ -207,7 +207,7 @@ async function compute(
 }
 
 /** Opens the model that the options name. */
-export async function openFolderModel(values: FolderValues, signal: AbortSignal): Promise<FolderModel> {
+async function openFolderModel(values: FolderValues, signal: AbortSignal): Promise<FolderModel> {
   return openModel(modelOf(values.model), {
     device: values.device as "auto",
     dtype: values.dtype as "auto",
