@@ -27,6 +27,9 @@ export interface ServerOptions extends Pick<AppOptions, "fetching"> {
   readonly load?: LoadEngine;
 }
 
+const BUNDLED =
+  "The bundled model knows only drawn scenes: about photographs its answers are wrong. For real answers: --model microsoft/Florence-2-base (downloads 0.5 GB, once).";
+
 /** The model that settings name, not loaded yet, and its queue. */
 export function createService(
   settings: Settings,
@@ -38,7 +41,9 @@ export function createService(
 
 function loaderOf(settings: Settings, log: Log): LoadEngine {
   const { model, revision, device, dtype, maxPixels, maxImageBytes } = settings;
+  const warn = (message: string) => log({ level: "warn", event: "model_warning", message });
   return (signal, tell) => {
+    if (!model) warn(BUNDLED);
     const options = {
       ...(revision && { revision }),
       device: device === "auto" ? undefined : device,
@@ -49,7 +54,7 @@ function loaderOf(settings: Settings, log: Log): LoadEngine {
         if (status === "progress_total") tell({ stage: "downloaded", percent: event.progress });
         if (status === "load") tell({ stage: "loaded", percent: event.progress });
       },
-      onWarning: (message: string) => log({ level: "warn", event: "model_warning", message }),
+      onWarning: warn,
     };
     return Florence2Engine.load(model, options, { maxPixels, maxBytes: maxImageBytes });
   };

@@ -41,7 +41,8 @@ export function observe(metrics: Metrics, log: Log): MiddlewareHandler<{ Variabl
         });
         if (status >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
         span.end();
-        const level = status >= 500 ? "error" : "info";
+        // 503 is a state that passes: loading, draining, full.
+        const level = status === 503 ? "warn" : status >= 500 ? "error" : "info";
         log({
           level,
           request_id: id,

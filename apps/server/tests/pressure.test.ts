@@ -208,6 +208,8 @@ describe("the end of a server", () => {
     expect((await late.json()).error.code).toBe("shutting_down");
     expect(await (await service.request("/readyz")).json()).toEqual({ status: "draining" });
     expect((await service.request("/livez")).status).toBe(200);
+    const refused = service.logged.filter(({ status }) => status === 503);
+    expect(refused.map(({ level }) => level)).toEqual(["warn", "warn"]);
     release();
     const [one, two, streamed] = await Promise.all(accepted);
     expect([one!.status, two!.status]).toEqual([200, 200]);
