@@ -1,4 +1,5 @@
 import { Florence2Error, quote } from "../../core/errors.ts";
+import { hasFileSystem } from "../../core/platform.ts";
 import { isRelativeName } from "../files.ts";
 
 /** Options for the place of a repository. */
@@ -138,6 +139,10 @@ export function noSuchFile(
   return new Florence2Error("file_not_found", message, { repository: id, revision, file: name, ...details });
 }
 
+const REMEDY = hasFileSystem
+  ? "check the network, its proxy and HF_ENDPOINT. Without a network, give a folder that has the model's files."
+  : "check the network, and that the hub lets other pages read its files (CORS).";
+
 /** An error of a download. It may succeed when tried again if `isTransient`. */
 export function downloadFailed(
   { id, endpoint }: Repository,
@@ -148,7 +153,7 @@ export function downloadFailed(
 ): Florence2Error {
   return new Florence2Error(
     "download_failed",
-    `${name} of ${id} could not be downloaded from ${endpoint.origin}: ${problem}. Try again later; if that does not help, check the network, its proxy and HF_ENDPOINT. Without a network, give a folder that has the model's files.`,
+    `${name} of ${id} could not be downloaded from ${endpoint.origin}: ${problem}. Try again later; if that does not help, ${REMEDY}`,
     { repository: id, file: name, ...details },
     cause,
   );

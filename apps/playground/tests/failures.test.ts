@@ -109,7 +109,7 @@ describe.skipIf(!hasChromium)(`failures of the page (needs: ${chromiumOrHint})`,
     it("a hub that cannot be reached: the bundled model is offered", async () => {
       hub.faults = [cut()];
       await page.goto(address());
-      expect(await failure("download_failed")).toMatch(/could not be downloaded.*Try again/s);
+      expect(await failure("download_failed")).toMatch(/could not be downloaded.*Try again.*CORS/s);
       await remedy("Use the bundled model");
       await ready(page);
     });
