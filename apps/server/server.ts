@@ -2,7 +2,7 @@ import type { ProgressEvent } from "florence2-webgpu";
 import { type AppOptions, createApp } from "./app.ts";
 import type { BatchWork } from "./batches/batch_work.ts";
 import type { Settings } from "./config/settings.ts";
-import { Florence2Engine } from "./engine/florence2_engine.ts";
+import { BUNDLED_MODEL_WARNING, Florence2Engine } from "./engine/florence2_engine.ts";
 import { type LoadEngine, Service } from "./engine/service.ts";
 import { createLog, type Log } from "./http/log.ts";
 import { ModelNames } from "./openai/model_names.ts";
@@ -27,9 +27,6 @@ export interface ServerOptions extends Pick<AppOptions, "fetching"> {
   readonly load?: LoadEngine;
 }
 
-const BUNDLED =
-  "The bundled model knows only drawn scenes: about photographs its answers are wrong. For real answers: --model microsoft/Florence-2-base (downloads 0.5 GB, once).";
-
 /** The model that settings name, not loaded yet, and its queue. */
 export function createService(
   settings: Settings,
@@ -43,7 +40,7 @@ function loaderOf(settings: Settings, log: Log): LoadEngine {
   const { model, revision, device, dtype, maxPixels, maxImageBytes } = settings;
   const warn = (message: string) => log({ level: "warn", event: "model_warning", message });
   return (signal, tell) => {
-    if (!model) warn(BUNDLED);
+    if (!model) warn(BUNDLED_MODEL_WARNING);
     const options = {
       ...(revision && { revision }),
       device: device === "auto" ? undefined : device,

@@ -16,6 +16,9 @@ export interface ImageLimits {
   readonly maxBytes: number;
 }
 
+export const BUNDLED_MODEL_WARNING =
+  "The bundled model knows only drawn scenes: about photographs its answers are wrong. For real answers: --model microsoft/Florence-2-base (downloads 0.5 GB, once).";
+
 /** Size of an image that is not known yet, for checking regions: no region lies beyond it. */
 const ANY_SIZE = { width: 2 ** 31, height: 2 ** 31 };
 const WARM_UP_IMAGE = { data: new Uint8Array(3), width: 1, height: 1, channels: 3 } as const;

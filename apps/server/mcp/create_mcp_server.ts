@@ -1,4 +1,5 @@
 import { type CallToolResult, McpServer, type ServerContext } from "@modelcontextprotocol/server";
+import { BUNDLED_MODEL_WARNING } from "../engine/florence2_engine.ts";
 import { ClientGone, toApiError } from "../http/errors.ts";
 import { describeCause } from "../http/log.ts";
 import { version } from "../operations/version.ts";
@@ -20,9 +21,10 @@ const MAX_INPUT_ELEMENTS = 10_000;
  * @param record takes the fields of a call's log line when the call is over; never images, prompts or paths
  */
 export function createMcpServer(parts: ToolParts, record: Note): McpServer {
+  const instructions = parts.isBundled ? `${INSTRUCTIONS}\n${BUNDLED_MODEL_WARNING}` : INSTRUCTIONS;
   const server = new McpServer(
     { name: "florence2", title: "Florence-2", version },
-    { capabilities: { tools: {} }, instructions: INSTRUCTIONS, maxToolInputElements: MAX_INPUT_ELEMENTS },
+    { capabilities: { tools: {} }, instructions, maxToolInputElements: MAX_INPUT_ELEMENTS },
   );
   for (const tool of tools) {
     const { name, title, description, input, output } = tool;

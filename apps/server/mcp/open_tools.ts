@@ -14,13 +14,14 @@ const KEPT_BYTES = 64_000_000;
 
 /** The tools' parts over a service that is there. */
 export function toolPartsOf(
-  { maxPixels, maxImageBytes }: Pick<Settings, "maxPixels" | "maxImageBytes">,
+  { model, maxPixels, maxImageBytes }: Pick<Settings, "model" | "maxPixels" | "maxImageBytes">,
   shared: Pick<ToolParts, "service" | "asking" | "loader">,
 ): ToolParts {
   return {
     ...shared,
     kept: new KeptImages(KEPT_BYTES),
     limits: { maxPixels, maxBytes: maxImageBytes },
+    isBundled: model === "",
     isLocal: false,
     patience: PATIENCE_MILLISECONDS,
   };

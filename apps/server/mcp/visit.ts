@@ -20,6 +20,8 @@ export interface ToolParts {
   readonly limits: ImageLimits;
   /** Reads a file of this machine that callers may see; a server for others has none. */
   readonly readPath?: ((path: string) => Promise<Uint8Array>) | undefined;
+  /** The model is the bundled checkpoint. */
+  readonly isBundled: boolean;
   /** Callers are who started the program: they are told why it cannot load its model. */
   readonly isLocal: boolean;
   /** How long a call waits for the model, in milliseconds. */

@@ -39,6 +39,14 @@ describe("/mcp", () => {
     expect((await client.call("describe_image", ask)).isError).toBeFalsy();
   });
 
+  it("tells agents that the bundled model knows drawings only", async () => {
+    const bundled = await connectClient((await serve()).service);
+    expect(bundled.instructions).toMatch(/image_id.*knows only drawn scenes.*--model/s);
+    const released = await connectClient((await serve({ model: "microsoft/Florence-2-base" })).service);
+    expect(released.instructions).toMatch(/image_id/);
+    expect(released.instructions).not.toContain("drawn scenes");
+  });
+
   it("refuses other origins, other hosts, bodies that are too large, and what is not JSON", async () => {
     const { service } = await serve({ maxBody: 1000 });
     expect((await ping(service, { origin: "https://evil.example" })).status).toBe(403);

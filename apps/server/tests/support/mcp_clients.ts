@@ -23,6 +23,7 @@ export interface CallOptions {
 /** What tests need of either client. */
 export interface McpClient {
   readonly protocol: string | undefined;
+  readonly instructions: string | undefined;
   listTools(): Promise<readonly { name: string; [field: string]: unknown }[]>;
   call(name: string, args: Record<string, unknown>, options?: CallOptions): Promise<ToolResult>;
   close(): Promise<void>;
@@ -51,6 +52,7 @@ export async function connectTo(server: McpServer): Promise<McpClient> {
 function wrapped(client: Client): McpClient {
   return {
     protocol: client.getNegotiatedProtocolVersion(),
+    instructions: client.getInstructions(),
     listTools: async () => (await client.listTools()).tools,
     call: async (name, args, options) =>
       (await client.callTool({ name, arguments: args }, options)) as ToolResult,
@@ -65,6 +67,7 @@ export async function connectEarlierClient(service: TestService): Promise<McpCli
   await client.connect(transport as Parameters<typeof client.connect>[0]);
   return {
     protocol: transport.protocolVersion,
+    instructions: client.getInstructions(),
     listTools: async () => (await client.listTools()).tools,
     call: async (name, args, options) =>
       (await client.callTool({ name, arguments: args }, undefined, options)) as ToolResult,
