@@ -20,7 +20,7 @@ describe("a batch", () => {
     await openVisionPrograms(model);
     bytes = model.memory.bytes;
   });
-  afterEach(() => vi.waitFor(() => expect(model.memory.bytes).toBe(bytes), 10_000));
+  afterEach(() => vi.waitFor(() => expect(model.memory.bytes).toBe(bytes), 120_000));
   afterAll(() => model.dispose());
 
   const items = (count: number) =>

@@ -54,7 +54,7 @@ describe("an encoded image", () => {
       (encoded) => encoded.dispose(),
       (reason: Error) => expect(reason.message).toBe("enough"),
     );
-    await vi.waitFor(() => expect(model.memory.bytes).toBe(bytes), 10_000);
+    await vi.waitFor(() => expect(model.memory.bytes).toBe(bytes), 120_000);
   });
 });
 

@@ -7,6 +7,9 @@ import { gpuMissing } from "../support/gpu.ts";
 const library = new URL("../../dist/index.js", import.meta.url).href;
 const nano = fileURLToPath(new URL("../../checkpoints/nano/", import.meta.url));
 
+/** Milliseconds after which a process that does not end counts as stuck, on a busy machine. */
+const PATIENCE = 600_000;
+
 /** A worker that computes until it is told to dispose its model; it answers when that is done. */
 const worker = (device: string) => `
   const { parentPort } = require("node:worker_threads");
@@ -34,7 +37,7 @@ function terminate(device: string, when: "computing" | "disposed") {
       console.log("the process goes on");
     });
   `;
-  return spawnSync(process.execPath, ["-e", main], { encoding: "utf8", timeout: 100_000 });
+  return spawnSync(process.execPath, ["-e", main], { encoding: "utf8", timeout: PATIENCE });
 }
 
 describe("a process", () => {
@@ -46,7 +49,7 @@ describe("a process", () => {
     `;
     const ended = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
       encoding: "utf8",
-      timeout: 100_000,
+      timeout: PATIENCE,
     });
     expect(ended).toMatchObject({ status: 0, stdout: expect.stringMatching(/heart/) });
   });

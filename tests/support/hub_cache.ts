@@ -6,22 +6,25 @@ import { type DownloadEvent, Progress } from "../../files/hub/progress.ts";
 import { type HubOptions, type Persistence, repositoryOf } from "../../files/hub/repository.ts";
 import { blobIdOf, type HubServer, isLarge, REPOSITORY, sha256Of } from "./hub_server.ts";
 
-/** Tries as often as in earnest, in a hurry. */
-export const HURRY: Persistence = { attempts: 4, pause: 1, silence: 3000 };
+/** Tries as often as in earnest, in a hurry, and takes no pause of a busy machine for silence. */
+export const HURRY: Persistence = { attempts: 4, pause: 1, silence: 60_000 };
+/** For hubs that do fall silent. */
+export const IMPATIENT: Persistence = { ...HURRY, silence: 1000 };
 
 export interface CacheOptions extends HubOptions {
   readonly isOffline?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (event: DownloadEvent) => void;
   readonly onWarning?: (message: string) => void;
+  readonly persistence?: Persistence;
 }
 
 export const newFolder = () => mkdtemp(join(tmpdir(), "florence2-hub-"));
 
 /** The cache in a folder, as it is at the start of a process. */
 export function cacheIn(folder: string, hub: HubServer, options: CacheOptions = {}): DiskCache {
-  const { isOffline = false, signal, onProgress, onWarning = () => {} } = options;
-  const repository = repositoryOf(REPOSITORY, { endpoint: hub.url, ...options }, signal, HURRY);
+  const { isOffline = false, signal, onProgress, onWarning = () => {}, persistence = HURRY } = options;
+  const repository = repositoryOf(REPOSITORY, { endpoint: hub.url, ...options }, signal, persistence);
   return new DiskCache(
     repository,
     { cacheFolder: folder, isOffline },

@@ -1,5 +1,7 @@
 import type { ErrorCode } from "../../core/errors.ts";
+import type { Persistence } from "../../files/hub/repository.ts";
 import { mix } from "../../measure/generated/random.ts";
+import { HURRY, IMPATIENT } from "./hub_cache.ts";
 import { chunked, cut, type Fault, hang, status, type Target, withBody, withHeaders } from "./hub_server.ts";
 
 /** A repository that faults are tried on. */
@@ -32,6 +34,9 @@ const ignoringRanges =
     return fault(request, planned, response);
   };
 const FOREVER = Infinity;
+
+/** How long a row waits: only silence has to be waited for. */
+export const persistenceFor = (what: string): Persistence => (what.startsWith("silence") ? IMPATIENT : HURRY);
 
 /** A fault, where, in how many requests, and what the call comes to. */
 export type Row = readonly [string, Target, number, Fault, "works" | ErrorCode];

@@ -102,6 +102,6 @@ for (const { name, directory } of cases) {
       const found = digests[name].map((_, block) => digest(tokenizer, block * TEXTS_OF_A_DIGEST));
       expect(found).toHaveLength(100);
       expect(found).toEqual(digests[name]);
-    }, 120_000);
+    });
   });
 }

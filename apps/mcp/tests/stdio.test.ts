@@ -17,6 +17,8 @@ const folder = mkdtempSync(join(tmpdir(), "florence2-mcp-"));
 copyFileSync(path("examples/scene.png"), join(folder, "scene.png"));
 symlinkSync(path("examples/scene.png"), join(folder, "link.png"));
 
+/** Milliseconds that an answer may take on a busy machine. */
+const PATIENCE = 600_000;
 const identity = { name: "test", version: "0" };
 const command = {
   command: process.execPath,
@@ -64,7 +66,7 @@ async function today(program = command): Promise<Connected> {
   return {
     tools: tools.map(({ name }) => name),
     call: async (name, args, options) =>
-      (await client.callTool({ name, arguments: args }, options)) as Answer,
+      (await client.callTool({ name, arguments: args }, { timeout: PATIENCE, ...options })) as Answer,
     log,
     close: () => client.close(),
   };
@@ -88,7 +90,10 @@ async function before(): Promise<Connected> {
   return {
     tools: tools.map(({ name }) => name),
     call: async (name, args, options) =>
-      (await client.callTool({ name, arguments: args }, undefined, options)) as Answer,
+      (await client.callTool({ name, arguments: args }, undefined, {
+        timeout: PATIENCE,
+        ...options,
+      })) as Answer,
     log,
     close: () => client.close(),
   };

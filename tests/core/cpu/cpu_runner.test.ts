@@ -1,5 +1,5 @@
 /** The CPU engine as a runner: threads, memory, aborts and faults. What its kernels compute: tests/kernels. */
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setImmediate as turn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Arena } from "../../../core/cpu/arena.ts";
@@ -38,8 +38,12 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** `times` products of (M, K) and (K, K): about a millisecond each with M = 192 and K = 256. */
-async function products(runner: CpuRunner, times: number, M = 192, K = 256) {
+/**
+ * `times` products of (192, K) and (K, K), of at least a millisecond each. A hundred last so long that what the test
+ * does in the next turns of the event loop comes before their end, on a busy machine as well.
+ */
+async function products(runner: CpuRunner, times: number) {
+  const [M, K] = [192, 768];
   const random = randomArrays(1);
   const x = runner.upload("x", [M, K], random.normal(M, K).data);
   const weight = runner.upload("weight", [K, K], random.normal(K, K).data);
@@ -75,14 +79,13 @@ describe("threads", () => {
   it("leave the event loop free, and do so where there is only this one", async () => {
     for (const runner of [await open(2), await openAlone()]) {
       const { program } = await products(runner, 100);
-      await program.run();
-      const delay = monitorEventLoopDelay({ resolution: 1 });
+      let isRunning = true;
+      const running = program.run().then(() => {
+        isRunning = false;
+      });
       let turns = 0;
-      const timer = setInterval(() => turns++, 1);
-      delay.enable();
-      await program.run();
-      delay.disable();
-      clearInterval(timer);
+      for (; isRunning; turns++) await turn();
+      await running;
       expect(turns).toBeGreaterThan(3);
     }
   });
@@ -97,12 +100,13 @@ describe("threads", () => {
 describe("a run", () => {
   it("ends between two calls when it is aborted, and the next one works", async () => {
     for (const runner of [await open(2), await openAlone()]) {
-      const { program, out } = await products(runner, 300);
+      const { program, out } = await products(runner, 100);
       const expected = await products(runner, 1);
       await expected.program.run();
       const abort = new AbortController();
       const running = program.run(abort.signal);
-      setTimeout(() => abort.abort(new Error("enough")), 2);
+      await turn();
+      abort.abort(new Error("enough"));
       await expect(running).rejects.toThrow("enough");
       await expect(program.run(AbortSignal.abort(new Error("before")))).rejects.toThrow("before");
       expect(await runner.read(out)).not.toEqual(await runner.read(expected.out));
@@ -113,10 +117,10 @@ describe("a run", () => {
 
   it("fails when a thread dies, and so do later ones; the next runner works", async () => {
     const runner = await open(2);
-    const { program } = await products(runner, 3000);
+    const { program } = await products(runner, 300);
     const post = vi.spyOn(Worker.prototype, "postMessage");
     const running = program.run();
-    await vi.waitUntil(() => post.mock.contexts.length > 0);
+    await turn();
     (post.mock.contexts[0] as Worker).terminate();
     await expect(running).rejects.toEqual(code("cpu_failed"));
     await expect(program.run()).rejects.toEqual(code("cpu_failed"));
@@ -126,9 +130,10 @@ describe("a run", () => {
 
   it("fails when the runner is disposed meanwhile", async () => {
     const runner = await open(2);
-    const { program } = await products(runner, 3000);
+    const { program } = await products(runner, 300);
     const running = program.run();
-    setTimeout(() => runner.dispose(), 10);
+    await turn();
+    runner.dispose();
     await expect(running).rejects.toEqual(code("disposed"));
     expect(runner.memory.bytes).toBe(0);
     expect(() => runner.zeros("x", [1])).toThrow(code("disposed"));

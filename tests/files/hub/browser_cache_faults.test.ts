@@ -6,7 +6,7 @@ import { repositoryOf } from "../../../files/hub/repository.ts";
 import { cacheStorage } from "../../support/cache_storage.ts";
 import { florenceError } from "../../support/errors.ts";
 import { contentOf, HURRY } from "../../support/hub_cache.ts";
-import { files, ROWS, type Row } from "../../support/hub_faults.ts";
+import { files, persistenceFor, ROWS, type Row } from "../../support/hub_faults.ts";
 import {
   type Fault,
   faultAt,
@@ -51,14 +51,14 @@ describe("faults of the network, to a page", () => {
     vi.unstubAllGlobals();
     await hub.close();
   });
-  const fetchAll = async () => {
-    const repository = repositoryOf(REPOSITORY, { endpoint: hub.url }, undefined, HURRY);
+  const fetchAll = async (persistence = HURRY) => {
+    const repository = repositoryOf(REPOSITORY, { endpoint: hub.url }, undefined, persistence);
     const cache = new BrowserCache(repository, new Progress(REPOSITORY), () => {});
     for (const [name, bytes] of Object.entries(files))
       expect(sha256Of(await contentOf(cache, name)), name).toBe(sha256Of(bytes));
   };
 
-  it.each(rows)("%s (%s, %d times)", async (_, target, times, fault, outcome) => {
+  it.each(rows)("%s (%s, %d times)", async (what, target, times, fault, outcome) => {
     vi.stubGlobal("caches", cacheStorage());
     let hits = 0;
     const counted: Fault = (...all) => {
@@ -66,8 +66,9 @@ describe("faults of the network, to a page", () => {
       return fault(...all);
     };
     hub.faults = [faultAt(target, times, counted)];
-    if (outcome === "works") await fetchAll();
-    else await expect(fetchAll()).rejects.toEqual(florenceError(outcome, "florence/tiny"));
+    const fetched = fetchAll(persistenceFor(what));
+    if (outcome === "works") await fetched;
+    else await expect(fetched).rejects.toEqual(florenceError(outcome, "florence/tiny"));
     expect(hits).toBeGreaterThan(0);
     hub.faults = [];
     await fetchAll();

@@ -7,7 +7,15 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { DownloadEvent } from "../../../files/open_model_files.ts";
 import { florenceError } from "../../support/errors.ts";
-import { cacheIn, contentOf, expectedListing, faultsIn, HURRY, listing } from "../../support/hub_cache.ts";
+import {
+  cacheIn,
+  contentOf,
+  expectedListing,
+  faultsIn,
+  HURRY,
+  IMPATIENT,
+  listing,
+} from "../../support/hub_cache.ts";
 import { cut, faultAt, REPOSITORY, sha256Of, status } from "../../support/hub_server.ts";
 import {
   blob,
@@ -93,7 +101,7 @@ describe("what earlier downloads left", () => {
     it("of a process that only sleeps: left to it, and fetched anew", async () => {
       await lockedBy({ pid: 1, host: "elsewhere" });
       const handle = await open(blob(".incomplete"), "r+");
-      await fetchAll();
+      await fetchAll({ persistence: IMPATIENT });
       await handle.truncate(0);
       await handle.close();
       expect(ranges()).toEqual([undefined]);
@@ -225,10 +233,15 @@ describe("progress", () => {
       "never mind",
     );
     expect(hub.requests).toEqual([]);
-    hub.faults = [status(429, { "retry-after": "100" })];
     const controller = new AbortController();
+    const busy = status(429, { "retry-after": "100" });
+    hub.faults = [
+      (request, planned, response) => {
+        response.once("finish", () => setTimeout(() => controller.abort(new Error("never mind")), 200));
+        return busy(request, planned, response);
+      },
+    ];
     const waiting = fetchAll({ signal: controller.signal });
-    setTimeout(() => controller.abort(new Error("never mind")), 200);
     await expect(waiting).rejects.toThrow("never mind");
     expect(hub.requests).toHaveLength(1);
   });

@@ -24,13 +24,14 @@ const FAKE_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-me
 /** Chromium refuses to run as root with its sandbox. */
 const SANDBOX = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
 /** Milliseconds that a step may take on a busy machine. */
-const PATIENCE = 120_000;
+const PATIENCE = 600_000;
 
 /** Chromium with software WebGPU, which the page takes only where it is told to, and a camera that is none. */
 export function startBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath: pathOf(command!),
     args: [...SOFTWARE_WEBGPU, ...FAKE_CAMERA, ...SANDBOX],
+    timeout: PATIENCE,
   });
 }
 

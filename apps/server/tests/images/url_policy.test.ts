@@ -126,7 +126,6 @@ describe("URLs that are refused", () => {
     new ImageFetcher({
       ...defaultSettings,
       imageUrlSchemes: ["http", "https"],
-      imageUrlTimeout: 500,
       resolve: resolving(names),
     });
   const expectRefused = async (url: string) => {
@@ -167,7 +166,6 @@ describe("URLs that are refused", () => {
       ...defaultSettings,
       imageUrls: "list",
       allowedMediaDomains: ["img.example", "*.cdn.example"],
-      imageUrlTimeout: 300,
       resolve: resolving({}),
     });
     const code = (host: string) =>
@@ -218,11 +216,11 @@ describe("a host that may be fetched from", () => {
   afterAll(() => void picture.server.close());
 
   /** The test's host stands for a public one; the trap, at another address of this machine, does not. */
-  const fetcher = (resolve = resolving({ "img.example": ["127.0.0.1"] })) =>
+  const fetcher = (resolve = resolving({ "img.example": ["127.0.0.1"] }), imageUrlTimeout = 60_000) =>
     new ImageFetcher({
       ...defaultSettings,
       imageUrlSchemes: ["http"],
-      imageUrlTimeout: 300,
+      imageUrlTimeout,
       maxImageBytes: 4000,
       ports: { "http:": String(picture.port) },
       isAllowedAddress: (address) => address === "127.0.0.1",
@@ -230,7 +228,8 @@ describe("a host that may be fetched from", () => {
     });
   const get = (path: string, from = fetcher()) =>
     from.fetch(`http://img.example:${picture.port}${path}`, "image", signal);
-  const code = (path: string) => get(path).then(String, (error) => `${error.status} ${error.code}`);
+  const code = (path: string, from?: ImageFetcher) =>
+    get(path, from).then(String, (error) => `${error.status} ${error.code}`);
 
   it("is fetched from, also by a redirect within it", async () => {
     expect(Buffer.from(await get("/image")).toString()).toBe("bytes of an image");
@@ -247,7 +246,7 @@ describe("a host that may be fetched from", () => {
 
   it("is bounded in bytes and in time", async () => {
     expect(await code("/large")).toBe("413 image_too_large");
-    expect(await code("/slow")).toBe("504 image_download_failed");
+    expect(await code("/slow", fetcher(undefined, 300))).toBe("504 image_download_failed");
     expect(await code("/cut")).toBe("502 image_download_failed");
     expect(await code("/none")).toBe("400 image_download_failed");
   });

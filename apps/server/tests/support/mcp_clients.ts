@@ -5,6 +5,8 @@ import type { McpServer } from "@modelcontextprotocol/server";
 import type { TestService } from "./service.ts";
 
 const MCP = new URL("http://localhost/mcp");
+/** Milliseconds that an answer may take on a busy machine. */
+const PATIENCE = 600_000;
 const identity = { name: "test", version: "0" };
 
 export interface ToolResult {
@@ -55,7 +57,7 @@ function wrapped(client: Client): McpClient {
     instructions: client.getInstructions(),
     listTools: async () => (await client.listTools()).tools,
     call: async (name, args, options) =>
-      (await client.callTool({ name, arguments: args }, options)) as ToolResult,
+      (await client.callTool({ name, arguments: args }, { timeout: PATIENCE, ...options })) as ToolResult,
     close: () => client.close(),
   };
 }
@@ -70,7 +72,10 @@ export async function connectEarlierClient(service: TestService): Promise<McpCli
     instructions: client.getInstructions(),
     listTools: async () => (await client.listTools()).tools,
     call: async (name, args, options) =>
-      (await client.callTool({ name, arguments: args }, undefined, options)) as ToolResult,
+      (await client.callTool({ name, arguments: args }, undefined, {
+        timeout: PATIENCE,
+        ...options,
+      })) as ToolResult,
     close: () => client.close(),
   };
 }
