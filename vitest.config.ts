@@ -1,4 +1,32 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** Files that take most of a minute or more, the longest first. A clean checkout has no record of it. */
+const LONG_FILES = [
+  "apps/batch/tests/queue_faults.test.ts",
+  "tests/model/full_size.test.ts",
+  "apps/batch/tests/servers.test.ts",
+  "tests/kernels/kernels.test.ts",
+  "tests/model/nano.test.ts",
+  "tests/kernels/compiled.test.ts",
+  "apps/playground/tests/failures.test.ts",
+  "apps/playground/tests/tasks.test.ts",
+  "tests/browser/model.test.ts",
+  "tests/model/generation/sampling.test.ts",
+  "tests/model/dispose.test.ts",
+  "tests/commands/cli.test.ts",
+];
+
+/** Begins with the long files, so that none of them runs on alone at the end. */
+class LongFilesFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const index = LONG_FILES.findIndex((file) => moduleId.endsWith(file));
+      return index < 0 ? LONG_FILES.length : index;
+    };
+    return (await super.sort(files)).sort((a, b) => place(a) - place(b));
+  }
+}
 
 export default defineConfig({
   test: {
@@ -8,6 +36,8 @@ export default defineConfig({
     testTimeout: 1_800_000,
     hookTimeout: 1_800_000,
     pool: "forks",
-    maxWorkers: 2,
+    // One more than the processors of CI: many tests wait for other processes or for a time to pass.
+    maxWorkers: 3,
+    sequence: { sequencer: LongFilesFirst },
   },
 });

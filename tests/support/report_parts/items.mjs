@@ -8,7 +8,7 @@ for (const item of ["first", "second", "third"]) {
   if (settled.includes(item)) continue;
   process.send({ begun: item });
   if (item === "second") {
-    if (how === "hangs") await new Promise((resolve) => setTimeout(resolve, 60_000));
+    if (how === "hangs") await new Promise((resolve) => setTimeout(resolve, 3_600_000));
     if (how === "ends") {
       process.stderr.write("the driver has ended this process\n");
       process.disconnect();
