@@ -2,7 +2,7 @@
 // memory, where their products add up over the tokens of the chunk.
 import { local, scratch } from "../shared/memory.as";
 import { norm_units, normalize_rows } from "../shared/norm.as";
-import { add_up_tile, TILE_BYTES, TILE_ROWS } from "../shared/tile.as";
+import { add_bias, add_up_rows, SUMS_BYTES } from "../shared/tile.as";
 import { panel_bytes, panel_in_f32, PANEL } from "../shared/weights.as";
 
 /** Tokens whose queries and keys are in local memory at a time. */
@@ -56,7 +56,7 @@ export function channel_scores(
 ): void {
   const C = groups * D;
   // Queries by channel, a row of tokens each; keys in panels of 8 channels; a panel of weights in f32.
-  const queries = local + TILE_BYTES;
+  const queries = local + TOKENS * SUMS_BYTES;
   const keys = queries + <usize>(D * TOKENS) * 4;
   const widened = keys + <usize>(whole_panels(D) * TOKENS) * 4;
   for (let unit = begin; unit < end; unit++) {
@@ -100,25 +100,18 @@ function project(
   // Panels may begin before the group, and end behind it.
   for (let row = first - (first % PANEL); row < first + D; row += PANEL) {
     const panel = panel_in_f32(weight + <usize>(row / PANEL) * size, C, weight_format, PANEL, widened);
-    const low = v128.load(bias + <usize>row * 4);
-    const high = v128.load(bias + <usize>row * 4, 16);
-    for (let t: u32 = 0; t < count; t += TILE_ROWS) {
-      const height = min(TILE_ROWS, count - t);
-      add_up_tile(x + t * stride, stride, height, panel, C);
-      for (let r: u32 = 0; r < height; r++) {
-        const sums = local + r * 32;
-        const token = t + r;
-        v128.store(sums, f32x4.add(v128.load(sums), low));
-        v128.store(sums, f32x4.add(v128.load(sums, 16), high), 16);
-        if (!isQuery && row >= first && (row - first) % PANEL == 0 && row + PANEL <= first + D) {
-          memory.copy(to + <usize>((row - first) * count + token * PANEL) * 4, sums, 32);
-        } else {
-          for (let i: u32 = max(row, first); i < min(row + PANEL, first + D); i++) {
-            const d = i - first;
-            const at = isQuery ? d * count + token : (d - (d % PANEL)) * count + token * PANEL + (d % PANEL);
-            store<f32>(to + <usize>at * 4, load<f32>(sums + (i - row) * 4));
-          }
-        }
+    add_up_rows(x, stride, count, panel, C, local, true);
+    add_bias(local, count, bias + <usize>row * 4);
+    if (!isQuery && row >= first && (row - first) % PANEL == 0 && row + PANEL <= first + D) {
+      memory.copy(to + <usize>(row - first) * count * 4, local, count * SUMS_BYTES);
+      continue;
+    }
+    for (let token: u32 = 0; token < count; token++) {
+      const sums = local + token * SUMS_BYTES;
+      for (let i: u32 = max(row, first); i < min(row + PANEL, first + D); i++) {
+        const d = i - first;
+        const at = isQuery ? d * count + token : (d - (d % PANEL)) * count + token * PANEL + (d % PANEL);
+        store<f32>(to + <usize>at * 4, load<f32>(sums + (i - row) * 4));
       }
     }
   }
@@ -128,16 +121,13 @@ function project(
 function add_products(queries: usize, keys: usize, count: u32, D: u32, out: usize): void {
   const stride = <usize>count * 4;
   for (let d: u32 = 0; d < D; d += PANEL, keys += <usize>count * 32) {
-    for (let c: u32 = 0; c < D; c += TILE_ROWS) {
-      const height = min(TILE_ROWS, D - c);
-      add_up_tile(queries + c * stride, stride, height, keys, count);
-      for (let r: u32 = 0; r < height; r++) {
-        const to = out + <usize>((c + r) * D + d) * 4;
-        const sums = local + r * 32;
-        v128.store(to, f32x4.add(v128.load(to), v128.load(sums)));
-        // D is a multiple of four.
-        if (d + 4 < D) v128.store(to, f32x4.add(v128.load(to, 16), v128.load(sums, 16)), 16);
-      }
+    add_up_rows(queries, stride, D, keys, count, local, true);
+    let sums = local;
+    for (let c: u32 = 0; c < D; c++, sums += SUMS_BYTES) {
+      const to = out + <usize>(c * D + d) * 4;
+      v128.store(to, f32x4.add(v128.load(to), v128.load(sums)));
+      // D is a multiple of four.
+      if (d + 4 < D) v128.store(to, f32x4.add(v128.load(to, 16), v128.load(sums, 16)), 16);
     }
   }
 }

@@ -3,7 +3,7 @@
 // A unit is a row of the output by up to BLOCK_COLUMNS of its channels.
 import { local, scratch } from "../shared/memory.as";
 import { normalize_row } from "../shared/norm.as";
-import { add_up_tile, TILE_BYTES, TILE_ROWS } from "../shared/tile.as";
+import { add_up_rows, SUMS_BYTES } from "../shared/tile.as";
 import { store_some } from "../shared/vector.as";
 import { panel_bytes, panel_in_f32, PANEL } from "../shared/weights.as";
 
@@ -119,50 +119,25 @@ export function conv2d(
   begin: u32,
   end: u32,
 ): void {
-  const K = KERNEL * KERNEL * channels;
+  const filter_row = KERNEL * channels;
+  const row_bytes = <usize>filter_row * 32;
+  const K = KERNEL * filter_row;
   const size = panel_bytes(K, weight_format);
   const map_row = <usize>(width + 2 * PADDING) * <usize>channels * 4;
   const stride = <usize>(STRIDE * channels) * 4;
   const blocks = (outputs + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS;
-  const sums = local + TILE_BYTES;
-  const widened = sums + <usize>out_width * 32;
+  const widened = local + out_width * SUMS_BYTES;
   for (let unit = begin; unit < end; unit++) {
     const h = unit / blocks;
     const column = (unit % blocks) * BLOCK_COLUMNS;
     const map = scratch + <usize>(h * STRIDE) * map_row;
     for (let n = column; n < min(column + BLOCK_COLUMNS, outputs); n += PANEL) {
       const panel = panel_in_f32(weight + <usize>(n / PANEL) * size, K, weight_format, min(PANEL, outputs - n), widened);
-      row_of_output(map, map_row, stride, panel, KERNEL, KERNEL * channels, out_width, sums);
+      for (let i: u32 = 0; i < KERNEL; i++)
+        add_up_rows(map + i * map_row, stride, out_width, panel + i * row_bytes, filter_row, local, i == 0);
       const to = out + (<usize>(h * out_width) * <usize>outputs + n) * 4;
-      store_row(sums, bias + <usize>n * 4, to, out_width, outputs, outputs - n);
+      store_row(local, bias + <usize>n * 4, to, out_width, outputs, outputs - n);
     }
-  }
-}
-
-/** Sums of a row of pixels for the 8 filters of a panel, 8 to a pixel. */
-function row_of_output(
-  map: usize,
-  map_row: usize,
-  stride: usize,
-  panel: usize,
-  kernel: u32,
-  K: u32,
-  width: u32,
-  sums: usize,
-): void {
-  for (let i: u32 = 0; i < kernel; i++) {
-    for (let w: u32 = 0; w < width; w += TILE_ROWS) {
-      const pixels = min(TILE_ROWS, width - w);
-      add_up_tile(map + w * stride, stride, pixels, panel, K);
-      const to = sums + <usize>w * 32;
-      if (i == 0) memory.copy(to, local, pixels * 32);
-      else {
-        for (let at: usize = 0; at < pixels * 32; at += 16)
-          v128.store(to + at, f32x4.add(v128.load(to + at), v128.load(local + at)));
-      }
-    }
-    map += map_row;
-    panel += <usize>K * 32;
   }
 }
 

@@ -4,7 +4,7 @@ import { add_up_few, FEW } from "../shared/few_rows.as";
 import { local, scratch } from "../shared/memory.as";
 import { normalize_row } from "../shared/norm.as";
 import { dot, normalize_scores, score_at } from "../shared/query_attention.as";
-import { TILE_BYTES } from "../shared/tile.as";
+import { SUMS_BYTES } from "../shared/tile.as";
 import { madd } from "../shared/vector.as";
 import { panel_bytes, PANEL } from "../shared/weights.as";
 
@@ -59,18 +59,18 @@ export function cross_attention_first(
   const stride = <usize>d * 4;
   const out_stride = <usize>columns_of(D, H) * 4;
   const size = panel_bytes(d, query_weight_format);
-  const x = local + TILE_BYTES;
+  const x = local + FEW * SUMS_BYTES;
   for (let row: u32 = 0; row < rows; row += FEW) {
     const height = min(FEW, rows - row);
     for (let r: u32 = 0; r < height; r++)
       normalize_row(normed + <usize>(row + r) * stride, norm_weight, norm_bias, d, x + r * stride);
     for (let panel = begin; panel < end; panel++) {
-      add_up_few(x, stride, height, query_weight + <usize>panel * size, d, query_weight_format);
+      add_up_few(x, stride, height, query_weight + <usize>panel * size, d, query_weight_format, local);
       const bias = query_bias + <usize>(panel * PANEL) * 4;
       for (let r: u32 = 0; r < height; r++) {
         const to = scratch + <usize>(row + r) * out_stride + <usize>(panel * PANEL) * 4;
-        v128.store(to, f32x4.add(v128.load(local + r * 32), v128.load(bias)));
-        v128.store(to, f32x4.add(v128.load(local + r * 32, 16), v128.load(bias, 16)), 16);
+        v128.store(to, f32x4.add(v128.load(local + r * SUMS_BYTES), v128.load(bias)));
+        v128.store(to, f32x4.add(v128.load(local + r * SUMS_BYTES, 16), v128.load(bias, 16)), 16);
       }
     }
   }

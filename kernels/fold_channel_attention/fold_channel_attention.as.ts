@@ -2,7 +2,7 @@
 // projection by it, and turns the rows of the value projection into panels. Then a unit is ROWS rows of the product of the two.
 import { local, scratch } from "../shared/memory.as";
 import { softmax_row } from "../shared/softmax.as";
-import { add_up_tile, TILE_ROWS } from "../shared/tile.as";
+import { add_up_rows, SUMS_BYTES } from "../shared/tile.as";
 import { madd } from "../shared/vector.as";
 import { PANEL, weight_at } from "../shared/weights.as";
 
@@ -137,15 +137,13 @@ export function fold_channel_attention(
   }
   for (let k: u32 = 0; k < C; k += PANEL) {
     const panel = values + <usize>k * stride;
-    for (let o = first; o < last; o += TILE_ROWS) {
-      const height = min(TILE_ROWS, last - o);
-      add_up_tile(scratch + <usize>o * stride, stride, height, panel, C);
-      for (let r: u32 = 0; r < height; r++) {
-        const to = weight + <usize>(o + r) * stride + <usize>k * 4;
-        v128.store(to, v128.load(local + r * 32));
-        // C is a multiple of four.
-        if (k + 4 < C) v128.store(to, v128.load(local + r * 32, 16), 16);
-      }
+    add_up_rows(scratch + <usize>first * stride, stride, last - first, panel, C, local, true);
+    let sums = local;
+    for (let o = first; o < last; o++, sums += SUMS_BYTES) {
+      const to = weight + <usize>o * stride + <usize>k * 4;
+      v128.store(to, v128.load(sums));
+      // C is a multiple of four.
+      if (k + 4 < C) v128.store(to, v128.load(sums, 16), 16);
     }
   }
 }

@@ -2,19 +2,23 @@
 // by side. Rows that are read through a norm are normalised into scratch memory first; beside weights in I8, all rows
 // are quantised there.
 //
-// A tile of a few rows by the 8 columns of a panel is added up in registers, along all of K. Up to FEW rows, as
-// decoding has them, read weights as they are stored, and so does whoever reads I8; more rows share a panel that was
-// widened to f32 in local memory.
+// The sums of a block grow part by part of K, so that a part of a panel stays in the nearest cache from the first of
+// the rows to the last. Up to FEW rows, as decoding has them, read weights as they are stored, along all of K, and so
+// does whoever reads I8; more rows share a part that was widened to f32 in local memory.
 import { activate } from "../shared/activation.as";
 import { local, scratch } from "../shared/memory.as";
-import { add_up_integers, INTEGER_TILE_ROWS, integer_row_bytes, integer_rows_bytes, quantize_row } from "../shared/integers.as";
+import { add_up_integers, integer_row_bytes, integer_rows_bytes, quantize_row } from "../shared/integers.as";
 import { norm_units, normalize_row, normalize_rows, NORM_ROWS } from "../shared/norm.as";
-import { add_up_tile, TILE_BYTES, TILE_ROWS } from "../shared/tile.as";
-import { I8, PANEL, panel_bytes, panel_in_f32, ROWS } from "../shared/weights.as";
+import { add_bias, add_up_rows, SUMS_BYTES } from "../shared/tile.as";
+import { I8, PANEL, panel_bytes, part_in_f32, ROWS } from "../shared/weights.as";
 import { add_up_few, FEW } from "../shared/few_rows.as";
 
 const BLOCK_ROWS: u32 = 96;
 const BLOCK_COLUMNS: u32 = 128;
+/** Of K: 16 KiB of a panel. */
+const PART: u32 = 512;
+/** Of the sums of a block in local memory. */
+const BLOCK_BYTES: usize = <usize>(BLOCK_ROWS * BLOCK_COLUMNS) * 4;
 /** Values of NORM, as in matmul.twin.ts. */
 const OF_X: u32 = 1;
 const OF_RESIDUAL: u32 = 2;
@@ -176,100 +180,113 @@ export function matmul(
   first_column = out_column;
   const rows = rows_of_block(M);
   const across = (N + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS;
+  const isWhole = weight_format == I8 || (M <= FEW && weight_format != ROWS);
   for (let unit = begin; unit < end; unit++) {
     const row = (unit / across) * rows;
     const column = (unit % across) * BLOCK_COLUMNS;
-    const lastColumn = min(column + BLOCK_COLUMNS, N);
-    block(
-      x,
-      weight,
-      weight_format,
-      K,
-      row,
-      min(row + rows, M),
-      column,
-      lastColumn,
-      M <= FEW && weight_format != ROWS,
-    );
+    const height = min(rows, M - row);
+    const last_column = min(column + BLOCK_COLUMNS, N);
+    if (isWhole) whole_sums(x, weight, weight_format, K, row, height, column, last_column);
+    else sums_by_parts(x, weight, weight_format, K, row, height, column, last_column);
   }
 }
 
-function block(
+/** A block, each panel along all of K. */
+function whole_sums(
   x: usize,
   weight: usize,
   format: u32,
   K: u32,
   row: u32,
-  lastRow: u32,
+  rows: u32,
   column: u32,
-  lastColumn: u32,
-  isFew: bool,
+  last_column: u32,
 ): void {
   const size = panel_bytes(K, format);
-  if (format == I8) {
-    for (let n = column; n < lastColumn; n += PANEL)
-      integer_tiles(x, weight + <usize>(n / PANEL) * size, K, row, lastRow, n);
-    return;
+  const stride = format == I8 ? integer_row_bytes(K) : <usize>K * 4;
+  for (let n = column; n < last_column; n += PANEL) {
+    const panel = weight + <usize>(n / PANEL) * size;
+    if (format == I8) add_up_integers(x + row * stride, stride, rows, panel, K, local);
+    else add_up_few(x + row * stride, stride, rows, panel, K, format, local);
+    store_sums(local, row, rows, n);
   }
+}
+
+/** A block, a part of K after the other. */
+function sums_by_parts(
+  x: usize,
+  weight: usize,
+  format: u32,
+  K: u32,
+  row: u32,
+  rows: u32,
+  column: u32,
+  last_column: u32,
+): void {
+  const size = panel_bytes(K, format);
   const stride = <usize>K * 4;
-  for (let n = column; n < lastColumn; n += PANEL) {
-    const stored = weight + <usize>(n / PANEL) * size;
-    if (isFew) {
-      add_up_few(x + row * stride, stride, lastRow - row, stored, K, format);
-      for (let m = row; m < lastRow; m++) store_sums(m, n, local + (m - row) * 32);
-      continue;
-    }
-    const panel = panel_in_f32(stored, K, format, min(PANEL, lastColumn - n), local + TILE_BYTES);
-    for (let m = row; m < lastRow; m += TILE_ROWS) {
-      const height = min(TILE_ROWS, lastRow - m);
-      add_up_tile(x + m * stride, stride, height, panel, K);
-      for (let r: u32 = 0; r < height; r++) store_sums(m + r, n, local + r * 32);
+  const widened = local + BLOCK_BYTES;
+  for (let k: u32 = 0; k < K; k += PART) {
+    const count = min(PART, K - k);
+    let sums = local;
+    for (let n = column; n < last_column; n += PANEL, sums += rows * SUMS_BYTES) {
+      const panel = weight + <usize>(n / PANEL) * size;
+      const part = part_in_f32(panel, K, format, min(PANEL, last_column - n), k, count, widened);
+      add_up_rows(x + row * stride + k * 4, stride, rows, part, count, sums, k == 0);
+      if (k + count == K) store_sums(sums, row, rows, n);
     }
   }
 }
 
-function integer_tiles(x: usize, panel: usize, K: u32, row: u32, lastRow: u32, n: u32): void {
-  const stride = integer_row_bytes(K);
-  for (let m = row; m < lastRow; m += INTEGER_TILE_ROWS) {
-    const height = min(INTEGER_TILE_ROWS, lastRow - m);
-    add_up_integers(x + m * stride, stride, height, panel, K);
-    for (let r: u32 = 0; r < height; r++) store_sums(m + r, n, local + r * 32);
-  }
+/** Finishes the sums of rows and of 8 columns, from column n on, and stores those that are in the product. */
+function store_sums(sums: usize, row: u32, rows: u32, n: u32): void {
+  if (sums_bias) add_bias(sums, rows, sums_bias + n * 4);
+  if (sums_activation) activate(sums, sums + rows * SUMS_BYTES, sums_activation);
+  const within = (first_column + n) % sums_columns;
+  if (n + PANEL <= columns && within + PANEL <= sums_columns) store_panel(sums, row, rows, n);
+  else for (let m = row; m < row + rows; m++, sums += SUMS_BYTES) store_ragged(sums, m, n);
 }
 
-/** Finishes 8 sums of row m, from column n on, and stores those that are in the product. */
-function store_sums(m: u32, n: u32, sums: usize): void {
-  let low = v128.load(sums);
-  let high = v128.load(sums, 16);
-  if (sums_bias) {
-    low = f32x4.add(low, v128.load(sums_bias + n * 4));
-    high = f32x4.add(high, v128.load(sums_bias + n * 4, 16));
-  }
-  if (sums_activation) {
-    low = activate(low, sums_activation);
-    high = activate(high, sums_activation);
-  }
+/** Where the product has row m and column n, in values. */
+// @ts-expect-error: decorator
+@inline
+function place_of(m: u32, n: u32): u32 {
   const column = first_column + n;
-  const within = column % sums_columns;
-  if (n + PANEL <= columns && within + PANEL <= sums_columns) {
-    const at = ((column / sums_columns) * sums_rows + first_row + m) * sums_columns + within;
-    if (sums_residual) {
-      const other = sums_residual + <usize>(residual_is_plain ? m * columns + n : at) * 4;
-      low = f32x4.add(low, v128.load(other));
-      high = f32x4.add(high, v128.load(other, 16));
+  return ((column / sums_columns) * sums_rows + first_row + m) * sums_columns + (column % sums_columns);
+}
+
+/** Where the residual of row m and column n is. */
+// @ts-expect-error: decorator
+@inline
+function residual_of(m: u32, n: u32): usize {
+  return sums_residual + <usize>(residual_is_plain ? m * columns + n : place_of(m, n)) * 4;
+}
+
+/** Stores the sums of rows whose 8 columns stand side by side in the product. */
+function store_panel(sums: usize, row: u32, rows: u32, n: u32): void {
+  const end = sums + rows * SUMS_BYTES;
+  const stride = <usize>sums_columns * 4;
+  let to = sums_out + <usize>place_of(row, n) * 4;
+  if (!sums_residual) {
+    for (; sums < end; sums += SUMS_BYTES, to += stride) {
+      v128.store(to, v128.load(sums));
+      v128.store(to, v128.load(sums, 16), 16);
     }
-    v128.store(sums_out + <usize>at * 4, low);
-    v128.store(sums_out + <usize>at * 4, high, 16);
     return;
   }
-  v128.store(sums, low);
-  v128.store(sums, high, 16);
-  for (let i: u32 = 0; i < min(PANEL, columns - n); i++) {
-    const column = first_column + n + i;
-    const at = ((column / sums_columns) * sums_rows + first_row + m) * sums_columns + (column % sums_columns);
-    let sum = load<f32>(sums + i * 4);
-    if (sums_residual)
-      sum += load<f32>(sums_residual + <usize>(residual_is_plain ? m * columns + n + i : at) * 4);
-    store<f32>(sums_out + <usize>at * 4, sum);
+  const residual_stride = residual_is_plain ? <usize>columns * 4 : stride;
+  let residual = residual_of(row, n);
+  for (; sums < end; sums += SUMS_BYTES, to += stride, residual += residual_stride) {
+    v128.store(to, f32x4.add(v128.load(sums), v128.load(residual)));
+    v128.store(to, f32x4.add(v128.load(sums, 16), v128.load(residual, 16)), 16);
+  }
+}
+
+/** Stores up to 8 sums of row m one by one. */
+function store_ragged(sums: usize, m: u32, n: u32): void {
+  for (const last = min(n + PANEL, columns); n < last; n++, sums += 4) {
+    let sum = load<f32>(sums);
+    if (sums_residual) sum += load<f32>(residual_of(m, n));
+    store<f32>(sums_out + <usize>place_of(m, n) * 4, sum);
   }
 }

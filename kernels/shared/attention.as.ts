@@ -1,7 +1,7 @@
 // Attention of many queries: keys and values of a head in panels of 8 columns, as products of matrices read them.
 import { local } from "./memory.as";
 import { softmax_row } from "./softmax.as";
-import { add_up_tile, TILE_BYTES, TILE_ROWS } from "./tile.as";
+import { add_up_tile, SUMS_BYTES, TILE_ROWS } from "./tile.as";
 import { PANEL } from "./weights.as";
 
 /** Bytes of the panels of some keys or values, as a multiple of whole panels. */
@@ -44,7 +44,7 @@ export function pack_value(value: usize, m: u32, tokens: u32, D: u32, panels: us
 // @ts-ignore: decorator
 @inline
 export function after_scores(tokens: u32): usize {
-  return local + TILE_BYTES + 32 + <usize>TILE_ROWS * score_stride(tokens);
+  return local + TILE_ROWS * SUMS_BYTES + 32 + <usize>TILE_ROWS * score_stride(tokens);
 }
 
 // @ts-ignore: decorator
@@ -71,11 +71,11 @@ export function attend(
   out_stride: usize,
 ): void {
   const scale = f32x4.splat(<f32>(1 / Math.sqrt(<f64>D)));
-  const factors = local + TILE_BYTES;
+  const factors = local + TILE_ROWS * SUMS_BYTES;
   const scores = factors + 32;
   const score_row = score_stride(tokens);
   for (let n: usize = 0; n < score_row; n += 32, keys += <usize>D * 32) {
-    add_up_tile(queries, stride, rows, keys, D);
+    add_up_tile(queries, stride, rows, keys, D, local, true);
     for (let r: u32 = 0; r < rows; r++) {
       const sums = local + r * 32;
       const to = scores + r * score_row + n;
@@ -86,7 +86,7 @@ export function attend(
   for (let r: u32 = 0; r < rows; r++)
     store<f32>(factors + r * 4, 1 / softmax_row(scores + r * score_row, tokens));
   for (let d: u32 = 0; d < D; d += PANEL, values += <usize>tokens * 32) {
-    add_up_tile(scores, score_row, rows, values, tokens);
+    add_up_tile(scores, score_row, rows, values, tokens, local, true);
     for (let r: u32 = 0; r < rows; r++) {
       const factor = v128.load32_splat(factors + r * 4);
       const sums = local + r * 32;

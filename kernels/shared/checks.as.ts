@@ -2,7 +2,7 @@
 
 import { add_up_integers, INTEGER_TILE_ROWS, integer_row_bytes } from "./integers.as";
 import { local } from "./memory.as";
-import { TILE_BYTES } from "./tile.as";
+import { SUMS_BYTES } from "./tile.as";
 import { GROUP, GROUP_PANEL_BYTES, PANEL } from "./weights.as";
 
 /**
@@ -11,15 +11,15 @@ import { GROUP, GROUP_PANEL_BYTES, PANEL } from "./weights.as";
  */
 export function checks_integers(): u32 {
   const stride = integer_row_bytes(GROUP);
-  const x = local + TILE_BYTES;
+  const x = local + INTEGER_TILE_ROWS * SUMS_BYTES;
   const panel = x + INTEGER_TILE_ROWS * stride;
   fill(x, stride, panel);
   for (let rows = INTEGER_TILE_ROWS; rows > 0; rows--) {
-    add_up_integers(x, stride, rows, panel, GROUP);
+    add_up_integers(x, stride, rows, panel, GROUP, local);
     for (let row: u32 = 0; row < rows; row++) {
       for (let column: u32 = 0; column < PANEL; column++) {
         const expected = <f32>sum_of_products(x + row * stride + 8, panel + 64 + column * 4);
-        if (load<f32>(local + row * 32 + column * 4) != expected) return 0;
+        if (load<f32>(local + row * SUMS_BYTES + column * 4) != expected) return 0;
       }
     }
   }

@@ -1,28 +1,35 @@
 // The few rows of decoding: what counts is how fast weights are read, so they are widened in registers.
-import { local } from "./memory.as";
 import { madd, sum_of, widen_high, widen_low } from "./vector.as";
 import { BLOCK, F16, F32, GROUP, I8, least_of, Q8, span_of } from "./weights.as";
 
 /** At most this many rows. */
 export const FEW: u32 = 4;
 
-/** Sums of the products of `rows` rows with a panel as it is stored: into the first bytes of local memory. */
-export function add_up_few(x: usize, stride: usize, rows: u32, panel: usize, K: u32, format: u32): void {
+/** Sums of the products of `rows` rows with a panel as it is stored, 8 a row. */
+export function add_up_few(
+  x: usize,
+  stride: usize,
+  rows: u32,
+  panel: usize,
+  K: u32,
+  format: u32,
+  sums: usize,
+): void {
   if (format == F32) {
-    if (rows == 1) one(x, panel, K, false);
-    else if (rows == 2) some(x, x + stride, x + stride, x + stride, 2, panel, K, false);
-    else if (rows == 3) some(x, x + stride, x + 2 * stride, x + 2 * stride, 3, panel, K, false);
-    else some(x, x + stride, x + 2 * stride, x + 3 * stride, 4, panel, K, false);
+    if (rows == 1) one(x, panel, K, sums, false);
+    else if (rows == 2) some(x, x + stride, x + stride, x + stride, 2, panel, K, sums, false);
+    else if (rows == 3) some(x, x + stride, x + 2 * stride, x + 2 * stride, 3, panel, K, sums, false);
+    else some(x, x + stride, x + 2 * stride, x + 3 * stride, 4, panel, K, sums, false);
   } else if (format == F16) {
-    if (rows == 1) one(x, panel, K, true);
-    else if (rows == 2) some(x, x + stride, x + stride, x + stride, 2, panel, K, true);
-    else if (rows == 3) some(x, x + stride, x + 2 * stride, x + 2 * stride, 3, panel, K, true);
-    else some(x, x + stride, x + 2 * stride, x + 3 * stride, 4, panel, K, true);
+    if (rows == 1) one(x, panel, K, sums, true);
+    else if (rows == 2) some(x, x + stride, x + stride, x + stride, 2, panel, K, sums, true);
+    else if (rows == 3) some(x, x + stride, x + 2 * stride, x + 2 * stride, 3, panel, K, sums, true);
+    else some(x, x + stride, x + 2 * stride, x + 3 * stride, 4, panel, K, sums, true);
   } else {
     for (let row: u32 = 0; row < rows; row++) {
-      if (format == I8) of_groups(x + row * stride, panel, K, local + row * 32);
-      else if (format == Q8) of_blocks(x + row * stride, panel, K, local + row * 32, true);
-      else of_blocks(x + row * stride, panel, K, local + row * 32, false);
+      if (format == I8) of_groups(x + row * stride, panel, K, sums + row * 32);
+      else if (format == Q8) of_blocks(x + row * stride, panel, K, sums + row * 32, true);
+      else of_blocks(x + row * stride, panel, K, sums + row * 32, false);
     }
   }
 }
@@ -30,7 +37,7 @@ export function add_up_few(x: usize, stride: usize, rows: u32, panel: usize, K: 
 /** One row: four k at a time, each with sums of its own, which are added in the end. */
 // @ts-expect-error: decorator
 @inline
-function one(x: usize, panel: usize, K: u32, isHalf: bool): void {
+function one(x: usize, panel: usize, K: u32, sums: usize, isHalf: bool): void {
   let a0 = f32x4.splat(0);
   let a1 = a0;
   let b0 = a0;
@@ -74,8 +81,8 @@ function one(x: usize, panel: usize, K: u32, isHalf: bool): void {
       panel += 128;
     }
   }
-  v128.store(local, f32x4.add(f32x4.add(a0, b0), f32x4.add(c0, d0)));
-  v128.store(local, f32x4.add(f32x4.add(a1, b1), f32x4.add(c1, d1)), 16);
+  v128.store(sums, f32x4.add(f32x4.add(a0, b0), f32x4.add(c0, d0)));
+  v128.store(sums, f32x4.add(f32x4.add(a1, b1), f32x4.add(c1, d1)), 16);
 }
 
 /** Two to four rows. */
@@ -89,6 +96,7 @@ function some(
   rows: u32,
   panel: usize,
   K: u32,
+  sums: usize,
   isHalf: bool,
 ): void {
   let s00 = f32x4.splat(0);
@@ -129,14 +137,14 @@ function some(
       s31 = madd(factor, high, s31);
     }
   }
-  v128.store(local, s00);
-  v128.store(local, s01, 16);
-  v128.store(local, s10, 32);
-  v128.store(local, s11, 48);
-  v128.store(local, s20, 64);
-  v128.store(local, s21, 80);
-  v128.store(local, s30, 96);
-  v128.store(local, s31, 112);
+  v128.store(sums, s00);
+  v128.store(sums, s01, 16);
+  v128.store(sums, s10, 32);
+  v128.store(sums, s11, 48);
+  v128.store(sums, s20, 64);
+  v128.store(sums, s21, 80);
+  v128.store(sums, s30, 96);
+  v128.store(sums, s31, 112);
 }
 
 /** One row by weights in blocks: of each block the sums of x and of x * q, which its least and span then scale. */

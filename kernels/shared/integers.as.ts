@@ -4,7 +4,6 @@
 // (weights.as.ts, I8) has for each group the scales of its 8 rows, the sums of their q with the sign turned, and then
 // the q. All sums of a group are whole and exact; groups are added up in f32, in order, without fused multiply-adds:
 // results are the same on every machine.
-import { local } from "./memory.as";
 import { dot_bytes, max_of } from "./vector.as";
 import { GROUP, GROUP_PANEL_BYTES } from "./weights.as";
 
@@ -66,11 +65,16 @@ function placed(values: v128, factor: v128): v128 {
   return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(values, factor)));
 }
 
-/** Sums of the products of `rows` quantised rows, at most INTEGER_TILE_ROWS, with a panel: into the first bytes of local memory. */
-export function add_up_integers(x: usize, stride: usize, rows: u32, panel: usize, K: u32): void {
-  if (rows > 4) six_rows(x, stride, panel, K);
-  else if (rows > 1) four_rows(x, stride, panel, K);
-  else one_row(x, panel, K);
+/** Sums of the products of quantised rows with a panel, 8 a row. */
+export function add_up_integers(x: usize, stride: usize, rows: u32, panel: usize, K: u32, sums: usize): void {
+  for (let row: u32 = 0; row < rows; row += INTEGER_TILE_ROWS) {
+    const height = min(INTEGER_TILE_ROWS, rows - row);
+    const at = x + row * stride;
+    const to = sums + row * 32;
+    if (height > 4) six_rows(at, stride, panel, K, to);
+    else if (height > 1) four_rows(at, stride, panel, K, to);
+    else one_row(at, panel, K, to);
+  }
 }
 
 /** The zero points' part of a group's sums, which are then added to: -zero * (sum of q). */
@@ -89,8 +93,8 @@ function finish(sum: v128, scales: v128, x: usize, at: usize): void {
   v128.store(at, f32x4.add(v128.load(at), scaled));
 }
 
-function six_rows(x: usize, stride: usize, panel: usize, K: u32): void {
-  memory.fill(local, 0, 192);
+function six_rows(x: usize, stride: usize, panel: usize, K: u32, sums: usize): void {
+  memory.fill(sums, 0, 192);
   for (const last = panel + <usize>(K / GROUP) * GROUP_PANEL_BYTES; panel < last; x += GROUP_BYTES) {
     const sums0 = v128.load(panel, 32);
     const sums1 = v128.load(panel, 48);
@@ -133,23 +137,23 @@ function six_rows(x: usize, stride: usize, panel: usize, K: u32): void {
     }
     const scales0 = v128.load(scales);
     const scales1 = v128.load(scales, 16);
-    finish(s00, scales0, x, local);
-    finish(s01, scales1, x, local + 16);
-    finish(s10, scales0, x + stride, local + 32);
-    finish(s11, scales1, x + stride, local + 48);
-    finish(s20, scales0, x + 2 * stride, local + 64);
-    finish(s21, scales1, x + 2 * stride, local + 80);
-    finish(s30, scales0, x + 3 * stride, local + 96);
-    finish(s31, scales1, x + 3 * stride, local + 112);
-    finish(s40, scales0, x + 4 * stride, local + 128);
-    finish(s41, scales1, x + 4 * stride, local + 144);
-    finish(s50, scales0, x + 5 * stride, local + 160);
-    finish(s51, scales1, x + 5 * stride, local + 176);
+    finish(s00, scales0, x, sums);
+    finish(s01, scales1, x, sums + 16);
+    finish(s10, scales0, x + stride, sums + 32);
+    finish(s11, scales1, x + stride, sums + 48);
+    finish(s20, scales0, x + 2 * stride, sums + 64);
+    finish(s21, scales1, x + 2 * stride, sums + 80);
+    finish(s30, scales0, x + 3 * stride, sums + 96);
+    finish(s31, scales1, x + 3 * stride, sums + 112);
+    finish(s40, scales0, x + 4 * stride, sums + 128);
+    finish(s41, scales1, x + 4 * stride, sums + 144);
+    finish(s50, scales0, x + 5 * stride, sums + 160);
+    finish(s51, scales1, x + 5 * stride, sums + 176);
   }
 }
 
-function four_rows(x: usize, stride: usize, panel: usize, K: u32): void {
-  memory.fill(local, 0, 128);
+function four_rows(x: usize, stride: usize, panel: usize, K: u32, sums: usize): void {
+  memory.fill(sums, 0, 128);
   for (const last = panel + <usize>(K / GROUP) * GROUP_PANEL_BYTES; panel < last; x += GROUP_BYTES) {
     const sums0 = v128.load(panel, 32);
     const sums1 = v128.load(panel, 48);
@@ -182,19 +186,19 @@ function four_rows(x: usize, stride: usize, panel: usize, K: u32): void {
     }
     const scales0 = v128.load(scales);
     const scales1 = v128.load(scales, 16);
-    finish(s00, scales0, x, local);
-    finish(s01, scales1, x, local + 16);
-    finish(s10, scales0, x + stride, local + 32);
-    finish(s11, scales1, x + stride, local + 48);
-    finish(s20, scales0, x + 2 * stride, local + 64);
-    finish(s21, scales1, x + 2 * stride, local + 80);
-    finish(s30, scales0, x + 3 * stride, local + 96);
-    finish(s31, scales1, x + 3 * stride, local + 112);
+    finish(s00, scales0, x, sums);
+    finish(s01, scales1, x, sums + 16);
+    finish(s10, scales0, x + stride, sums + 32);
+    finish(s11, scales1, x + stride, sums + 48);
+    finish(s20, scales0, x + 2 * stride, sums + 64);
+    finish(s21, scales1, x + 2 * stride, sums + 80);
+    finish(s30, scales0, x + 3 * stride, sums + 96);
+    finish(s31, scales1, x + 3 * stride, sums + 112);
   }
 }
 
 /** One row: two sums each, of the even and the odd fours, so that one dot need not wait for the last. */
-function one_row(x: usize, panel: usize, K: u32): void {
+function one_row(x: usize, panel: usize, K: u32, sums: usize): void {
   let total0 = f32x4.splat(0);
   let total1 = total0;
   for (const last = panel + <usize>(K / GROUP) * GROUP_PANEL_BYTES; panel < last; x += GROUP_BYTES) {
@@ -219,6 +223,6 @@ function one_row(x: usize, panel: usize, K: u32): void {
     total0 = f32x4.add(total0, f32x4.mul(f32x4.mul(sum0, v128.load(scales)), factor));
     total1 = f32x4.add(total1, f32x4.mul(f32x4.mul(sum1, v128.load(scales, 16)), factor));
   }
-  v128.store(local, total0);
-  v128.store(local, total1, 16);
+  v128.store(sums, total0);
+  v128.store(sums, total1, 16);
 }

@@ -3,7 +3,7 @@
 
 import { add_up_integers, integer_row_bytes } from "./integers.as";
 import { local } from "./memory.as";
-import { add_up_tile, TILE_BYTES, TILE_ROWS } from "./tile.as";
+import { add_up_tile, SUMS_BYTES, TILE_ROWS } from "./tile.as";
 import { madd } from "./vector.as";
 import { I8 } from "./weights.as";
 
@@ -58,14 +58,14 @@ const PRODUCT_K: u32 = 256;
 
 /** `rounds` tiles of 6 rows by 8 columns along 256 k, of what lies in local memory: 24,576 x rounds operations a unit. */
 export function limit_products(format: u32, rounds: u32, begin: u32, end: u32): void {
-  const x = local + TILE_BYTES;
+  const x = local + TILE_ROWS * SUMS_BYTES;
   const stride = format == I8 ? integer_row_bytes(PRODUCT_K) : <usize>PRODUCT_K * 4;
   const panel = x + TILE_ROWS * stride;
   if (begin < end) memory.fill(x, 0, TILE_ROWS * stride + PRODUCT_K * 32);
   for (let unit = begin; unit < end; unit++) {
     for (let i: u32 = 0; i < rounds; i++) {
-      if (format == I8) add_up_integers(x, stride, TILE_ROWS, panel, PRODUCT_K);
-      else add_up_tile(x, stride, TILE_ROWS, panel, PRODUCT_K);
+      if (format == I8) add_up_integers(x, stride, TILE_ROWS, panel, PRODUCT_K, local);
+      else add_up_tile(x, stride, TILE_ROWS, panel, PRODUCT_K, local, true);
     }
   }
 }

@@ -37,22 +37,37 @@ export function panel_bytes(K: u32, format: u32): usize {
 }
 
 /**
- * A panel in f32: itself, or made in `to`, which has K * 32 bytes.
+ * A part of a panel in f32, `count` k from `first` on: itself, or made in `to`, which has count * 32 bytes. In blocks
+ * and groups, a part begins with one and ends with one.
  *
  * @param rows how many of its rows are in the matrix
  */
-export function panel_in_f32(panel: usize, K: u32, format: u32, rows: u32, to: usize): usize {
-  if (format == F32) return panel;
-  if (format == ROWS) return turn_rows(panel, K, rows, to);
-  if (format == F16) widen_halves(panel, K, to);
-  else if (format == Q8) widen_q8(panel, K, to);
-  else if (format == I8) widen_i8(panel, K, to);
-  else widen_q4(panel, K, to);
+export function part_in_f32(
+  panel: usize,
+  K: u32,
+  format: u32,
+  rows: u32,
+  first: u32,
+  count: u32,
+  to: usize,
+): usize {
+  if (format == ROWS) return turn_rows(panel + first * 4, K, rows, count, to);
+  const part = panel + panel_bytes(first, format);
+  if (format == F32) return part;
+  if (format == F16) widen_halves(part, count, to);
+  else if (format == Q8) widen_q8(part, count, to);
+  else if (format == I8) widen_i8(part, count, to);
+  else widen_q4(part, count, to);
   return to;
 }
 
-/** K by 8 of 8 by K; what is missing of the last rows repeats the last one. */
-function turn_rows(first: usize, K: u32, rows: u32, to: usize): usize {
+/** A whole panel in f32: see part_in_f32. */
+export function panel_in_f32(panel: usize, K: u32, format: u32, rows: u32, to: usize): usize {
+  return part_in_f32(panel, K, format, rows, 0, K, to);
+}
+
+/** `count` by 8 of the first `count` of 8 rows of K; what is missing of the last rows repeats the last one. */
+function turn_rows(first: usize, K: u32, rows: u32, count: u32, to: usize): usize {
   for (let half: u32 = 0; half < 8; half += 4) {
     const last = rows - 1;
     const row0 = first + <usize>min(half, last) * K * 4;
@@ -60,7 +75,7 @@ function turn_rows(first: usize, K: u32, rows: u32, to: usize): usize {
     const row2 = first + <usize>min(half + 2, last) * K * 4;
     const row3 = first + <usize>min(half + 3, last) * K * 4;
     let at = to + half * 4;
-    for (let k: usize = 0; k < <usize>K * 4; k += 16, at += 128) {
+    for (let k: usize = 0; k < <usize>count * 4; k += 16, at += 128) {
       const a = v128.load(row0 + k);
       const b = v128.load(row1 + k);
       const c = v128.load(row2 + k);
