@@ -82,7 +82,9 @@ export class Batch<T extends AskedTask> {
     const results = answers.map(async (answer, i) => {
       const { questions, index } = group[i]!;
       try {
-        this.#results[index] = resultOf<T>(this.#tokenizer, questions, await answer, this.#options);
+        const result = resultOf<T>(this.#tokenizer, questions, await answer, this.#options);
+        this.#results[index] = result;
+        this.#tell(result, index);
       } catch (error) {
         this.#fail(index, error);
       }
@@ -94,7 +96,17 @@ export class Batch<T extends AskedTask> {
     if (this.#stop.signal.aborted) return;
     this.#failures.set(index, error);
     const canGoOn = this.#options.onError === "return" && error instanceof Florence2Error;
-    if (!canGoOn) this.#stop.abort(error);
+    if (canGoOn) this.#tell(this.#errorOf(index), index);
+    else this.#stop.abort(error);
+  }
+
+  #tell(outcome: Outcome<T>, index: number): void {
+    if (this.#stop.signal.aborted) return;
+    try {
+      this.#options.onResult?.(outcome, index);
+    } catch (error) {
+      this.#stop.abort(error);
+    }
   }
 
   /** Why the batch stopped, with what was done until then. */

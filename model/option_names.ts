@@ -31,7 +31,7 @@ const shared: Names<SharedOptions> = {
   },
 };
 
-const batch: Names<BatchOptions> = { ...shared, onError: true };
+const batch: Names<BatchOptions> = { ...shared, onError: true, onResult: true };
 
 const run: Names<RunOptions> = { ...inputs, ...shared };
 

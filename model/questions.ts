@@ -7,6 +7,7 @@ import type { EncodedImage } from "./encoded_image.ts";
 import type { GenerationOptions } from "./generation/options.ts";
 import type { ImageInput } from "./image/load.ts";
 import type { EncodeOptions } from "./image/preprocess.ts";
+import type { Result } from "./results.ts";
 import {
   type InputOf,
   type ParseOptions,
@@ -48,6 +49,11 @@ export interface BatchOptions extends SharedOptions {
    * the other items are answered, and the error stands in the item's place.
    */
   readonly onError?: "throw" | "return";
+  /**
+   * Called as soon as an item has its result, with its index; with its error where `onError` is `return`. Items are
+   * computed in groups of eight, in their order. What it throws ends the call.
+   */
+  readonly onResult?: (result: Result | Florence2Error, index: number) => void;
 }
 
 /** The inputs that a task must be given; nothing more is known of a free prompt or an unknown text. */

@@ -9,3 +9,4 @@ export { finishRun, type Manifest, readRows } from "./results/manifest.ts";
 export { type RunStatus, statusOf } from "./results/status.ts";
 export { openStorage, type Storage } from "./storage/storage.ts";
 export type { OpenModel } from "./work/open_model.ts";
+export { ownProgram } from "./work/probe.ts";

@@ -108,6 +108,31 @@ describe("a batch", () => {
     expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: 11 }, (_, i) => i));
   });
 
+  it("tells each result as soon as it is there, eight at a time", async () => {
+    const told: number[] = [];
+    const seen = new Map<number, unknown>();
+    const onResult = (result: unknown, index: number) => {
+      told.push(index);
+      seen.set(index, result);
+    };
+    const results = await model.runBatch(withBadItem(), { ...SHORT, onError: "return", onResult });
+    expect(told.filter((index) => index !== 16).map((index) => Math.floor(index / 8))).toEqual([
+      0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2,
+    ]);
+    for (const [index, result] of results.entries()) expect(seen.get(index)).toEqual(result);
+  });
+
+  it.each([
+    ["an error", new Error("mine")],
+    ["an error of the library's kind", new Florence2Error("data_invalid", "mine")],
+  ])("ends with what onResult throws, %s", async (_, reason) => {
+    const onResult = () => {
+      throw reason;
+    };
+    const ended = model.runBatch(items(11), { ...SHORT, onError: "return", onResult });
+    await expect(ended).rejects.toBe(reason);
+  });
+
   it("loads images while others are answered, and few ahead", async () => {
     const bytesOfScene = await import("node:fs/promises").then(({ readFile }) => readFile(scene));
     let read = 0;

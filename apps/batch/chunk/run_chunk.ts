@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { Checkpoint } from "florence2-server/chunks";
 import { CANCEL_FILE, type Item, partFile, partStem, type RunPlan, readChunk } from "../plan/plan.ts";
 import type { Storage } from "../storage/storage.ts";
-import { type BatchModel, computeChunk, type LoadItem } from "./compute.ts";
+import { type BatchModel, computeChunk, type LoadItem, type Probe } from "./compute.ts";
+import { leftOf } from "./left.ts";
 import { decodeRows, encodeRows } from "./parts.ts";
 import type { Row } from "./rows.ts";
 
@@ -13,6 +14,7 @@ export interface ChunkOptions {
   readonly load: LoadItem;
   /** Called when there is something to compute. */
   readonly model: () => Promise<BatchModel>;
+  readonly probe: Probe;
   readonly signal: AbortSignal;
   /** Names the worker in the side file of times. */
   readonly worker: string;
@@ -53,11 +55,10 @@ export async function runChunk(chunk: number, options: ChunkOptions): Promise<Ch
   if (await storage.has(name)) return { state: "there" };
   const checkpoint = new Checkpoint<Row>(checkpointPath(storage, plan, chunk));
   await takeKept(storage, plan, chunk, items, checkpoint);
-  const isAllThere = items.every((_, index) => checkpoint.rows.has(index));
-  const model = isAllThere ? unused : await options.model();
   // The loading of the model is no part of a chunk's time.
+  if (leftOf(checkpoint, items.length).calls.length > 0) await options.model();
   const started = Date.now();
-  const rows = await computeChunk(plan, items, { ...options, model, checkpoint });
+  const rows = await computeChunk(plan, items, { ...options, checkpoint });
   const isNew = await storage.create(name, encodeRows(rows, plan.format));
   const errors = rows.filter(({ status }) => status === "error").length;
   if (isNew) {
@@ -96,6 +97,3 @@ async function takeKept(
     if (row) checkpoint.rows.set(index, row);
   }
 }
-
-/** All rows are there: no model is asked. */
-const unused: BatchModel = { runBatch: async () => [], dispose() {} };

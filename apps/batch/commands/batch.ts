@@ -1,8 +1,10 @@
 /** The commands of `florence2-batch`. */
+import { fileURLToPath } from "node:url";
 import type { LoadEngine } from "florence2-server/batches";
 import { Florence2Error, tasks } from "florence2-webgpu";
+import { computeGroup } from "../chunk/compute.ts";
 import { findItems } from "../inputs/find_items.ts";
-import { CANCEL_FILE, FORMATS, missingChunks, planRun, readPlan } from "../plan/plan.ts";
+import { CANCEL_FILE, FORMATS, missingChunks, planRun, readChunk, readPlan } from "../plan/plan.ts";
 import { openBoard } from "../queue/board.ts";
 import { dequeue, enqueue, withChunks } from "../queue/queue.ts";
 import { workQueued } from "../queue/work_queued.ts";
@@ -12,11 +14,22 @@ import { statusOf } from "../results/status.ts";
 import { openStorage } from "../storage/storage.ts";
 import { workEmbedded, workOn } from "../work/embedded.ts";
 import { type OpenModel, openModel } from "../work/open_model.ts";
+import { ownProgram } from "../work/probe.ts";
 import { HELP } from "./help.ts";
-import { milliseconds, oneOf, outOf, readArguments, required, type Values, wholeNumber } from "./options.ts";
+import {
+  counted,
+  deviceOptions,
+  milliseconds,
+  oneOf,
+  outOf,
+  readArguments,
+  required,
+  type Values,
+  wholeNumber,
+} from "./options.ts";
 import { printStatus } from "./print_status.ts";
 import { WorkProgress } from "./progress.ts";
-import { CHUNK, chunkMeasurer, openWork } from "./work_options.ts";
+import { CHUNK, chunkMeasurer, loaderOf, openWork } from "./work_options.ts";
 
 /** A command; it resolves to the exit code. */
 interface Call {
@@ -25,6 +38,7 @@ interface Call {
   readonly signal: AbortSignal;
   readonly open: OpenModel;
   readonly load?: LoadEngine;
+  readonly program: readonly string[];
 }
 
 /** Exit code of work that a signal stopped, as shells have it. */
@@ -34,6 +48,7 @@ const STOPPED = 130;
  * Runs a command line.
  *
  * @param open opens the model of a run, and `load` that of a server's batch; tests give made-up ones
+ * @param program the command line of a process that runs `batch` with the same models
  * @returns exit code: 0, 1 if images have no answer, 130 if a signal stopped the work
  */
 export async function batch(
@@ -41,6 +56,7 @@ export async function batch(
   signal: AbortSignal,
   open: OpenModel = openModel,
   load?: LoadEngine,
+  program: readonly string[] = ownProgram(fileURLToPath(new URL("../main.js", import.meta.url))),
 ): Promise<number> {
   const { values, positionals } = readArguments(args);
   const [name, ...rest] = positionals;
@@ -49,7 +65,7 @@ export async function batch(
     return values.help ? 0 : 2;
   }
   const command = COMMANDS[name];
-  if (command) return command({ values, positionals: rest, signal, open, load });
+  if (command) return command({ values, positionals: rest, signal, open, load, program });
   const message = `There is no command ${name}; there are ${Object.keys(COMMANDS).join(", ")}.`;
   throw new Florence2Error("option_invalid", message, { name });
 }
@@ -89,14 +105,14 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
     return 0;
   },
 
-  async work({ values, positionals, signal, open, load }) {
+  async work({ values, positionals, signal, open, load, program }) {
     const out = positionals[0] ?? values.out;
     if (out === undefined && values.queue === undefined) outOf(values, positionals, "work");
     const storage = out === undefined ? undefined : openStorage(out);
     const run = storage && { storage, plan: await readPlan(storage) };
     const progress = new WorkProgress(values.quiet ?? false);
     if (run) progress.begin(run.plan, (await missingChunks(run.storage, run.plan)).length);
-    const { options, lines, close } = await openWork({ values, signal, open, load, progress });
+    const { options, lines, close } = await openWork({ values, signal, open, load, progress, program });
     try {
       if (values.queue) {
         await workQueued({
@@ -129,7 +145,7 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
     return errors > 0 ? 1 : 0;
   },
 
-  async "run-chunk"({ values, positionals, signal, open }) {
+  async "run-chunk"({ values, positionals, signal, open, program }) {
     const storage = openStorage(outOf(values, positionals, "run-chunk"));
     const plan = await readPlan(storage);
     const number =
@@ -139,7 +155,7 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
       throw new Florence2Error("option_invalid", message, { number });
     }
     const progress = new WorkProgress(values.quiet ?? false);
-    const { options, close } = await openWork({ values, signal, open, progress });
+    const { options, close } = await openWork({ values, signal, open, progress, program });
     try {
       const end = await workOn(storage, plan, Number(number), options);
       progress.note(`chunk ${number}: ${end.state}`);
@@ -149,6 +165,23 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
       return STOPPED;
     } finally {
       await close();
+    }
+  },
+
+  /** For a worker, which reads the rows and watches this process. */
+  async probe({ values, positionals: [out = "", chunk, indices = ""], signal, open }) {
+    process.stdin.on("end", () => process.exit(STOPPED)).resume();
+    const storage = openStorage(out);
+    const plan = await readPlan(storage);
+    const items = await readChunk(storage, plan, Number(chunk));
+    const chosen = indices.split(",").flatMap((index) => items[Number(index)] ?? []);
+    const model = await open(plan, deviceOptions(values), signal);
+    try {
+      const rows = await computeGroup(plan, chosen, { model, load: loaderOf(values), signal });
+      await new Promise((done) => process.stdout.write(`${JSON.stringify(rows)}\n`, done));
+      return 0;
+    } finally {
+      await model.dispose();
     }
   },
 
@@ -233,9 +266,6 @@ function taskOf(name: string): string {
   const names = known.map((one) => one.slice(1, -1)).join(", ");
   throw new Florence2Error("task_invalid", `There is no task ${name}; there are ${names}.`, { task: name });
 }
-
-/** `counted(1, "chunk")` → 1 chunk, `counted(2, "chunk")` → 2 chunks */
-const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 function say({ quiet }: Values, text: string): void {
   if (!quiet) process.stderr.write(`${text}\n`);

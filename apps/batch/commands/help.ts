@@ -9,6 +9,8 @@ Commands:
   work [OUT]                                computes chunks: without --queue on this machine alone
   run-chunk OUT [N]                         computes one chunk, for programs that count themselves; without N
                                             JOB_COMPLETION_INDEX or SLURM_ARRAY_TASK_ID says which
+  probe OUT N I,J                           prints the rows of some images of a chunk, which are counted from 0; work
+                                            starts it for images at which a process died
   status OUT                                what is done, how fast, and what went wrong
   board --queue URL                         shows the queue in a browser on this machine, by bull-board
   errors OUT                                the images without an answer; --retry computes them again

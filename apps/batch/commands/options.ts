@@ -117,3 +117,6 @@ export function deviceOptions(values: Values): DeviceOptions {
     threads: wholeNumber("threads", values, 1),
   };
 }
+
+/** `counted(1, "chunk")` → 1 chunk, `counted(2, "chunk")` → 2 chunks */
+export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;

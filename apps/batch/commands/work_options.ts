@@ -7,7 +7,8 @@ import type { MeasureChunk, RunSettings } from "../plan/plan.ts";
 import type { WorkOptions } from "../work/embedded.ts";
 import { serveMetrics, WorkerMetrics } from "../work/metrics.ts";
 import { ModelCache, type OpenModel } from "../work/open_model.ts";
-import { deviceOptions, oneOf, type Values, wholeNumber } from "./options.ts";
+import { probeWith } from "../work/probe.ts";
+import { counted, deviceOptions, oneOf, type Values, wholeNumber } from "./options.ts";
 import type { WorkProgress } from "./progress.ts";
 
 interface WorkParts {
@@ -16,10 +17,15 @@ interface WorkParts {
   readonly open: OpenModel;
   readonly load?: LoadEngine;
   readonly progress: WorkProgress;
+  /** The command line of this program. */
+  readonly program: readonly string[];
 }
 
+/** Options that say how images are computed, for a process that does so for this one. */
+const PROBE_FLAGS = ["device", "threads", "image-urls", "allowed-media-domains"] as const;
+
 /** The options of a worker. */
-export async function openWork({ values, signal, open, load, progress }: WorkParts) {
+export async function openWork({ values, signal, open, load, progress, program }: WorkParts) {
   const own = deviceOptions(values);
   const models = new ModelCache(open, own);
   const log = ({ event, error, message }: Readonly<Record<string, unknown>>) =>
@@ -34,6 +40,17 @@ export async function openWork({ values, signal, open, load, progress }: WorkPar
       // A device has one model.
       await requests.dispose();
       return models.get(plan, stop);
+    },
+    probe(storage, chunk) {
+      const flags = PROBE_FLAGS.flatMap((name) => (values[name] ? [`--${name}`, values[name]] : []));
+      const probe = probeWith(program, storage.url, chunk, flags);
+      return async (indices, stop) => {
+        progress.note(
+          `chunk ${chunk}: a process died at ${counted(indices.length, "image")}; another one computes them`,
+        );
+        await Promise.all([models.dispose(), requests.dispose()]);
+        return probe(indices, stop);
+      };
     },
     signal,
     onRows(rows) {
@@ -58,7 +75,7 @@ export async function openWork({ values, signal, open, load, progress }: WorkPar
 }
 
 /** Gets images, from URLs by the policy of the command line. */
-function loaderOf(values: Values): LoadItem {
+export function loaderOf(values: Values): LoadItem {
   const fetchUrl = urlFetcher({
     ...FETCH_DEFAULTS,
     imageUrls: oneOf("image-urls", values, ["public", "list", "off"]) ?? "public",

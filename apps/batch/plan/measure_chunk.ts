@@ -1,5 +1,5 @@
 import type { BatchModel, LoadItem } from "../chunk/compute.ts";
-import { BLOCK } from "../chunk/compute.ts";
+import { CALL } from "../chunk/left.ts";
 import { isFatal } from "../chunk/rows.ts";
 import type { Item, RunSettings } from "./plan.ts";
 
@@ -49,8 +49,8 @@ export async function measureChunk(
   return { chunkSize: chunkOf(imagesPerSecond), imagesPerSecond };
 }
 
-/** `chunkOf(0.5)` → 30, `chunkOf(3)` → 192: whole blocks where there are some */
+/** `chunkOf(0.5)` → 30, `chunkOf(3)` → 192: whole calls where there are some */
 export function chunkOf(imagesPerSecond: number): number {
   const images = Math.min(MOST, Math.max(1, Math.round(imagesPerSecond * SECONDS)));
-  return images < BLOCK ? images : Math.round(images / BLOCK) * BLOCK;
+  return images < CALL ? images : Math.round(images / CALL) * CALL;
 }

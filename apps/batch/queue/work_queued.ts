@@ -3,7 +3,7 @@ import type { Queue } from "bullmq";
 import { LINES_QUEUE, type LinesJob } from "florence2-server/batches";
 import { openJobWorker, rarely } from "florence2-server/chunks";
 import { isFatal } from "../chunk/rows.ts";
-import { CANCEL_FILE, type RunPlan, readPlan } from "../plan/plan.ts";
+import { CANCEL_FILE, missingChunks, type RunPlan, readPlan } from "../plan/plan.ts";
 import { openStorage, type Storage } from "../storage/storage.ts";
 import { type WorkOptions, workerName, workOn } from "../work/embedded.ts";
 import { Turns } from "../work/turns.ts";
@@ -114,7 +114,7 @@ async function untilDone(
   const watch = async (queue: Queue<ChunkJob>) => {
     while (!signal.aborted) {
       if (await isIdle(queue)) {
-        if (await storage.has(CANCEL_FILE)) return;
+        if ((await storage.has(CANCEL_FILE)) || (await missingChunks(storage, plan)).length === 0) return;
         await pause();
         if ((await isIdle(queue)) && (await enqueue(queue, storage, plan)) === 0) return;
       }

@@ -15,7 +15,7 @@ import { startRedis } from "./redis.mjs";
 const program = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 const scene = fileURLToPath(new URL("../../../examples/scene.png", import.meta.url));
 const IMAGES = Number(process.env.CHAOS_IMAGES ?? 2000);
-const [WORKERS, KILL_MILLISECONDS, DISTINCT] = [3, 5000, 50];
+const [WORKERS, KILL_MILLISECONDS, DISTINCT, TELL_MILLISECONDS] = [3, 5000, 50, 15_000];
 
 const newFolder = () => mkdtempSync(join(tmpdir(), "florence2-chaos-"));
 const start = (...args) => {
@@ -73,12 +73,17 @@ try {
     workers[i] = startWorker();
   }, KILL_MILLISECONDS);
   const chunks = Math.ceil(IMAGES / 32);
-  while (partsIn(disturbed).filter((name) => name.endsWith(".jsonl")).length < chunks)
-    await new Promise((wake) => setTimeout(wake, 200));
+  const done = () => partsIn(disturbed).filter((name) => name.endsWith(".jsonl")).length;
+  const seconds = () => ((performance.now() - began) / 1000).toFixed(0);
+  const teller = setInterval(
+    () => console.log(`${seconds()} s: ${done()} of ${chunks} chunks, ${kills} workers killed`),
+    TELL_MILLISECONDS,
+  );
+  while (done() < chunks) await new Promise((wake) => setTimeout(wake, 200));
   clearInterval(timer);
+  clearInterval(teller);
   const codes = await Promise.all(workers.map(({ ended }) => ended));
-  const time = ((performance.now() - began) / 1000).toFixed(0);
-  console.log(`${WORKERS} workers, ${kills} of them killed: ${time} s, exit codes ${codes.join(", ")}`);
+  console.log(`${WORKERS} workers, ${kills} of them killed: ${seconds()} s, exit codes ${codes.join(", ")}`);
 } finally {
   redis.stop();
 }

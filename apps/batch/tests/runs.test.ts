@@ -10,6 +10,7 @@ import {
 import { join } from "node:path";
 import { Florence2Error } from "florence2-webgpu";
 import { describe, expect, it, vi } from "vitest";
+import type { BatchModel } from "../chunk/compute.ts";
 import { chunkOf } from "../plan/measure_chunk.ts";
 import { readPlan } from "../plan/plan.ts";
 import { statusOf } from "../results/status.ts";
@@ -152,7 +153,11 @@ describe("a run on this machine alone", () => {
     const out = await planned(images(20));
     const broken = {
       ...fakeModel(),
-      runBatch: async () => [new Florence2Error("gpu_lost", "the device was lost")],
+      runBatch: async (_: unknown, { onResult }: Parameters<BatchModel["runBatch"]>[1]) => {
+        const lost = new Florence2Error("gpu_lost", "the device was lost");
+        onResult?.(lost, 0);
+        return [lost];
+      },
     };
     await expect(run(["work", out], broken)).rejects.toMatchObject({ code: "gpu_lost" });
     expect(existsSync(join(out, "parts"))).toBe(false);

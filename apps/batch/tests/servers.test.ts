@@ -1,34 +1,40 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { newGate } from "./support/gate.ts";
 import { queues, type StartedQueue } from "./support/queues.ts";
 import { newFolder } from "./support/runs.ts";
 import { makeBatch, readBatch, readLines, type StartedServer, startServer } from "./support/servers.ts";
 import { type StartedWorker, startWorker, until } from "./support/workers.ts";
 
-const texts = (count: number) => Array.from({ length: count }, (_, i) => `text ${i}`);
+/** Those from `gated` on wait at a gate. */
+const texts = (count: number, gated = count) =>
+  Array.from({ length: count }, (_, i) => `${i < gated ? "text" : "gate"} ${i}`);
 
 for (const { name, isHere, start } of queues) {
   describe.skipIf(!isHere)(`batches of servers that share ${name}`, () => {
     let queue: StartedQueue;
     let dataDir: string;
-    let open: (StartedServer | StartedWorker)[] = [];
-    beforeEach(async () => {
+    const open: (StartedServer | StartedWorker)[] = [];
+    beforeAll(async () => {
       queue = await start();
+    });
+    beforeEach(() => {
       dataDir = newFolder();
-      open = [];
     });
-    afterEach(() => {
+    afterEach(async () => {
       for (const { process } of open) process.kill("SIGKILL");
-      queue.stop();
+      await Promise.all(open.splice(0).map(({ ended }) => ended));
+      queue.flush();
     });
+    afterAll(() => queue.stop());
 
     const server = async (env: Readonly<Record<string, string>> = {}, more: readonly string[] = []) => {
-      const args = ["--data-dir", dataDir, "--queue", queue.url, "--lock-duration", "3s", ...more];
-      const started = await startServer(args, { FAKE_MS: "50", ...env });
+      const args = ["--data-dir", dataDir, "--queue", queue.url, "--lock-duration", "2s", ...more];
+      const started = await startServer(args, { FAKE_MS: "10", ...env });
       open.push(started);
       return started;
     };
     const worker = () => {
-      const started = startWorker(["work", "--queue", queue.url, "--lock-duration", "3s"]);
+      const started = startWorker(["work", "--queue", queue.url, "--lock-duration", "2s"]);
       open.push(started);
       return started;
     };
@@ -40,36 +46,40 @@ for (const { name, isHere, start } of queues) {
     };
 
     it("are made on one, read on another, and survive the death of the first: each line once", async () => {
-      const [first, second] = [await server(), await server()];
-      const id = await makeBatch(first.url, texts(400));
+      const gate = newGate();
+      const [first, second] = [await server(gate.env), await server(gate.env)];
+      const all = texts(160, 80);
+      const id = await makeBatch(first.url, all);
       expect(await readBatch(second.url, id)).toMatchObject({ id, object: "batch" });
-      await until(async () => (await countsOf(second.url, id)).completed >= 100);
+      await until(async () => (await countsOf(second.url, id)).completed >= 40);
       first.process.kill("SIGKILL");
       await first.ended;
-      expect((await countsOf(second.url, id)).completed).toBeLessThan(400);
+      expect((await countsOf(second.url, id)).completed).toBeLessThanOrEqual(80);
+      gate.open();
       const batch = await end(second.url, id);
       expect(batch).toMatchObject({
         status: "completed",
-        request_counts: { total: 400, completed: 400, failed: 0 },
-        usage: { input_tokens: 400 * 5, output_tokens: 400 * 3 },
+        request_counts: { total: 160, completed: 160, failed: 0 },
+        usage: { input_tokens: 160 * 5, output_tokens: 160 * 3 },
       });
       const lines = await readLines(second.url, batch.output_file_id);
-      expect(lines.map(({ custom_id }) => custom_id)).toEqual(texts(400).map((_, i) => `line-${i}`));
+      expect(lines.map(({ custom_id }) => custom_id)).toEqual(all.map((_, i) => `line-${i}`));
       for (const [i, { response }] of lines.entries())
-        expect(response.body.results[0].text).toBe(`<CAPTION_TO_PHRASE_GROUNDING>text ${i}`);
+        expect(response.body.results[0].text).toBe(`<CAPTION_TO_PHRASE_GROUNDING>${all[i]}`);
       const third = await server();
       expect(await readBatch(third.url, id)).toEqual(batch);
       expect(await readLines(third.url, batch.output_file_id)).toEqual(lines);
     });
 
     it("are computed by workers of florence2-batch, when no server is left", async () => {
-      const first = await server({ FAKE_MS: "2000" });
-      const id = await makeBatch(first.url, texts(60));
-      await until(async () => (await readBatch(first.url, id)).status === "in_progress");
-      // The chunks are in the queue by then; those at work come back when their locks end.
-      await new Promise((wake) => setTimeout(wake, 1000));
+      const gate = newGate();
+      const first = await server(gate.env);
+      const id = await makeBatch(first.url, texts(60, 0));
+      // All chunks are in the queue by then; those at work come back when their locks end.
+      await gate.reached();
       first.process.kill("SIGKILL");
       await first.ended;
+      gate.open();
       worker();
       // It has no worker of its own until the batch is done.
       const reader = await startServer(["--data-dir", dataDir], { FAKE_MS: "600000" });
@@ -80,8 +90,9 @@ for (const { name, isHere, start } of queues) {
     });
 
     it("are cancelled on another server: what is done stays, the rest is told", async () => {
-      const [first, second] = [await server({ FAKE_MS: "200" }), await server({ FAKE_MS: "200" })];
-      const id = await makeBatch(first.url, texts(300));
+      const gate = newGate();
+      const [first, second] = [await server(gate.env), await server(gate.env)];
+      const id = await makeBatch(first.url, texts(120, 40));
       await until(async () => (await countsOf(second.url, id)).completed >= 20);
       await fetch(`${second.url}/v1/batches/${id}/cancel`, { method: "POST" });
       const batch = await end(first.url, id);
@@ -89,20 +100,22 @@ for (const { name, isHere, start } of queues) {
       const { completed, failed } = batch.request_counts;
       expect(completed).toBeGreaterThan(0);
       expect(failed).toBeGreaterThan(0);
-      expect(completed + failed).toBe(300);
+      expect(completed + failed).toBe(120);
       const errors = await readLines(first.url, batch.error_file_id);
       expect(errors.every(({ error }) => error.code === "batch_cancelled")).toBe(true);
     });
 
     it("go on when the queue is emptied, and when it is killed and comes back", async () => {
-      const first = await server();
-      const id = await makeBatch(first.url, texts(200));
-      await until(async () => (await countsOf(first.url, id)).completed >= 20);
+      const gate = newGate();
+      const first = await server(gate.env);
+      const id = await makeBatch(first.url, texts(120, 40));
+      await gate.reached();
       queue.flush();
+      gate.open();
       await until(async () => (await countsOf(first.url, id)).completed >= 60);
       await queue.restart();
       const batch = await end(first.url, id);
-      expect(batch.request_counts).toEqual({ total: 200, completed: 200, failed: 0 });
+      expect(batch.request_counts).toEqual({ total: 120, completed: 120, failed: 0 });
     });
 
     it("have an error for a request that kills processes, and answers to all others", async () => {

@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import type { BatchModel, LoadItem } from "../chunk/compute.ts";
+import type { BatchModel, LoadItem, Probe } from "../chunk/compute.ts";
 import type { Row } from "../chunk/rows.ts";
 import { type ChunkEnd, runChunk } from "../chunk/run_chunk.ts";
 import { missingChunks, type RunPlan } from "../plan/plan.ts";
@@ -9,6 +9,7 @@ import type { Storage } from "../storage/storage.ts";
 export interface WorkOptions {
   readonly load: LoadItem;
   readonly model: (plan: RunPlan, signal: AbortSignal) => Promise<BatchModel>;
+  readonly probe: (storage: Storage, chunk: number) => Probe;
   readonly signal: AbortSignal;
   readonly onRows?: (rows: readonly Row[], plan: RunPlan) => void;
   readonly onChunk?: (end: ChunkEnd, plan: RunPlan) => void;
@@ -36,7 +37,7 @@ export async function workOn(
   storage: Storage,
   plan: RunPlan,
   chunk: number,
-  { load, model, signal, onRows, onChunk }: WorkOptions,
+  { load, model, probe, signal, onRows, onChunk }: WorkOptions,
 ): Promise<ChunkEnd> {
   const end = await runChunk(chunk, {
     storage,
@@ -44,6 +45,7 @@ export async function workOn(
     load,
     signal,
     model: () => model(plan, signal),
+    probe: probe(storage, chunk),
     worker: workerName(),
     onRows: (rows) => onRows?.(rows, plan),
   });

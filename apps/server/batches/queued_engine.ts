@@ -29,7 +29,10 @@ export interface QueuedEngineOptions {
 
 /** Jobs that one call adds. */
 const BULK = 1000;
-/** Between two looks for chunks that the queue has lost, or that another server did not come to put there. */
+/**
+ * Between two looks for chunks that the queue has lost, or that another server did not come to put there, at most; no
+ * longer than a dead worker stays unnoticed.
+ */
 const SWEEP_MILLISECONDS = 15_000;
 
 /** Puts the chunks of batches into a queue that servers and workers share, and takes chunks from it. */
@@ -64,7 +67,7 @@ export class QueuedBatchEngine implements BatchEngine {
       if (!this.#isStopped) void this.#sweep();
     };
     sweep();
-    this.#timer = setInterval(sweep, SWEEP_MILLISECONDS);
+    this.#timer = setInterval(sweep, Math.min(SWEEP_MILLISECONDS, lockDuration));
     this.#timer.unref();
   }
 

@@ -7,15 +7,21 @@ type Line<Row> =
   | { readonly open: readonly number[] }
   /** Entries that were begun and left, in good order. */
   | { readonly left: readonly number[] }
+  /** Entries that were begun by a process that died while this one, which watched it, lived. */
+  | { readonly died: readonly number[] }
   | { readonly rows: readonly (readonly [index: number, row: Row])[] };
 
-/** In how many processes that died an entry was at work. */
-interface Crashes {
-  /** With others. */
+/** How many processes died while an entry was at work. */
+export interface Deaths {
+  /** With other entries at work. */
   readonly together: number;
   readonly alone: number;
+  /** Seen by another process, which lived on: the entries were the reason, and not what ended the machine or all of its processes. */
+  readonly seenTogether: number;
+  readonly seenAlone: number;
 }
 
+const NONE: Deaths = { together: 0, alone: 0, seenTogether: 0, seenAlone: 0 };
 /** After so many deaths of processes the entries of a block are computed one by one. */
 const MAX_TOGETHER = 2;
 /** After so many an entry is taken for the reason. */
@@ -30,12 +36,17 @@ export class Checkpoint<Row> {
   readonly path: string;
   readonly rows = new Map<number, Row>();
   /** Entries that were at work when a process died. */
-  readonly #suspects = new Map<number, Crashes>();
+  readonly #suspects = new Map<number, Deaths>();
 
   constructor(path: string) {
     this.path = path;
     for (const line of linesOf<Row>(path)) this.#read(line);
     for (const index of this.rows.keys()) this.#suspects.delete(index);
+  }
+
+  /** The processes that died at an entry without a row. */
+  deathsOf(index: number): Deaths {
+    return this.#suspects.get(index) ?? NONE;
   }
 
   /**
@@ -49,7 +60,7 @@ export class Checkpoint<Row> {
       const block = [...Array(Math.min(size, count - from)).keys()]
         .map((i) => from + i)
         .filter((index) => !this.rows.has(index));
-      const crashes = block.map((index) => this.#suspects.get(index) ?? { together: 0, alone: 0 });
+      const crashes = block.map((index) => this.deathsOf(index));
       if (crashes.every(({ together, alone }) => together < MAX_TOGETHER && alone === 0)) {
         if (block.length > 0) blocks.push(block);
         continue;
@@ -63,8 +74,8 @@ export class Checkpoint<Row> {
   /** Entries that no group has, since they keep ending processes; `crashes` says how many. */
   crashed(count: number): { readonly index: number; readonly crashes: number }[] {
     return [...this.#suspects]
-      .filter(([index]) => index < count && !this.rows.has(index))
-      .map(([index, { together, alone }]) => ({ index, crashes: together + alone }));
+      .map(([index, { together, alone }]) => ({ index, crashes: together + alone }))
+      .filter(({ index, crashes }) => index < count && !this.rows.has(index) && crashes >= MAX_CRASHES);
   }
 
   open(indices: readonly number[]): void {
@@ -73,6 +84,13 @@ export class Checkpoint<Row> {
 
   leave(indices: readonly number[]): void {
     this.#append({ left: indices });
+  }
+
+  /** Another process was at work on these for this one, and died. */
+  died(indices: readonly number[]): void {
+    this.#append({ died: indices });
+    this.#read({ open: indices });
+    this.#read({ died: indices });
   }
 
   /** The rows outlast this process when this returns, and a loss of power as well if `isSynced`. */
@@ -87,16 +105,20 @@ export class Checkpoint<Row> {
 
   #read(line: Line<Row>): void {
     if ("rows" in line) for (const [index, row] of line.rows) this.rows.set(index, row);
-    else if ("open" in line) {
-      const isAlone = line.open.length === 1;
-      for (const index of line.open) {
-        const { together, alone } = this.#suspects.get(index) ?? { together: 0, alone: 0 };
-        this.#suspects.set(
-          index,
-          isAlone ? { together, alone: alone + 1 } : { together: together + 1, alone },
-        );
-      }
-    } else for (const index of line.left) this.#suspects.delete(index);
+    else if ("open" in line) this.#count(line.open, 1, 0);
+    else if ("left" in line) this.#count(line.left, -1, 0);
+    else this.#count(line.died, -1, 1);
+  }
+
+  #count(indices: readonly number[], unseen: number, seen: number): void {
+    const isAlone = indices.length === 1;
+    for (const index of indices) {
+      const known = this.deathsOf(index);
+      const own = isAlone
+        ? { alone: known.alone + unseen, seenAlone: known.seenAlone + seen }
+        : { together: known.together + unseen, seenTogether: known.seenTogether + seen };
+      this.#suspects.set(index, { ...known, ...own });
+    }
   }
 
   #append(line: Line<Row>, isSynced = false): void {

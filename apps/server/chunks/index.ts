@@ -3,6 +3,6 @@
  * queue of chunks, files that are whole or not there, and the checkpoint of a chunk.
  */
 export { codeOf, createWhole, UNFINISHED, writeWhole } from "../files/durable.ts";
-export { Checkpoint } from "./checkpoint.ts";
+export { Checkpoint, type Deaths } from "./checkpoint.ts";
 export { chunkJob, connectQueue, hostOf, withQueue } from "./queue.ts";
 export { type JobWorker, type JobWorkerOptions, NotMine, openJobWorker, rarely } from "./work_jobs.ts";

@@ -28,8 +28,8 @@ export interface JobWorker {
 }
 
 const LOCK = 120_000;
-/** A worker that dies with its job more often than this fails the job; an entry that kills needs four times. */
-const MAX_STALLS = 6;
+/** A worker that dies with its job more often than this fails the job; an entry that kills containers needs 17 times. */
+const MAX_STALLS = 20;
 /** Milliseconds after which a job that is not for this worker is offered again. */
 const ELSEWHERE = 5000;
 /** Milliseconds after which the same trouble is told again. */

@@ -20,20 +20,24 @@ export function fakeModel({ milliseconds = 0, onImage }: FakeOptions = {}): Fake
   const asked: string[] = [];
   return {
     asked,
-    async runBatch(items, { signal }) {
+    async runBatch(items, { signal, onResult }) {
       const results: (Result | Florence2Error)[] = [];
+      const add = (result: Result | Florence2Error) => {
+        results.push(result);
+        onResult?.(result, results.length - 1);
+      };
       for (const [i, { image, task, text }] of items.entries()) {
         const content = contentOf(image);
         if (content instanceof Florence2Error) {
           const message = `Item ${i}: ${content.message}`;
-          results.push(new Florence2Error(content.code, message, {}, content));
+          add(new Florence2Error(content.code, message, {}, content));
           continue;
         }
         await onImage?.(content);
         if (milliseconds > 0) await wait(milliseconds, undefined, { signal });
         signal?.throwIfAborted();
         asked.push(content);
-        results.push(answerTo(`${task}${text ?? ""} ${content}`));
+        add(answerTo(`${task}${text ?? ""} ${content}`));
       }
       return results;
     },
@@ -46,7 +50,9 @@ function contentOf(image: unknown): string | Florence2Error {
     return new Florence2Error("file_not_found", `${image} is missing.`);
   const bytes = typeof image === "string" ? readFileSync(image) : Buffer.from(image as Uint8Array);
   const content = bytes.toString("utf8");
-  return content.startsWith("bad") ? new Florence2Error("image_corrupt", "The image is broken.") : content;
+  return content === "" || content.startsWith("bad")
+    ? new Florence2Error("image_corrupt", "The image is broken.")
+    : content;
 }
 
 function answerTo(text: string): Result {

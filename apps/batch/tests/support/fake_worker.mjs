@@ -1,5 +1,6 @@
 /** `node fake_worker.mjs COMMAND...`: the built program on made-up models. */
-import { batch, stopOnSignals } from "../../dist/index.js";
+import { fileURLToPath } from "node:url";
+import { batch, ownProgram, stopOnSignals } from "../../dist/index.js";
 import { fakeEngine } from "./fake_engine.mjs";
 import { workerModel } from "./worker_model.mjs";
 
@@ -9,6 +10,7 @@ batch(
   stopOnSignals(),
   async () => workerModel,
   async () => fakeEngine,
+  ownProgram(fileURLToPath(import.meta.url)),
 ).then(
   (code) => process.exit(code),
   (error) => {

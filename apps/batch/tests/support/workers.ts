@@ -31,8 +31,8 @@ export function startWorker(
   return { process: child, ended, output: () => text };
 }
 
-/** Waits until something holds. */
-export async function until(holds: () => boolean | Promise<boolean>, milliseconds = 120_000): Promise<void> {
+/** Waits until something holds. The limit is for what never comes to hold, not for slow machines. */
+export async function until(holds: () => boolean | Promise<boolean>, milliseconds = 600_000): Promise<void> {
   const end = Date.now() + milliseconds;
   while (!(await holds())) {
     if (Date.now() > end) throw new Error("it did not come to hold in time");
