@@ -30,7 +30,7 @@ export interface JobWorker {
 const LOCK = 120_000;
 /** A worker that dies with its job more often than this fails the job; an entry that kills containers needs 17 times. */
 const MAX_STALLS = 20;
-/** Milliseconds after which a job that is not for this worker is offered again. */
+/** Milliseconds after which a job that is not for this worker is offered again, at most. */
 const ELSEWHERE = 5000;
 /** Milliseconds after which the same trouble is told again. */
 const TELL_AGAIN = 60_000;
@@ -56,7 +56,7 @@ export async function openJobWorker<Data>({
       return await run(job.data, giveUp.signal);
     } catch (error) {
       if (error instanceof NotMine) {
-        await job.moveToDelayed(Date.now() + ELSEWHERE, token);
+        await job.moveToDelayed(Date.now() + Math.min(ELSEWHERE, lockDuration), token);
         throw new bullmq.DelayedError();
       }
       if (!giveUp.signal.aborted) throw error;
