@@ -8,6 +8,9 @@ import type { GeneratedSequence } from "../../model/generation/report.ts";
 import { Search } from "../../model/generation/search.ts";
 import type { DecoderStep } from "./made_up_decoder.ts";
 
+/** One for all searches: memory for each of some thousands would be most of their work. */
+const twins = new CpuRunner();
+
 /**
  * As `stream` of the library, with a decoder that is a function: its logits go to the runner, which
  * searches one step at a time.
@@ -16,7 +19,7 @@ export async function* stream(
   step: DecoderStep,
   batch: number,
   settings: GenerationSettings,
-  runner: Runner = new CpuRunner(),
+  runner: Runner = twins,
 ): ReturnType<typeof decoding.stream> {
   const search = new Search(runner, batch, settings);
   search.reserve(settings.maxNewTokens);

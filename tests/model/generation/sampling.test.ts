@@ -36,14 +36,19 @@ const softmax = (logits: Float32Array) => {
   return weights.map((weight) => weight / sum);
 };
 
+const runner = new CpuRunner();
+
 /** What sampling draws from. */
 async function narrowed(logits: Float32Array, sampling: Partial<Sampling>): Promise<Float32Array> {
-  const runner = new CpuRunner();
   const scores = runner.upload("scores", [1, logits.length], logits);
   const rec = new Recording();
   samplingFilter(rec, scores, { temperature: 1, topK: 0, topP: 1, minKept: 1, ...sampling });
-  await (await runner.prepare(rec)).run();
-  return (await runner.read(scores)) as Float32Array;
+  const program = await runner.prepare(rec);
+  await program.run();
+  const found = (await runner.read(scores)) as Float32Array;
+  program.dispose();
+  runner.free(scores);
+  return found;
 }
 
 /**
