@@ -1,7 +1,7 @@
 /**
  * Full-size models on a photograph, against transformers: base in every run, large with
  * FLORENCE2_TEST_LARGE=1 (some minutes and 4 GB of memory more). They run on the CPU engine; the GPU, which is software
- * in CI, sees the photograph through the first two stages of base.
+ * in CI, sees the photograph through the first stage of base.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CpuRunner } from "../../core/cpu/cpu_runner.ts";
@@ -172,7 +172,7 @@ for (const [name, missing] of sizes) {
 }
 
 describe.skipIf(gpuMissing)("Florence-2-base on the GPU", () => {
-  it("agrees at the first two stages of the vision tower", async () => {
+  it("agrees at the first stage of the vision tower", async () => {
     const fixture = modelFixture<FullSizeFixture>("base.json");
     const samples = await tensorFixture("base.safetensors");
     const runner = await openTestGpu();
@@ -185,14 +185,14 @@ describe.skipIf(gpuMissing)("Florence-2-base on the GPU", () => {
         pixelsOfPlanes(await planesOf(fixture, parity)),
       );
       const rec = new Recording({ profile: runner.profile, taps: () => true });
-      const stages = parity.weights.vision.slice(0, 2);
+      const stages = parity.weights.vision.slice(0, 1);
       visionTower(rec, stages, { x: pixels, height, width }, parity.config.vision);
       await (await runner.prepare(rec)).run();
       const found = new Map<string, TensorData>();
       for (const [stage, tensor] of rec.taps) found.set(stage, await runner.read(tensor));
       const taps = Object.fromEntries(Object.entries(fixture.taps).filter(([stage]) => found.has(stage)));
       expect(Object.keys(taps).length).toBe(found.size);
-      expect(found.size).toBeGreaterThan(5);
+      expect(found.size).toBe(3);
       const errors = stageErrors({ ...fixture, taps }, samples, found);
       expect(errors.filter(({ error, norm }) => !(error <= TOLERANCE && norm <= TOLERANCE))).toEqual([]);
     } finally {

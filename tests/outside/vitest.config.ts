@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     include: ["tests/outside/*.outside.ts"],
     globalSetup: ["tests/outside/folder.ts"],
-    testTimeout: 300_000,
-    hookTimeout: 600_000,
+    testTimeout: 1_800_000,
+    hookTimeout: 1_800_000,
     fileParallelism: false,
   },
 });
