@@ -16,16 +16,22 @@ export interface CompiledCall {
 
 /** Words of the control block that all threads share. */
 export const CONTROL = {
-  /** Threads that wait for the others. */
-  arrived: 0,
-  /** Changes whenever all have arrived. */
-  round: 1,
-  /** The round of calls that comes next in the whole run, or -1 at its end. */
-  next: 2,
-  /** Units of this round that were handed out. */
-  unit: 3,
+  /** Changes when a round of calls is opened, which makes it odd, and when it is closed. */
+  round: 0,
+  /** The open round, counted over the whole run. */
+  index: 1,
+  /** Units of the open round that were handed out. */
+  unit: 2,
+  /** Threads beside the first that are in the open round. */
+  busy: 3,
+  /** Threads that wait for `round` to change, and have to be woken. */
+  asleep: 4,
+  /** The number of the last run that has ended. */
+  ended: 5,
+  /** Threads beside the first in which a kernel of this run failed. */
+  failed: 6,
   /** Set to end the run before its next round. */
-  stop: 4,
+  stop: 7,
 } as const;
 
 export type ToWorker =
@@ -35,6 +41,8 @@ export type ToWorker =
       readonly memory: WebAssembly.Memory;
       readonly control: Int32Array;
       readonly threads: number;
+      /** The first thread leads the others. */
+      readonly isFirst: boolean;
       /** Where this thread's own memory begins. */
       readonly local: number;
     }
@@ -43,6 +51,8 @@ export type ToWorker =
   | {
       readonly type: "run";
       readonly id: number;
+      /** Its number: runs are counted from 1. */
+      readonly run: number;
       readonly times: number;
       readonly scratch: number;
       /** Whether to tell how long each call took. */
@@ -51,7 +61,10 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly type: "ready" }
-  | { readonly type: "done"; readonly error?: string; readonly times: readonly CallTime[] };
+  /** From the first thread, when a run has ended. */
+  | { readonly type: "done"; readonly error?: string; readonly times: readonly CallTime[] }
+  /** From another one in which a kernel failed. */
+  | { readonly type: "failed"; readonly error: string };
 
 /** How long a call took, with those that are joined to it, by its index in the list. */
 export interface CallTime {

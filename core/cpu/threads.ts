@@ -38,12 +38,12 @@ export class Threads implements Executor {
   readonly #threads: Thread[] = [];
   readonly #control = new Int32Array(new SharedArrayBuffer(64));
   #nextId = 0;
+  #runs = 0;
   #failure: Florence2Error | undefined;
-  /** Settles the run in flight. */
+  /** Settles the run in flight, or the start of all threads. */
   #waiting:
     | {
-        answers: number;
-        error?: string;
+        readonly messages: FromWorker[];
         resolve(times: readonly CallTime[]): void;
         reject(error: Error): void;
       }
@@ -65,7 +65,8 @@ export class Threads implements Executor {
         });
         threads.#threads.push(thread);
         const control = threads.#control;
-        thread.post({ type: "start", module, memory, control, threads: locals.length, local });
+        const isFirst = threads.#threads.length === 1;
+        thread.post({ type: "start", module, memory, control, threads: locals.length, isFirst, local });
       }
       await threads.#answers();
       return threads;
@@ -100,10 +101,12 @@ export class Threads implements Executor {
     signal?.throwIfAborted();
     if (this.#failure) throw this.#failure;
     Atomics.store(this.#control, CONTROL.stop, 0);
+    Atomics.store(this.#control, CONTROL.failed, 0);
     const stop = () => Atomics.store(this.#control, CONTROL.stop, 1);
     signal?.addEventListener("abort", stop);
     try {
-      this.#post({ type: "run", id, times, scratch, timed: onTimes !== undefined });
+      const run = ++this.#runs | 0;
+      this.#post({ type: "run", id, run, times, scratch, timed: onTimes !== undefined });
       const took = await this.#answers();
       onTimes?.(took);
     } finally {
@@ -112,13 +115,13 @@ export class Threads implements Executor {
     signal?.throwIfAborted();
   }
 
-  /** Waits until each thread has answered; the times are those of one. */
+  /** Waits until all threads are ready, or the run in flight has ended. */
   async #answers(): Promise<readonly CallTime[]> {
     for (const thread of this.#threads) thread.hold(true);
     try {
       return await new Promise<readonly CallTime[]>((resolve, reject) => {
         if (this.#failure) reject(this.#failure);
-        this.#waiting = { answers: 0, resolve, reject };
+        this.#waiting = { messages: [], resolve, reject };
       });
     } finally {
       this.#waiting = undefined;
@@ -129,13 +132,14 @@ export class Threads implements Executor {
   #onMessage(message: FromWorker): void {
     const waiting = this.#waiting;
     if (!waiting) return;
-    if (message.type === "done") waiting.error ??= message.error;
-    if (++waiting.answers < this.#threads.length) return;
-    if (waiting.error === undefined) waiting.resolve(message.type === "done" ? message.times : []);
-    else
-      waiting.reject(
-        new Florence2Error("cpu_failed", `A kernel of the CPU engine failed: ${waiting.error}`, {}),
-      );
+    const { messages } = waiting;
+    messages.push(message);
+    const done = messages.find((one) => one.type === "done");
+    const expected = done ? 1 + Atomics.load(this.#control, CONTROL.failed) : this.#threads.length;
+    if (messages.length < expected) return;
+    const error = messages.flatMap((one) => (one.type === "ready" ? [] : (one.error ?? [])))[0];
+    if (error === undefined) waiting.resolve(done?.times ?? []);
+    else waiting.reject(new Florence2Error("cpu_failed", `A kernel of the CPU engine failed: ${error}`, {}));
   }
 
   #post(message: ToWorker): void {

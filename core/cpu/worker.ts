@@ -1,6 +1,7 @@
 /**
- * The program of the engine's threads: they all run the same list of calls, in rounds of calls that are joined, each a
- * share of every round's units, and wait for each other between rounds. scripts/compile_kernels.mjs makes one text of it, which `workers.ts` starts.
+ * The program of the engine's threads. They all have the same list of calls, in rounds of calls that are joined. The
+ * first thread goes through the rounds; the others take units of those that last long enough to be worth it.
+ * scripts/compile_kernels.mjs makes one text of it, which `start_thread.ts` starts.
  */
 
 import { type CallTime, CONTROL, type CompiledCall, type FromWorker, type ToWorker } from "./protocol.ts";
@@ -10,8 +11,12 @@ interface Port {
 }
 
 const DONE = -1;
-/** How often a thread looks whether the others have arrived before it sleeps. */
+/** Rounds are counted twice, when they are opened and when they are closed. */
+const isOpen = (round: number) => (round & 1) === 1;
+/** How often a thread looks for what it waits for before it sleeps. */
 const LOOKS = 2000;
+/** A round that takes less than this is over before another thread has helped. Milliseconds. */
+const SHORT_MS = 0.02;
 
 (async () => {
   type Kernel = (...args: number[]) => void;
@@ -29,27 +34,33 @@ const LOOKS = 2000;
     readonly calls: Prepared[];
     readonly counter: number;
     units: number;
+    /** Whether it was short when it last ran: the first thread then does it alone. */
+    isShort: boolean;
   }
+  type Run = Extract<ToWorker, { type: "run" }>;
 
   let exports: Record<string, unknown> = {};
   let memory: WebAssembly.Memory;
   let control: Int32Array;
   let threads = 1;
+  let isFirst = false;
   const programs = new Map<number, Round[]>();
 
   const onMessage = (port: Port, message: ToWorker) => {
     if (message.type === "start") {
-      ({ memory, control, threads } = message);
+      ({ memory, control, threads, isFirst } = message);
       exports = new WebAssembly.Instance(message.module, { env: { memory } }).exports;
       setGlobal("local", message.local);
       port.postMessage({ type: "ready" });
     } else if (message.type === "program") programs.set(message.id, roundsOf(message.calls));
     else if (message.type === "forget") programs.delete(message.id);
-    else {
-      const rounds = programs.get(message.id)!;
+    else if (isFirst) {
       const times: CallTime[] = [];
-      const error = run(rounds, message.times, message.scratch, message.timed ? times : undefined);
+      const error = lead(programs.get(message.id)!, message, message.timed ? times : undefined);
       port.postMessage({ type: "done", error, times });
+    } else {
+      const error = help(programs.get(message.id)!, message);
+      if (error !== undefined) port.postMessage({ type: "failed", error });
     }
   };
 
@@ -60,7 +71,7 @@ const LOOKS = 2000;
   const roundsOf = (calls: readonly CompiledCall[]): Round[] => {
     const rounds: Round[] = [];
     for (const [first, { name, args, units, counter, isJoined, scratch = 0 }] of calls.entries()) {
-      if (!isJoined) rounds.push({ first, calls: [], counter, units: 0 });
+      if (!isJoined) rounds.push({ first, calls: [], counter, units: 0, isShort: false });
       const round = rounds[rounds.length - 1]!;
       const [from, to] = [round.units, round.units + units];
       round.calls.push({ kernel: exports[name] as Kernel, args: [...args], scratch, from, to });
@@ -69,68 +80,110 @@ const LOOKS = 2000;
     return rounds;
   };
 
-  const run = (
+  /**
+   * What the first thread does of a run: it goes through the rounds, opens the long ones to the others, and waits for
+   * those alone that have taken units.
+   */
+  const lead = (
     rounds: readonly Round[],
-    times: number,
-    scratch: number,
-    took?: CallTime[],
+    { run, times, scratch }: Run,
+    took: CallTime[] | undefined,
   ): string | undefined => {
     let failure: string | undefined;
-    let index = -1;
-    let started = 0;
-    for (;;) {
-      const before = index;
-      index = meet(rounds, times, index);
-      if (took) {
-        const now = performance.now();
-        if (before >= 0) took.push({ call: rounds[before % rounds.length]!.first, ms: now - started });
-        started = now;
-      }
-      if (index === DONE) return failure;
+    for (let index = after(rounds, times, -1); index !== DONE; index = after(rounds, times, index)) {
+      const round = rounds[index % rounds.length]!;
+      const isShared = threads > 1 && round.units > 1 && !round.isShort;
+      const start = performance.now();
       try {
-        share(rounds[index % rounds.length]!, scratch);
+        if (isShared) {
+          open(index);
+          share(round, scratch);
+        } else compute(round, scratch, 0, round.units);
       } catch (error) {
         failure = String(error);
         Atomics.store(control, CONTROL.stop, 1);
       }
+      if (isShared) close();
+      const ms = performance.now() - start;
+      round.isShort = ms < (isShared ? SHORT_MS : 2 * SHORT_MS);
+      took?.push({ call: round.first, ms });
+    }
+    Atomics.store(control, CONTROL.ended, run);
+    Atomics.add(control, CONTROL.round, 2);
+    Atomics.notify(control, CONTROL.round);
+    return failure;
+  };
+
+  const open = (index: number) => {
+    Atomics.store(control, CONTROL.unit, 0);
+    Atomics.store(control, CONTROL.index, index);
+    Atomics.add(control, CONTROL.round, 1);
+    if (Atomics.load(control, CONTROL.asleep) > 0) Atomics.notify(control, CONTROL.round);
+  };
+
+  /** Lets nobody join the round any more, and waits for those who have. */
+  const close = () => {
+    Atomics.add(control, CONTROL.round, 1);
+    for (let look = 0; ; look++) {
+      const busy = Atomics.load(control, CONTROL.busy);
+      if (busy === 0) return;
+      if (look >= LOOKS) Atomics.wait(control, CONTROL.busy, busy);
     }
   };
 
-  /** This thread's share of a round: some units at a time, until none are left. */
-  const share = ({ calls, units }: Round, scratch: number) => {
+  /** What the other threads do of a run: they join its open rounds until it has ended. */
+  const help = (rounds: readonly Round[], { run, scratch }: Run): string | undefined => {
+    let failure: string | undefined;
+    let done = 0;
+    for (let look = 0; ; look++) {
+      const round = Atomics.load(control, CONTROL.round);
+      // Not "at least": the numbers of runs may overflow.
+      if (((Atomics.load(control, CONTROL.ended) - run) | 0) >= 0) return failure;
+      if (isOpen(round) && round !== done) {
+        Atomics.add(control, CONTROL.busy, 1);
+        // From here on the first thread waits before it opens another one.
+        if (Atomics.load(control, CONTROL.round) === round) {
+          try {
+            share(rounds[Atomics.load(control, CONTROL.index) % rounds.length]!, scratch);
+          } catch (error) {
+            failure = String(error);
+            Atomics.add(control, CONTROL.failed, 1);
+            Atomics.store(control, CONTROL.stop, 1);
+          }
+        }
+        if (Atomics.sub(control, CONTROL.busy, 1) === 1) Atomics.notify(control, CONTROL.busy);
+        done = round;
+        look = 0;
+      } else if (look >= LOOKS) {
+        Atomics.add(control, CONTROL.asleep, 1);
+        Atomics.wait(control, CONTROL.round, round);
+        Atomics.sub(control, CONTROL.asleep, 1);
+        look = 0;
+      }
+    }
+  };
+
+  /** A thread's share of a round: some units at a time, until none are left. */
+  const share = (round: Round, scratch: number) => {
     // Small enough that no thread waits long for the last one.
-    const chunk = Math.ceil(units / (threads === 1 ? 1 : 8 * threads));
-    let call = 0;
+    const chunk = Math.ceil(round.units / (8 * threads));
     for (;;) {
       const begin = Atomics.add(control, CONTROL.unit, chunk);
-      if (begin >= units) return;
-      const end = Math.min(begin + chunk, units);
-      while (calls[call]!.to <= begin) call++;
-      for (let next = call; next < calls.length && calls[next]!.from < end; next++) {
-        const { kernel, args, scratch: at, from, to } = calls[next]!;
-        setGlobal("scratch", scratch + at);
-        kernel(...args, Math.max(begin, from) - from, Math.min(end, to) - from);
-      }
+      if (begin >= round.units) return;
+      compute(round, scratch, begin, Math.min(begin + chunk, round.units));
     }
   };
 
-  /** Waits until all threads have done round `index`; tells which is next. The last one to arrive decides that. */
-  const meet = (rounds: readonly Round[], times: number, index: number): number => {
-    const round = Atomics.load(control, CONTROL.round);
-    if (Atomics.add(control, CONTROL.arrived, 1) === threads - 1) {
-      Atomics.store(control, CONTROL.arrived, 0);
-      Atomics.store(control, CONTROL.unit, 0);
-      Atomics.store(control, CONTROL.next, after(rounds, times, index));
-      Atomics.add(control, CONTROL.round, 1);
-      Atomics.notify(control, CONTROL.round);
-    } else {
-      for (let look = 0; Atomics.load(control, CONTROL.round) === round; look++) {
-        if (look >= LOOKS) Atomics.wait(control, CONTROL.round, round);
-      }
+  const compute = ({ calls }: Round, scratch: number, begin: number, end: number) => {
+    for (const { kernel, args, scratch: at, from, to } of calls) {
+      if (to <= begin) continue;
+      if (from >= end) return;
+      setGlobal("scratch", scratch + at);
+      kernel(...args, Math.max(begin, from) - from, Math.min(end, to) - from);
     }
-    return Atomics.load(control, CONTROL.next);
   };
 
+  /** The round of a run that comes after another; DONE at the end. */
   const after = (rounds: readonly Round[], times: number, index: number): number => {
     if (Atomics.load(control, CONTROL.stop) !== 0) return DONE;
     const words = new Int32Array(memory.buffer);

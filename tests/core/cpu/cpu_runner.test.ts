@@ -90,6 +90,15 @@ describe("threads", () => {
     }
   });
 
+  it("end when the runner is disposed", async () => {
+    const post = vi.spyOn(Worker.prototype, "postMessage");
+    const runner = await open(3);
+    const workers = new Set(post.mock.contexts as Worker[]);
+    expect([...workers].map(({ threadId }) => threadId > 0)).toEqual([true, true, true]);
+    runner.dispose();
+    await vi.waitUntil(() => [...workers].every(({ threadId }) => threadId === -1));
+  });
+
   it("are as many as asked for, and 16 at most", async () => {
     expect((await open(3)).name).toMatch(/3 threads$/);
     expect((await open(1)).name).toMatch(/1 thread$/);
@@ -115,17 +124,35 @@ describe("a run", () => {
     }
   });
 
-  it("fails when a thread dies, and so do later ones; the next runner works", async () => {
+  it.each([0, 1])("fails when thread %i dies, and so do later ones; the next runner works", async (index) => {
     const runner = await open(2);
     const { program } = await products(runner, 300);
     const post = vi.spyOn(Worker.prototype, "postMessage");
     const running = program.run();
     await turn();
-    (post.mock.contexts[0] as Worker).terminate();
+    (post.mock.contexts[index] as Worker).terminate();
     await expect(running).rejects.toEqual(code("cpu_failed"));
     await expect(program.run()).rejects.toEqual(code("cpu_failed"));
     const { program: next } = await products(await open(2), 1);
     await next.run();
+  });
+
+  it("fails when a kernel does, on one thread or on all, and the next one works", async () => {
+    for (const threads of [1, 3]) {
+      const arena = new Arena(true);
+      const engine = (await Engine.open(arena, true, threads))!;
+      const pointers = [0, 1].map(() => arena.allocate(64 * 2 ** 16, "what is copied").at);
+      const copy = (to: number) =>
+        engine.executor.keep([
+          { name: "limit_copy", args: [pointers[0]!, to, 2 ** 16], units: 64, counter: 0 },
+        ]);
+      const good = copy(pointers[1]!);
+      for (const outside of [2 ** 32 - 2 ** 16, arena.memory.buffer.byteLength - 48 * 2 ** 16]) {
+        await expect(copy(outside).run(3, 0)).rejects.toEqual(code("cpu_failed"));
+        await good.run(3, 0);
+      }
+      engine.dispose();
+    }
   });
 
   it("fails when the runner is disposed meanwhile", async () => {

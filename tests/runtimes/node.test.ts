@@ -1,0 +1,16 @@
+/** Node, with the library as it is built. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { expect, it } from "vitest";
+import { root } from "../support/command.ts";
+
+it("ends a process that never disposes its model on the CPU engine", async () => {
+  const program = `
+    import { Florence2 } from "./dist/index.js";
+    const model = await Florence2.fromPretrained("checkpoints/nano", { device: "cpu", threads: 2 });
+    console.log((await model.run("checkpoints/nano/heldout/000.jpg", "<CAPTION>")).text);
+  `;
+  const args = ["--input-type=module", "--eval", program];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 100_000 });
+  expect(stdout).toMatch(/heart/);
+});
