@@ -6,6 +6,7 @@ import { canShareMemory } from "../platform.ts";
 import type { DeviceProfile, Dispatch, Recording } from "../recording.ts";
 import type { Program, Runner } from "../runner.ts";
 import { type Dtype, newTensor, type Storage, type Tensor, type TensorData } from "../tensor.ts";
+import { Turns, turn } from "../turn.ts";
 import { Arena } from "./arena.ts";
 import { compiledCalls } from "./compiled_kernels.ts";
 import { Engine } from "./engine.ts";
@@ -14,10 +15,6 @@ import type { CompiledCall } from "./protocol.ts";
 import { type DispatchCalls, joinInRounds } from "./rounds.ts";
 import { TensorMemory } from "./tensor_memory.ts";
 import type { CallList, OnTimes } from "./threads.ts";
-import { turn } from "./turn.ts";
-
-/** While twins run, the event loop is given a turn at least about this often. */
-const YIELD_MS = 50;
 
 interface CpuRunnerOptions {
   /** Default: as many as there are processors, at most 16. */
@@ -107,6 +104,15 @@ export class CpuRunner implements Runner {
     this.#tensors.array(tensor).set(data);
   }
 
+  view(tensor: Tensor): Uint8Array<ArrayBuffer> | undefined {
+    this.#checkUsable();
+    // Memory that is not shared moves when it grows.
+    if (!this.#arena.isShared) return undefined;
+    this.#tensors.unpack(tensor);
+    const { byteOffset, byteLength } = this.#tensors.array(tensor);
+    return new Uint8Array(this.#arena.memory.buffer, byteOffset, byteLength);
+  }
+
   copy(from: Tensor, to: Tensor): void {
     this.#tensors.unpack(to);
     this.#tensors.array(to).set(this.#tensors.array(from));
@@ -142,7 +148,7 @@ export class CpuRunner implements Runner {
     });
     const run = async (times: number, signal?: AbortSignal) => {
       const scratchAt = this.#engine?.scratch(scratch) ?? 0;
-      let resumed = performance.now();
+      const turns = new Turns();
       for (const step of steps) {
         signal?.throwIfAborted();
         if ("list" in step) {
@@ -151,9 +157,7 @@ export class CpuRunner implements Runner {
         }
         if (step.counter && this.#tensors.array(step.counter)[0] === 0) continue;
         this.#runTwin(step.twin);
-        if (performance.now() - resumed < YIELD_MS) continue;
-        await new Promise((resolve) => setTimeout(resolve));
-        resumed = performance.now();
+        if (turns.areDue) await turns.take();
       }
     };
     return {

@@ -1,10 +1,7 @@
 import { Florence2Error } from "../errors.ts";
+import { Turns } from "../turn.ts";
 import type { CompiledCall } from "./protocol.ts";
 import type { CallList, Executor } from "./threads.ts";
-import { turn } from "./turn.ts";
-
-/** The event loop gets a turn at least about this often. */
-const TURN_MS = 8;
 
 /** Runs calls where it is called, a few units at a time: for pages whose memory no other thread may see. */
 export class MainThread implements Executor {
@@ -21,17 +18,16 @@ export class MainThread implements Executor {
   keep(calls: readonly CompiledCall[]): CallList {
     return {
       run: async (times, scratch, signal) => {
-        let resumed = performance.now();
+        const turns = new Turns();
         for (const call of Array.from({ length: times }, () => calls).flat()) {
           if (call.counter !== 0 && new Uint32Array(this.#memory.buffer, call.counter, 1)[0] === 0) continue;
           this.#set("scratch", scratch + (call.scratch ?? 0));
           for (let unit = 0; unit < call.units; unit++) {
             this.#runUnit(call, unit);
-            if (performance.now() - resumed < TURN_MS) continue;
-            await turn();
+            if (!turns.areDue) continue;
+            await turns.take();
             signal?.throwIfAborted();
             if (this.#disposed) throw new Florence2Error("disposed", "this runner was disposed");
-            resumed = performance.now();
           }
         }
       },

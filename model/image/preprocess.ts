@@ -1,3 +1,4 @@
+import { Turns } from "../../core/turn.ts";
 import { configFor, type ImageConfig, type InputSize } from "../config/image.ts";
 import { type ImageInput, type LoadImageOptions, loadImage } from "./load.ts";
 import type { RgbImage } from "./pixels.ts";
@@ -50,14 +51,16 @@ export async function preprocessImage(
   const image = await loadImage(input, options);
   const config = configFor(imageConfig, image);
   const pixelValues = new Float32Array(3 * config.width * config.height);
-  normalise(resized(image, config), config, pixelValues, { pixel: 1, channel: config.width * config.height });
+  const stride = { pixel: 1, channel: config.width * config.height };
+  await normalise(await resized(image, config), config, pixelValues, stride);
   return { pixelValues, width: image.width, height: image.height };
 }
 
-/** The same numbers in the layout of the vision tower. */
-export function pixelsOf(image: RgbImage, config: ImageConfig): ImagePixels {
+/** The same numbers in the layout of the vision tower. The event loop has its turns meanwhile. */
+export async function pixelsOf(image: RgbImage, config: ImageConfig): Promise<ImagePixels> {
   const pixels = new Float32Array(PIXEL_CHANNELS * config.width * config.height);
-  normalise(resized(image, config), config, pixels, { pixel: PIXEL_CHANNELS, channel: 1 });
+  const stride = { pixel: PIXEL_CHANNELS, channel: 1 };
+  await normalise(await resized(image, config), config, pixels, stride);
   return { pixels, config, width: image.width, height: image.height };
 }
 
@@ -71,17 +74,18 @@ export function pixelsOfPlanes(planes: Float32Array): Float32Array<ArrayBuffer> 
   return pixels;
 }
 
-const resized = ({ data, width, height }: RgbImage, config: ImageConfig): Uint8Array =>
+const resized = ({ data, width, height }: RgbImage, config: ImageConfig) =>
   resizeBicubic(data, width, height, config.width, config.height);
 
 /** Rescales and normalises pixels (H, W, 3). A colour has 256 values: a table holds the results. */
-function normalise(
+async function normalise(
   rgb: Uint8Array,
   config: ImageConfig,
   out: Float32Array,
   stride: { readonly pixel: number; readonly channel: number },
-): void {
-  const pixels = rgb.length / 3;
+): Promise<void> {
+  const turns = new Turns();
+  const row = 3 * config.width;
   for (let channel = 0; channel < 3; channel++) {
     const mean = Math.fround(config.mean[channel]!);
     const std = Math.fround(config.std[channel]!);
@@ -90,7 +94,15 @@ function normalise(
       { length: 256 },
       (_, value) => Math.fround(Math.fround(value * config.rescaleFactor) - mean) / std,
     );
-    for (let i = 0; i < pixels; i++)
-      out[i * stride.pixel + channel * stride.channel] = table[rgb[i * 3 + channel]!]!;
+    for (let from = 0; from < rgb.length; from += row) {
+      if (turns.areDue) await turns.take();
+      const first = (from / 3) * stride.pixel + channel * stride.channel;
+      lookUp(table, rgb.subarray(from + channel, from + row), out.subarray(first), stride.pixel);
+    }
   }
+}
+
+/** Every third of some levels by a table, each `step` numbers from the one before it. */
+function lookUp(table: Float32Array, levels: Uint8Array, out: Float32Array, step: number): void {
+  for (let i = 0, to = 0; i < levels.length; i += 3, to += step) out[to] = table[levels[i]!]!;
 }

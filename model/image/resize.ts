@@ -1,3 +1,5 @@
+import { Turns } from "../../core/turn.ts";
+
 /** Fixed-point weights carry 22 fraction bits: 8 bits of pixel and 2 of headroom fill a 32-bit integer. */
 const FRACTION_BITS = 22;
 const HALF = 1 << (FRACTION_BITS - 1);
@@ -56,36 +58,53 @@ function computeTaps(inputSize: number, outputSize: number): Taps {
   return { first, count, weights, stride };
 }
 
-/** Every row to `outWidth` pixels. (Math.imul keeps the sums in integer registers: twice as fast.) */
-function resizeRows(rgb: Uint8Array, width: number, height: number, outWidth: number): Uint8Array {
+/** Every row to `outWidth` pixels. */
+async function resizeRows(rgb: Uint8Array, width: number, height: number, outWidth: number, turns: Turns) {
   if (outWidth === width) return rgb;
-  const { first, count, weights, stride } = computeTaps(width, outWidth);
+  const taps = computeTaps(width, outWidth);
   const result = new Uint8ClampedArray(outWidth * height * 3);
-  let to = 0;
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < outWidth; x++) {
-      let red = HALF;
-      let green = HALF;
-      let blue = HALF;
-      let from = (y * width + first[x]!) * 3;
-      const begin = x * stride;
-      const end = begin + count[x]!;
-      for (let tap = begin; tap < end; tap++, from += 3) {
-        const weight = weights[tap]!;
-        red += Math.imul(rgb[from]!, weight);
-        green += Math.imul(rgb[from + 1]!, weight);
-        blue += Math.imul(rgb[from + 2]!, weight);
-      }
-      result[to++] = red >> FRACTION_BITS;
-      result[to++] = green >> FRACTION_BITS;
-      result[to++] = blue >> FRACTION_BITS;
-    }
+    if (turns.areDue) await turns.take();
+    resizeRow(rgb.subarray(y * width * 3), taps, result.subarray(y * outWidth * 3, (y + 1) * outWidth * 3));
   }
   return new Uint8Array(result.buffer);
 }
 
+/** Math.imul keeps the sums in integer registers: twice as fast. */
+function resizeRow(
+  rgb: Uint8Array,
+  { first, count, weights, stride }: Taps,
+  result: Uint8ClampedArray,
+): void {
+  const outWidth = first.length;
+  let to = 0;
+  for (let x = 0; x < outWidth; x++) {
+    let red = HALF;
+    let green = HALF;
+    let blue = HALF;
+    let from = first[x]! * 3;
+    const begin = x * stride;
+    const end = begin + count[x]!;
+    for (let tap = begin; tap < end; tap++, from += 3) {
+      const weight = weights[tap]!;
+      red += Math.imul(rgb[from]!, weight);
+      green += Math.imul(rgb[from + 1]!, weight);
+      blue += Math.imul(rgb[from + 2]!, weight);
+    }
+    result[to++] = red >> FRACTION_BITS;
+    result[to++] = green >> FRACTION_BITS;
+    result[to++] = blue >> FRACTION_BITS;
+  }
+}
+
 /** Every column to `outHeight` pixels. */
-function resizeColumns(rgb: Uint8Array, width: number, height: number, outHeight: number): Uint8Array {
+async function resizeColumns(
+  rgb: Uint8Array,
+  width: number,
+  height: number,
+  outHeight: number,
+  turns: Turns,
+) {
   if (outHeight === height) return rgb;
   const { first, count, weights, stride } = computeTaps(height, outHeight);
   const rowLength = width * 3;
@@ -93,16 +112,18 @@ function resizeColumns(rgb: Uint8Array, width: number, height: number, outHeight
   // Whole rows are added up, so that memory is read in order.
   const sums = new Int32Array(rowLength);
   for (let y = 0; y < outHeight; y++) {
+    if (turns.areDue) await turns.take();
     sums.fill(HALF);
-    let from = first[y]! * rowLength;
-    for (let tap = 0; tap < count[y]!; tap++) {
-      const weight = weights[y * stride + tap]!;
-      for (let i = 0; i < rowLength; i++) sums[i]! += Math.imul(rgb[from++]!, weight);
-    }
+    for (let tap = 0; tap < count[y]!; tap++)
+      addRow(rgb.subarray((first[y]! + tap) * rowLength), weights[y * stride + tap]!, sums);
     const to = y * rowLength;
     for (let i = 0; i < rowLength; i++) result[to + i] = sums[i]! >> FRACTION_BITS;
   }
   return new Uint8Array(result.buffer);
+}
+
+function addRow(row: Uint8Array, weight: number, sums: Int32Array): void {
+  for (let i = 0; i < sums.length; i++) sums[i]! += Math.imul(row[i]!, weight);
 }
 
 /**
@@ -110,21 +131,24 @@ function resizeColumns(rgb: Uint8Array, width: number, height: number, outHeight
  * bicubic interpolation, equal bit for bit to `Image.resize((outWidth, outHeight), BICUBIC)` of Pillow 13
  * (src/libImaging/Resample.c): one axis after the other, rounded to 8 bits after each; an axis that keeps its
  * size is not filtered. The four sizes are positive integers. When both axes keep their size the result is
- * `rgb` itself.
+ * `rgb` itself. The pixels must stay unchanged until the promise settles: the event loop has its turns meanwhile.
  */
-export function resizeBicubic(
+export async function resizeBicubic(
   rgb: Uint8Array,
   width: number,
   height: number,
   outWidth: number,
   outHeight: number,
-): Uint8Array {
+): Promise<Uint8Array> {
+  const turns = new Turns();
   // Where the height shrinks far more than the width, Pillow 13 saves work by taking the columns first. Older
   // releases always take the rows first; in photographs up to a tenth of the values then differ, by 1 to 3.
   const lostRows = height - outHeight;
   const columnsFirst = lostRows > 0 && lostRows > (width - outWidth) * 2;
   if (columnsFirst) {
-    return resizeRows(resizeColumns(rgb, width, height, outHeight), width, outHeight, outWidth);
+    const columns = await resizeColumns(rgb, width, height, outHeight, turns);
+    return resizeRows(columns, width, outHeight, outWidth, turns);
   }
-  return resizeColumns(resizeRows(rgb, width, height, outWidth), outWidth, height, outHeight);
+  const rows = await resizeRows(rgb, width, height, outWidth, turns);
+  return resizeColumns(rows, outWidth, height, outHeight, turns);
 }

@@ -87,7 +87,8 @@ export class ImageQueue {
       // A file may change as soon as it is read.
       if (!isImmutable(input)) forget();
       const image = await (copied ?? loadImage(input, options));
-      return { ...pixelsOf(image, configFor(this.#model.imageConfig, image, imageSize)), release };
+      const config = configFor(this.#model.imageConfig, image, imageSize);
+      return { ...(await pixelsOf(image, config)), release };
     } catch (error) {
       release();
       throw error;
