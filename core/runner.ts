@@ -23,6 +23,8 @@ export interface Runner {
   upload(label: string, shape: readonly number[], data: TensorData): Tensor;
   /** Replaces the whole content of an owned tensor. */
   write(tensor: Tensor, data: TensorData): void;
+  /** The memory of an owned tensor, to be written to in the place of `write`; `undefined` where nobody else may. */
+  view?(tensor: Tensor): Uint8Array<ArrayBuffer> | undefined;
   /** Copies the elements of one tensor into another of as many, which is owned. */
   copy(from: Tensor, to: Tensor): void;
   /** Reads back an owned tensor, or one that a recording keeps. */

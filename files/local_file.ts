@@ -17,12 +17,12 @@ export async function openLocal(path: string | URL, name: string, signal?: Abort
   const found = await stat(path).catch(failed);
   if (!found.isFile()) throw unreadable(name, "is not a regular file");
   const handle = await open(path, "r").catch(failed);
-  const readRange = async (start: number, end: number) => {
+  const readRange: RangedFile["read"] = async (start, end, into) => {
     const now = await handle.stat().catch(failed);
     if (now.size !== found.size || now.mtimeMs !== found.mtimeMs) {
       throw unreadable(name, `changed while it was read (${found.size} bytes before, ${now.size} now)`);
     }
-    const bytes = allocate(end - start, name);
+    const bytes = into ?? allocate(end - start, name);
     let filled = 0;
     while (filled < bytes.length) {
       signal?.throwIfAborted();

@@ -7,8 +7,11 @@ export interface RangedFile {
   readonly name: string;
   /** Bytes. */
   readonly size: number;
-  /** Bytes start to end - 1, in a buffer of their own. Throws file_unreadable if the file no longer has them. */
-  read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Bytes start to end - 1, in a buffer of their own, or in `into`, which has room for just as many. Throws
+   * file_unreadable if the file no longer has them.
+   */
+  read(start: number, end: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
   close(): Promise<void>;
 }
 
@@ -20,28 +23,30 @@ export function ranged(
   name: string,
   size: number,
   signal: AbortSignal | undefined,
-  readRange: (start: number, end: number) => Promise<Uint8Array<ArrayBuffer>>,
+  readRange: RangedFile["read"],
   release: () => Promise<void> = async () => {},
 ): RangedFile {
   let open = true;
   return {
     name,
     size,
-    async read(start, end) {
+    async read(start, end, into) {
       signal?.throwIfAborted();
       if (!open) throw new Florence2Error("disposed", `${name} was closed.`, { file: name });
       if (!(0 <= start && start <= end && end <= size)) {
         throw unreadable(name, `has ${size} bytes; bytes ${start} to ${end} were asked for`);
       }
       if (start === end) return new Uint8Array(0);
-      const bytes = await readRange(start, end);
+      const bytes = await readRange(start, end, into);
       if (bytes.length !== end - start) {
         throw unreadable(
           name,
           `ended while it was read: ${bytes.length} bytes at ${start} instead of ${end - start}`,
         );
       }
-      return bytes;
+      if (!into || bytes.buffer === into.buffer) return bytes;
+      into.set(bytes);
+      return into;
     },
     async close() {
       if (!open) return;

@@ -18,6 +18,7 @@ export interface Span {
 
 /** Gives out parts of one WebAssembly memory, the smallest that fits first, and takes them back. */
 export class Arena {
+  readonly isShared: boolean;
   #memory: WebAssembly.Memory | undefined;
   /** Free parts by address; no two touch. */
   #free: Span[] = [];
@@ -28,6 +29,7 @@ export class Arena {
 
   /** @param shared whether threads see it */
   constructor(shared: boolean) {
+    this.isShared = shared;
     this.#memory = newMemory(shared);
   }
 

@@ -85,12 +85,12 @@ export async function readPytorchFile(file: RangedFile): Promise<TensorFile> {
       name: file.name,
       tensors,
       metadata: new Map(),
-      async read(name, range) {
+      async read(name, range, into) {
         const view = entryFor(tensors, name, file.name);
         const { start, end } = checkRange(range, view.bytes, name, file.name);
         const data = starts.get(view.storage) ?? (await findEntryData(file, view.storage.entry));
         starts.set(view.storage, data);
-        return readView(file, data, view, start, end);
+        return readView(file, data, view, [start, end], into);
       },
       close: () => file.close(),
     };
@@ -208,11 +208,17 @@ function isElementType(type: unknown): type is ElementType {
 }
 
 /** Bytes start to end - 1 of a tensor whose storage begins at byte `data` of the file. */
-async function readView(file: RangedFile, data: number, view: View, start: number, end: number) {
+async function readView(
+  file: RangedFile,
+  data: number,
+  view: View,
+  [start, end]: readonly [number, number],
+  into?: Uint8Array<ArrayBuffer>,
+) {
   const { width } = view.storage.type;
   if (isContiguous(view)) {
     const from = data + view.offset * width;
-    return file.read(from + start, from + end);
+    return file.read(from + start, from + end, into);
   }
   const [first, last] = [Math.floor(start / width), Math.ceil(end / width)];
   const places = Array.from({ length: last - first }, (_, i) => place(first + i, view));
@@ -224,7 +230,10 @@ async function readView(file: RangedFile, data: number, view: View, start: numbe
     const from = (element - lowest) * width;
     gathered.set(span.subarray(from, from + width), i * width);
   }
-  return gathered.slice(start - first * width, end - first * width);
+  const found = gathered.slice(start - first * width, end - first * width);
+  if (!into) return found;
+  into.set(found);
+  return into;
 }
 
 function isContiguous({ shape, strides }: View): boolean {

@@ -82,10 +82,10 @@ export async function readSafetensors(file: RangedFile): Promise<TensorFile> {
       name: file.name,
       tensors,
       metadata,
-      async read(name, range) {
+      async read(name, range, into) {
         const tensor = entryFor(tensors, name, file.name);
         const { start, end } = checkRange(range, tensor.bytes, name, file.name);
-        return file.read(dataStart + tensor.begin + start, dataStart + tensor.begin + end);
+        return file.read(dataStart + tensor.begin + start, dataStart + tensor.begin + end, into);
       },
       close: () => file.close(),
     };

@@ -69,9 +69,9 @@ async function openShards(files: Files, index: string): Promise<TensorFile> {
       name: index,
       tensors,
       metadata,
-      async read(name, range) {
+      async read(name, range, into) {
         entryFor(tensors, name, index);
-        return shards.get(shardOf.get(name)!)!.read(name, range);
+        return shards.get(shardOf.get(name)!)!.read(name, range, into);
       },
       close,
     };

@@ -25,10 +25,10 @@ export interface TensorFile {
   readonly metadata: ReadonlyMap<string, string>;
   /**
    * The bytes of a tensor, or the range of them, row by row and little-endian, in a buffer of their own
-   * (offset 0, so any typed array may view it). Throws checkpoint_mismatch for an unknown name or range,
-   * file_unreadable when the file is no longer what it was.
+   * (offset 0, so any typed array may view it), or in `into`, which has room for just as many. Throws
+   * checkpoint_mismatch for an unknown name or range, file_unreadable when the file is no longer what it was.
    */
-  read(name: string, range?: ByteRange): Promise<Uint8Array<ArrayBuffer>>;
+  read(name: string, range?: ByteRange, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
   close(): Promise<void>;
 }
 

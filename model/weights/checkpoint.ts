@@ -1,4 +1,4 @@
-import { BLOCK, type BlockDtype, dequantize, wordsOfBlock } from "../../core/dtypes/quantization.ts";
+import { BLOCK, dequantize, isBlockDtype, wordsOfBlock } from "../../core/dtypes/quantization.ts";
 import { type PackedDtype, packWeights } from "../../core/dtypes/stored_weights.ts";
 import { Florence2Error, quote } from "../../core/errors.ts";
 import { BYTES_PER_ELEMENT, type TensorData } from "../../core/tensor.ts";
@@ -23,10 +23,23 @@ export interface FlorenceCheckpoint {
   read(name: string): Promise<Float32Array<ArrayBuffer>>;
   /** The values of rows from to to - 1, a row being one index of the first axis. */
   readRows(name: string, from: number, to: number): Promise<Float32Array<ArrayBuffer>>;
-  /** The same rows as devices hold them: as stored, or else the nearest. Throws option_invalid for values that have none. */
-  readPacked(name: string, from: number, to: number, dtype: PackedDtype): Promise<TensorData>;
+  /**
+   * The same rows as devices hold them: as stored, or else the nearest. Throws option_invalid for values that have none.
+   *
+   * @param into their place on the device: rows that are stored so are read into it, and are a view of it then
+   */
+  readPacked(
+    name: string,
+    from: number,
+    to: number,
+    dtype: PackedDtype,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<TensorData>;
   close(): Promise<void>;
 }
+
+/** Bytes of an element. */
+const WIDTHS = { f32: 4, f16: 2 } as const;
 
 /** A checkpoint of the tensors of a file; `stored` has their names in the file by those of Microsoft. */
 export function checkpointOf(
@@ -39,9 +52,18 @@ export function checkpointOf(
   const shapeOf = (name: string): Shape => tensorOf(tensors, name, file.name).shape;
 
   /** The words that elements from to to - 1 are stored in. */
-  const readWords = async (key: string, dtype: "f16" | BlockDtype, from: number, to: number) => {
-    const bytes = dtype === "f16" ? 2 : (wordsOfBlock(dtype) * BYTES_PER_ELEMENT) / BLOCK;
-    return new Uint32Array((await file.read(key, { start: bytes * from, end: bytes * to })).buffer);
+  const readWords = async (
+    key: string,
+    dtype: Exclude<PackedDtype, "i8">,
+    [from, to]: readonly [number, number],
+    into?: Uint8Array<ArrayBuffer>,
+  ) => {
+    const bytes = isBlockDtype(dtype) ? (wordsOfBlock(dtype) * BYTES_PER_ELEMENT) / BLOCK : WIDTHS[dtype];
+    const count = bytes * (to - from);
+    const place = into ?? new Uint8Array(Math.ceil(count / BYTES_PER_ELEMENT) * BYTES_PER_ELEMENT);
+    await file.read(key, { start: bytes * from, end: bytes * to }, place.subarray(0, count));
+    const View = dtype === "f32" ? Float32Array : Uint32Array;
+    return new View(place.buffer, place.byteOffset, place.byteLength / BYTES_PER_ELEMENT);
   };
   /** Elements from to to - 1 in the order of the canonical layout. */
   const readElements = async (name: string, from: number, to: number) => {
@@ -51,7 +73,7 @@ export function checkpointOf(
     const blocks = quantizedDtype(file.tensors.get(key)!, name, shape);
     if (blocks) {
       const values = new Float32Array(to - from);
-      dequantize(await readWords(key, blocks, from, to), blocks, values);
+      dequantize((await readWords(key, blocks, [from, to])) as Uint32Array, blocks, values);
       return values;
     }
     if (!isTransposed(name, layout)) return readFloats(file, key, from, to);
@@ -78,12 +100,11 @@ export function checkpointOf(
     async readRows(name, from, to) {
       return readElements(name, ...elementsIn(name, from, to));
     },
-    async readPacked(name, from, to, dtype) {
+    async readPacked(name, from, to, dtype, into) {
       const [start, end] = elementsIn(name, from, to);
       const key = stored.get(name);
       const isStoredSo = tensors.get(name)!.dtype.toLowerCase() === dtype && !isTransposed(name, layout);
-      if (key !== undefined && isStoredSo && dtype !== "f32" && dtype !== "i8")
-        return readWords(key, dtype, start, end);
+      if (key !== undefined && isStoredSo && dtype !== "i8") return readWords(key, dtype, [start, end], into);
       return packWeights(await readElements(name, start, end), dtype, name);
     },
     close: () => file.close(),
@@ -121,12 +142,18 @@ function count(shape: Shape): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** [rows, columns] to [columns, rows]. */
-export function transpose(values: Float32Array, rows: number, columns: number): Float32Array<ArrayBuffer> {
-  const turned = new Float32Array(values.length);
+/** [rows, columns] to [columns, rows]; of the columns, those from `from` to `to - 1`. */
+export function transpose(
+  values: Float32Array,
+  rows: number,
+  columns: number,
+  from = 0,
+  to = columns,
+): Float32Array<ArrayBuffer> {
+  const turned = new Float32Array((to - from) * rows);
   for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      turned[column * rows + row] = values[row * columns + column]!;
+    for (let column = from; column < to; column++) {
+      turned[(column - from) * rows + row] = values[row * columns + column]!;
     }
   }
   return turned;

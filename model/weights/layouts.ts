@@ -63,7 +63,7 @@ export function withoutWrappers(file: TensorFile, warn: (message: string) => voi
   return {
     ...file,
     tensors: new Map([...stored].map(([name, original]) => [name, file.tensors.get(original)!])),
-    read: (name, range) => file.read(stored.get(name) ?? name, range),
+    read: (name, range, into) => file.read(stored.get(name) ?? name, range, into),
   };
 }
 

@@ -10,6 +10,7 @@ import {
   type Tensor,
   type TensorData,
 } from "../../core/tensor.ts";
+import { turn } from "../../core/turn.ts";
 import type { NormWeights } from "../../kernels/shared/norm.ts";
 import type { Linear } from "../layers.ts";
 import { type FlorenceCheckpoint, type StoredTensor, tensorOf, transpose } from "./checkpoint.ts";
@@ -45,10 +46,13 @@ export interface UploadOptions {
 }
 
 /** The target of loading: a runner, or a double that only keeps shapes. */
-export type WeightTarget = Pick<Runner, "profile" | "zeros" | "upload" | "write" | "settle">;
+export type WeightTarget = Pick<Runner, "profile" | "zeros" | "upload" | "write" | "view" | "settle">;
 
-/** Rows are read and uploaded in pieces of at most this many bytes: what bounds the host's memory. */
-const PIECE_BYTES = 16 * 2 ** 20;
+/**
+ * Rows are read, converted and uploaded in pieces of at most this many bytes: this bounds the host's memory, and the
+ * time between two turns of its event loop.
+ */
+const PIECE_BYTES = 2 * 2 ** 20;
 
 /** Brings tensors of a checkpoint onto a device, by their canonical names. */
 export class Loader {
@@ -153,9 +157,13 @@ export class Loader {
   /** A matrix that is (in, out) in the checkpoint, (out, in) on the device. */
   async transposed(name: string): Promise<Tensor> {
     const [inputs, outputs] = this.#tensor(name).shape as [number, number];
-    const turned = transpose(await this.#checkpoint.read(name), inputs, outputs);
+    const values = await this.#checkpoint.read(name);
     const tensor = this.#runner.zeros(name, [outputs, inputs], this.#dtypeOf([name]));
-    this.#runner.write(tensor, packWeights(turned, tensor.dtype as PackedDtype, name));
+    for (const [from, to] of pieces(tensor.shape)) {
+      const turned = transpose(values, inputs, outputs, from, to);
+      this.#runner.write(rows(tensor, from, to), packWeights(turned, tensor.dtype as PackedDtype, name));
+      await turn();
+    }
     await this.#advance(name, [inputs, outputs]);
     return tensor;
   }
@@ -196,8 +204,10 @@ export class Loader {
   async #fill(target: Tensor, name: string, reorder?: (packed: TensorData) => TensorData): Promise<void> {
     const [, ...rest] = this.#tensor(name).shape;
     for (const [from, to] of pieces(target.shape)) {
-      const packed = await this.#checkpoint.readPacked(name, from, to, target.dtype as PackedDtype);
-      this.#runner.write(rows(target, from, to), reorder ? reorder(packed) : packed);
+      const part = rows(target, from, to);
+      const memory = reorder ? undefined : this.#runner.view?.(part);
+      const packed = await this.#checkpoint.readPacked(name, from, to, target.dtype as PackedDtype, memory);
+      if (packed.buffer !== memory?.buffer) this.#runner.write(part, reorder ? reorder(packed) : packed);
       await this.#advance(name, [to - from, ...rest]);
     }
   }

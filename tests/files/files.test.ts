@@ -44,6 +44,18 @@ describe("files of a folder", () => {
     }
   });
 
+  it("are read into memory of the caller, which threads may share, from a path or from content", async () => {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    const opened = [openFile(join(folder, "data.bin")), openFile(DATA), openFile(new Blob([DATA]))];
+    for (const [i, file] of (await Promise.all(opened)).entries()) {
+      const into = new Uint8Array(memory.buffer, 8 + 400 * i, 300);
+      expect(await file.read(500, 800, into)).toBe(into);
+      expect([...into]).toEqual([...DATA.subarray(500, 800)]);
+      await file.close();
+    }
+    expect([...new Uint8Array(memory.buffer, 308, 100)]).toEqual(new Array(100).fill(0));
+  });
+
   it("are missing, or no files at all", async () => {
     const files = openFiles(folder);
     await expect(files.open("other.bin")).rejects.toEqual(florenceError("file_not_found", "other.bin"));

@@ -57,6 +57,26 @@ function opened(
 }
 
 describe("a checkpoint", () => {
+  it.each([
+    ["f32", asFloat32],
+    ["f16", asFloat16],
+  ] as const)(
+    "reads rows that are stored in %s straight into the memory of a device",
+    async (dtype, encode) => {
+      const checkpoint = await opened(await tinyTensors("microsoft", encode));
+      const name = SHARED_EMBEDDING;
+      const [from, to] = [3, 7];
+      const expected = await checkpoint.readPacked(name, from, to, dtype);
+      const memory = new Uint8Array(expected.byteLength + 16);
+      const into = memory.subarray(8, 8 + expected.byteLength);
+      const found = await checkpoint.readPacked(name, from, to, dtype, into);
+      expect(found).toEqual(expected);
+      expect([found.buffer, found.byteOffset]).toEqual([memory.buffer, 8]);
+      const converted = await checkpoint.readPacked(name, from, to, dtype === "f32" ? "f16" : "f32", into);
+      expect(converted.buffer).not.toBe(memory.buffer);
+    },
+  );
+
   it.each(["microsoft", "transformers"] as const)(
     "in the layout of %s gives the values under one name",
     async (layout) => {

@@ -3,11 +3,14 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { CpuRunner } from "../../../core/cpu/cpu_runner.ts";
+import type { Runner } from "../../../core/runner.ts";
 import { openModelFiles } from "../../../files/open_model_files.ts";
 import { released } from "../../../measure/generated/configurations.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { expectedTensors, OUTPUT_HEAD, SHARED_EMBEDDING } from "../../../model/weights/expected_tensors.ts";
 import { loadWeights } from "../../../model/weights/load_weights.ts";
+import type { WeightsDtype, WeightTarget } from "../../../model/weights/loader.ts";
 import { openCheckpoint, WEIGHT_FILES } from "../../../model/weights/open_checkpoint.ts";
 import { discardingRunner } from "../../support/discarding_runner.ts";
 import { newFolder } from "../../support/hub_cache.ts";
@@ -57,21 +60,30 @@ function residentBytes(kind: "now" | "peak"): number {
 }
 const forgetPeak = () => writeFileSync("/proc/self/clear_refs", "5");
 
-/** By how much loading raises what this process has in memory, at most; everything is read once. */
-async function bytesToLoad(source: string): Promise<number> {
+/**
+ * By how much loading raises what this process has in memory, at most, beside what the runner holds; everything is read
+ * once.
+ */
+async function bytesToLoad(
+  source: string,
+  dtype?: WeightsDtype,
+  runner: WeightTarget & { readonly memory?: Runner["memory"] } = discardingRunner(),
+): Promise<number> {
+  const held = () => runner.memory?.bytes ?? 0;
   forgetPeak();
-  const before = residentBytes("now");
+  const before = residentBytes("now") - held();
   const files = await openModelFiles(source, [WEIGHT_FILES]);
   const checkpoint = await openCheckpoint(files, config);
   let loaded = 0;
-  await loadWeights(checkpoint, config, discardingRunner(), {
+  await loadWeights(checkpoint, config, runner, {
+    dtype,
     onProgress: (bytes, total) => {
       loaded = bytes / total;
     },
   });
   await checkpoint.close();
   expect(loaded).toBe(1);
-  return residentBytes("peak") - before;
+  return residentBytes("peak") - held() - before;
 }
 
 describe.skipIf(!existsSync("/proc/self/clear_refs"))("the memory to load base (needs Linux's /proc)", () => {
@@ -89,6 +101,19 @@ describe.skipIf(!existsSync("/proc/self/clear_refs"))("the memory to load base (
     mkdirSync(own);
     write(own);
     expect(await bytesToLoad(own)).toBeLessThan(largest + 64 * MIB);
+  });
+
+  it.each(["f32", "f16", "q8"] as const)("onto the CPU engine in %s is no more", async (dtype) => {
+    const own = join(folder, `for_${dtype}`);
+    mkdirSync(own);
+    writeSparseSafetensors(join(own, "model.safetensors"), tensors);
+    const runner = await CpuRunner.open({ asksForI8: dtype === "q8" });
+    try {
+      expect(await bytesToLoad(own, dtype, runner)).toBeLessThan(largest + 64 * MIB);
+      expect(runner.memory.bytes).toBeGreaterThan({ f32: 850, f16: 420, q8: 200 }[dtype] * MIB);
+    } finally {
+      runner.dispose();
+    }
   });
 
   it("from a hub is no more, download included", async () => {
