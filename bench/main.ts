@@ -19,15 +19,18 @@ import { Watch } from "../measure/watch.ts";
 import { integer } from "../model/generation/options.ts";
 import { checkDtype } from "../model/weights/loader.ts";
 import { cpuSection } from "./cpu_report.ts";
+import { generatedFolder } from "./generated_folder.ts";
+import { HOST_COLUMNS, measureHost } from "./host.ts";
 import { KERNEL_COLUMNS, PHASE_COLUMNS, type Report, withReports, writeReport } from "./report.ts";
 import { sampleByTinybench } from "./tinybench.ts";
 
-const HELP = `npm run bench -- [model] [kernels] [profile] [growth] [readme] [options]
+const HELP = `npm run bench -- [model] [kernels] [profile] [growth] [host] [readme] [options]
 
 Times a model, phase by phase, and every kernel on this machine's GPU; model and kernels unless some are named.
 Results go to the results folder as JSON, by adapter, and a plot of the phases with them. profile tells where the
 time of each phase goes on the GPU or, with --device cpu, on the CPU engine, kernel by kernel. growth tells what more
-threads and larger batches gain on the CPU engine. readme puts the tables of all results in that
+threads and larger batches gain on the CPU engine. host tells how long the event loop of a process with the CPU engine
+stands still, and how much memory it has. readme puts the tables of all results in that
 folder into its README.md.
 
   --model DIR         a checkpoint folder (default: the bundled one)
@@ -49,7 +52,7 @@ are those of one run or, for further tokens, of one token; MiB is the device mem
 comes with those that are submitted together with it.
 `;
 
-const PARTS = ["model", "kernels", "profile", "growth", "readme"];
+const PARTS = ["model", "kernels", "profile", "growth", "host", "readme"];
 const sampler = sampleByTinybench;
 const THOROUGH = { effort: { seconds: 1, samples: 5, sampler }, batches: [1, 8] };
 const QUICK = { effort: { seconds: 0, samples: 2, sampler }, batches: [1] };
@@ -128,6 +131,11 @@ async function main(args: string[]): Promise<void> {
     const growth = { part: "growth", origin: originOf(adapter), model, threads: counts, rows } as const;
     say(`\n${cpuSection(growth)}`);
     write(growth);
+  }
+  if (parts.includes("host")) {
+    const folder = size ? await generatedFolder(size) : subject.folder!;
+    say(`\n${model} on the CPU engine, in a process of its own\n\n${tableHead(HOST_COLUMNS)}`);
+    for await (const row of measureHost({ folder, dtype, threads })) say(tableRow(HOST_COLUMNS, row));
   }
   if (parts.includes("profile") && device === "cpu") {
     const rows: CpuProfileRow[] = [];

@@ -44,12 +44,16 @@ export function generatedSubject(size: "base" | "large"): Subject {
 
 export const bundledTokenizer = () => tokenizerOf(0);
 
-/** The bundled tokenizer, filled up to a vocabulary's size with tokens that no text has. */
 async function tokenizerOf(vocabSize: number): Promise<Tokenizer> {
+  return Tokenizer.fromFiles({ "tokenizer.json": await tokenizerJson(vocabSize) });
+}
+
+/** tokenizer.json of the bundled tokenizer, filled up to a vocabulary's size with tokens that no text has. */
+export async function tokenizerJson(vocabSize: number): Promise<object> {
   const json = JSON.parse(await readFile(join(BUNDLED, "tokenizer.json"), "utf8")) as {
     model: { vocab: Record<string, number> };
   };
   const known = Tokenizer.fromFiles({ "tokenizer.json": json }).vocabularySize;
   for (let id = known; id < vocabSize; id++) json.model.vocab[`unused${id}`] = id;
-  return Tokenizer.fromFiles({ "tokenizer.json": json });
+  return json;
 }

@@ -54,7 +54,8 @@ const thread = process as { readonly threadCpuUsage?: () => NodeJS.CpuUsage };
 /** What `hostMs` counts: Node tells a thread's own CPU time from 23.9 on. */
 export const HOST_CLOCK = thread.threadCpuUsage ? "CPU time" : "wall time";
 
-function hostClock(): number {
+/** Milliseconds of `HOST_CLOCK`. */
+export function hostClock(): number {
   const usage = thread.threadCpuUsage?.();
   return usage ? (usage.user + usage.system) / 1000 : performance.now();
 }

@@ -1,15 +1,15 @@
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { type BlockDtype, isBlockDtype } from "../../core/dtypes/quantization.ts";
+import type { BlockDtype } from "../../core/dtypes/quantization.ts";
 import { Florence2Error, quote } from "../../core/errors.ts";
-import { BYTES_PER_ELEMENT, elementsOf } from "../../core/tensor.ts";
 import type { Files, Source } from "../../files/files.ts";
 import { type OpenModelOptions, openModelFiles } from "../../files/open_model_files.ts";
 import { openModel } from "../../model/loading/open_model.ts";
 import type { FlorenceCheckpoint } from "../../model/weights/checkpoint.ts";
-import { deviceDtype, isLinear, shapeInBlocks } from "../../model/weights/dtypes.ts";
-import { SHARED_EMBEDDING, type Shape, TABLE_COPIES } from "../../model/weights/expected_tensors.ts";
-import { areEqual, pieces } from "../../model/weights/loader.ts";
+import { deviceDtype, isLinear } from "../../model/weights/dtypes.ts";
+import { SHARED_EMBEDDING, TABLE_COPIES } from "../../model/weights/expected_tensors.ts";
+import { areEqual } from "../../model/weights/loader.ts";
+import { type WrittenDtype, writeWeights } from "./weights_file.ts";
 
 /** The files of a model's folder beside its weights. */
 const OTHER_FILES = [
@@ -24,27 +24,11 @@ const OTHER_FILES = [
   "vocab.json",
   "merges.txt",
 ];
-/** Data begin at a multiple of this many bytes, as the format's own writer has it. */
-const ALIGNMENT = 8;
-const LENGTH_BYTES = 8;
 
 export interface QuantizeOptions extends OpenModelOptions {
   readonly dtype: BlockDtype;
   /** Called after each piece with the bytes written and the bytes in all. */
   readonly onWritten?: (written: number, total: number) => void;
-}
-
-/** One tensor of the file to be written. */
-interface Target {
-  readonly name: string;
-  /** Under Microsoft's layout. */
-  readonly shape: Shape;
-  readonly held: "f32" | "f16" | BlockDtype;
-  readonly entry: {
-    readonly dtype: string;
-    readonly shape: Shape;
-    readonly data_offsets: readonly [number, number];
-  };
 }
 
 /**
@@ -69,13 +53,13 @@ export async function writeQuantized(
   const { checkpoint } = await openModel(source, options);
   const unfinished = join(dirname(folder), `.${basename(folder)}.${process.pid}.part`);
   try {
-    const targets = targetsOf(checkpoint, await storedOnce(checkpoint), dtype);
+    const dtypes = dtypesOf(checkpoint, await storedOnce(checkpoint), dtype);
     await mkdir(unfinished, { recursive: true });
     await copyFiles(await openModelFiles(source, [], options), unfinished);
     const bytes = await writeWeights(
       join(unfinished, "model.safetensors"),
-      targets,
       checkpoint,
+      dtypes,
       (written, total) => {
         signal?.throwIfAborted();
         onWritten?.(written, total);
@@ -99,64 +83,23 @@ async function storedOnce(checkpoint: FlorenceCheckpoint): Promise<string[]> {
   return names;
 }
 
-function targetsOf(checkpoint: FlorenceCheckpoint, names: readonly string[], dtype: BlockDtype): Target[] {
-  let end = 0;
-  return names.map((name) => {
-    const { shape, dtype: stored } = checkpoint.tensors.get(name)!;
-    if (stored === "Q8" || stored === "Q4") {
-      const message = `${quote(name)} is in blocks already, as ${stored}. Begin with the model that this was made of.`;
-      throw new Florence2Error("option_invalid", message, { name, found: stored });
-    }
-    const held = isLinear(name, shape) ? deviceDtype(name, shape, dtype) : stored === "F16" ? "f16" : "f32";
-    const inBlocks = isBlockDtype(held);
-    const storedShape = inBlocks ? shapeInBlocks(shape, held) : shape;
-    const start = end;
-    end += elementsOf(storedShape) * (held === "f16" ? 2 : BYTES_PER_ELEMENT);
-    const entry = {
-      dtype: inBlocks ? "U32" : held.toUpperCase(),
-      shape: storedShape,
-      data_offsets: [start, end],
-    } as const;
-    return { name, shape, held, entry };
-  });
-}
-
-async function writeWeights(
-  path: string,
-  targets: readonly Target[],
-  checkpoint: FlorenceCheckpoint,
-  onWritten: (written: number, total: number) => void,
-): Promise<number> {
-  const total = targets.at(-1)!.entry.data_offsets[1];
-  const file = await open(path, "wx");
-  try {
-    await file.writeFile(headerOf(targets));
-    let written = 0;
-    for (const { name, shape, held } of targets) {
-      for (const [from, to] of pieces(shape)) {
-        const { buffer, byteOffset, byteLength } = await checkpoint.readPacked(name, from, to, held);
-        await file.writeFile(new Uint8Array(buffer, byteOffset, byteLength));
-        written += byteLength;
-        onWritten(written, total);
+/** How each tensor is held in the file. */
+function dtypesOf(
+  { tensors }: FlorenceCheckpoint,
+  names: readonly string[],
+  dtype: BlockDtype,
+): ReadonlyMap<string, WrittenDtype> {
+  return new Map(
+    names.map((name) => {
+      const { shape, dtype: stored } = tensors.get(name)!;
+      if (stored === "Q8" || stored === "Q4") {
+        const message = `${quote(name)} is in blocks already, as ${stored}. Begin with the model that this was made of.`;
+        throw new Florence2Error("option_invalid", message, { name, found: stored });
       }
-    }
-    await file.sync();
-    return total;
-  } finally {
-    await file.close();
-  }
-}
-
-/** The length of the header, and the header, filled up with spaces. */
-function headerOf(targets: readonly Target[]): Uint8Array {
-  const entries = targets.map(({ name, entry }) => [name, entry] as const);
-  const json = JSON.stringify({ __metadata__: { format: "pt" }, ...Object.fromEntries(entries) });
-  const text = new TextEncoder().encode(json);
-  const length = Math.ceil(text.length / ALIGNMENT) * ALIGNMENT;
-  const bytes = new Uint8Array(LENGTH_BYTES + length).fill(" ".charCodeAt(0));
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
-  bytes.set(text, LENGTH_BYTES);
-  return bytes;
+      if (isLinear(name, shape)) return [name, deviceDtype(name, shape, dtype)];
+      return [name, stored === "F16" ? "f16" : "f32"];
+    }),
+  );
 }
 
 async function copyFiles(files: Files, folder: string): Promise<void> {
