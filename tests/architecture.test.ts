@@ -74,6 +74,15 @@ describe("the house", () => {
     });
   }
 
+  it("folders are made by makeFolder, which ends also where none can be made", () => {
+    const apps = readdirSync(join(root, "apps")).flatMap((app) =>
+      filesBelow(join("apps", app), ".ts").filter((file) => !/\/(node_modules|dist|tests)\//.test(file)),
+    );
+    const shipped = Object.keys(MAY_IMPORT).filter((room) => room !== "bench");
+    for (const file of [...shipped.flatMap(filesOf), ...apps])
+      expect(textOf(file), file).not.toMatch(/mkdir(Sync)?\([^;]*recursive: true/);
+  });
+
   it("a module for browsers stands beside the one that it replaces, and package.json imports it by condition", () => {
     const { imports } = JSON.parse(textOf("package.json")) as { imports: Record<string, unknown> };
     const endings = Object.keys(MAY_IMPORT).flatMap((room) =>

@@ -1,8 +1,9 @@
-import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { BlockDtype } from "../../core/dtypes/quantization.ts";
 import { Florence2Error, quote } from "../../core/errors.ts";
 import type { Files, Source } from "../../files/files.ts";
+import { makeFolder } from "../../files/make_folder.ts";
 import { type OpenModelOptions, openModelFiles } from "../../files/open_model_files.ts";
 import { openModel } from "../../model/loading/open_model.ts";
 import type { FlorenceCheckpoint } from "../../model/weights/checkpoint.ts";
@@ -54,7 +55,7 @@ export async function writeQuantized(
   const unfinished = join(dirname(folder), `.${basename(folder)}.${process.pid}.part`);
   try {
     const dtypes = dtypesOf(checkpoint, await storedOnce(checkpoint), dtype);
-    await mkdir(unfinished, { recursive: true });
+    makeFolder(unfinished);
     await copyFiles(await openModelFiles(source, [], options), unfinished);
     const bytes = await writeWeights(
       join(unfinished, "model.safetensors"),

@@ -15,6 +15,7 @@ import * as fs from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
 import { openFile, type RangedFile } from "../files.ts";
+import { makeFolder } from "../make_folder.ts";
 import type { HubEnvironment } from "./environment.ts";
 import { withLock } from "./lock.ts";
 import type { Progress } from "./progress.ts";
@@ -138,8 +139,7 @@ export class DiskCache {
     const pointer = this.#pointer("snapshots", commit, name);
     const locks = join(this.#cacheFolder, ".locks", this.#folderName);
     try {
-      for (const folder of [dirname(blob), dirname(pointer), locks])
-        await fs.mkdir(folder, { recursive: true });
+      for (const folder of [dirname(blob), dirname(pointer), locks]) makeFolder(folder);
       const { signal, persistence } = this.#repository;
       const lock = join(locks, `${etag}.owner`);
       await withLock(lock, { signal, silence: 2 * persistence.silence }, async (isOwnerAlive) => {
@@ -227,19 +227,19 @@ export class DiskCache {
     if ((await this.#referred()) === commit) return;
     const path = this.#pointer("refs", this.#repository.revision);
     const temporary = `${path}.${randomUUID()}.tmp`;
-    await fs
-      .mkdir(dirname(path), { recursive: true })
-      .then(() => fs.writeFile(temporary, commit))
-      .then(() => fs.rename(temporary, path))
-      .catch(() => {});
+    try {
+      makeFolder(dirname(path));
+      await fs.writeFile(temporary, commit);
+      await fs.rename(temporary, path);
+    } catch {}
   }
 
   async #noteMissing(commit: string, name: string): Promise<void> {
     const path = this.#pointer(".no_exist", commit, name);
-    await fs
-      .mkdir(dirname(path), { recursive: true })
-      .then(() => fs.writeFile(path, ""))
-      .catch(() => {});
+    try {
+      makeFolder(dirname(path));
+      await fs.writeFile(path, "");
+    } catch {}
   }
 
   get #folderName(): string {

@@ -1,6 +1,6 @@
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { codeOf, createWhole, UNFINISHED, writeWhole } from "florence2-server/chunks";
+import { codeOf, createWhole, makeFolder, UNFINISHED, writeWhole } from "florence2-server/chunks";
 import { Florence2Error } from "florence2-webgpu";
 import type { Storage, StoredFile } from "./storage.ts";
 
@@ -59,7 +59,7 @@ export class LocalStorage implements Storage {
   async #write<T>(name: string, write: (path: string) => Promise<T>): Promise<T> {
     const path = join(this.folder, name);
     try {
-      await mkdir(dirname(path), { recursive: true });
+      makeFolder(dirname(path));
       return await write(path);
     } catch (error) {
       throw unusable(this.folder, name, error);

@@ -1,8 +1,9 @@
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Checkpoint } from "../chunks/checkpoint.ts";
 import type { AnswerSettings } from "../config/answer_settings.ts";
 import { codeOf, createWhole, readJsonFile, UNFINISHED } from "../files/durable.ts";
+import { makeFolder } from "../files/make_folder.ts";
 import { ApiError } from "../http/errors.ts";
 import { type Batch, now } from "./batch.ts";
 import { type BatchResult, sumOf, type Tally, tallyOf } from "./results.ts";
@@ -37,7 +38,7 @@ export class BatchStore {
   }
 
   async create(batch: Batch): Promise<void> {
-    await mkdir(this.#path(batch.id), { recursive: true, mode: 0o700 });
+    makeFolder(this.#path(batch.id), 0o700);
     await createWhole(this.#path(batch.id, "batch.json"), JSON.stringify(batch));
   }
 
@@ -151,7 +152,7 @@ export class BatchStore {
 
   /** Keeps the results that are there already: a chunk may be computed twice. */
   async savePart(id: string, chunk: number, results: readonly BatchResult[]): Promise<void> {
-    await mkdir(this.#path(id, "parts"), { recursive: true });
+    makeFolder(this.#path(id, "parts"));
     const lines = results.map((result) => `${JSON.stringify(result)}\n`);
     await createWhole(this.#path(id, "parts", fileOf(chunk)), lines.join(""));
   }

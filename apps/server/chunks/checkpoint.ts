@@ -1,6 +1,7 @@
-import { appendFileSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, closeSync, fsyncSync, openSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { Florence2Error } from "florence2-webgpu";
+import { makeFolder } from "../files/make_folder.ts";
 
 type Line<Row> =
   /** Entries that are begun. */
@@ -123,7 +124,7 @@ export class Checkpoint<Row> {
 
   #append(line: Line<Row>, isSynced = false): void {
     try {
-      mkdirSync(dirname(this.path), { recursive: true });
+      makeFolder(dirname(this.path));
       const file = openSync(this.path, "a");
       try {
         // The line break before ends what a crash left half.

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ApiError } from "../http/errors.ts";
 import { createWhole, moveWhole, readJsonFile, UNFINISHED } from "./durable.ts";
+import { makeFolder } from "./make_folder.ts";
 
 /** An uploaded or computed file, as clients see it. Times in seconds. */
 export interface StoredFile {
@@ -166,7 +167,7 @@ export class FileStore {
   }
 
   async #prepareFolder(): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    makeFolder(this.#folder, 0o700);
     for (const name of await readdir(this.#folder)) {
       if (!name.endsWith(UNFINISHED)) continue;
       const path = join(this.#folder, name);
