@@ -46,7 +46,7 @@ describe("the CPU engine", () => {
     const model = await load();
     const running = ["<OD>", "<CAPTION>"].map((task) => model.run(IMAGE, task as "<OD>"));
     post.mockClear();
-    await vi.waitUntil(() => post.mock.contexts.length > 0);
+    await vi.waitUntil(() => post.mock.contexts.length > 0, { timeout: 120_000, interval: 1 });
     void (post.mock.contexts[0] as Worker).terminate();
     for (const { status, ...rest } of await Promise.allSettled(running)) {
       expect(status).toBe("rejected");

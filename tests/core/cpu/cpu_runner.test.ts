@@ -96,7 +96,7 @@ describe("threads", () => {
     const workers = new Set(post.mock.contexts as Worker[]);
     expect([...workers].map(({ threadId }) => threadId > 0)).toEqual([true, true, true]);
     runner.dispose();
-    await vi.waitUntil(() => [...workers].every(({ threadId }) => threadId === -1));
+    await vi.waitUntil(() => [...workers].every(({ threadId }) => threadId === -1), 120_000);
   });
 
   it("are as many as asked for, and 16 at most", async () => {
