@@ -65,10 +65,20 @@ export async function batch(
     return values.help ? 0 : 2;
   }
   const command = COMMANDS[name];
-  if (command) return command({ values, positionals: rest, signal, open, load, program });
+  if (command) {
+    const ended = command({ values, positionals: rest, signal, open, load, program });
+    if (ORDERLY.includes(name)) return ended;
+    const stopped = new Promise<number>((done) =>
+      signal.addEventListener("abort", () => done(STOPPED), { once: true }),
+    );
+    return Promise.race([ended, stopped]);
+  }
   const message = `There is no command ${name}; there are ${Object.keys(COMMANDS).join(", ")}.`;
   throw new Florence2Error("option_invalid", message, { name });
 }
+
+/** These end in good order after a signal. The others end at once: their files are whole or not there. */
+const ORDERLY = ["work", "run-chunk", "board"];
 
 const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
   async plan({ values, positionals, signal, open }) {

@@ -14,6 +14,8 @@ export interface FindOptions {
   readonly column?: string;
 }
 
+/** Signs by which a path that is no file is a pattern. */
+const PATTERN = /[*?[{]/;
 const IMAGE = /\.(avif|bmp|gif|jpe?g|jfif|png|tiff?|webp)$/i;
 
 /**
@@ -40,7 +42,7 @@ async function findIn(input: string, { recursive = false, column }: FindOptions)
   if (input.startsWith("s3://")) return findInBucket(input);
   const stats = await stat(input).catch(() => undefined);
   if (stats?.isDirectory()) return walk(resolve(input), "", recursive, (file) => IMAGE.test(file));
-  if (!stats && /[*?]/.test(input)) return findByPattern(input);
+  if (!stats && PATTERN.test(input)) return findByPattern(input);
   if (!stats) throw new Florence2Error("file_not_found", `${input} is missing.`, { input });
   const ending = extname(input).toLowerCase();
   if (LIST_ENDINGS.includes(ending)) return readList(input, column);
@@ -55,7 +57,12 @@ async function walk(
   fits: (file: string) => boolean,
 ): Promise<Item[]> {
   const items: Item[] = [];
-  for (const entry of await readdir(join(root, below), { withFileTypes: true })) {
+  const entries = await readdir(join(root, below), { withFileTypes: true }).catch((error: unknown) => {
+    const folder = join(root, below);
+    const message = `${folder} cannot be read: ${(error as Error).message}.`;
+    throw new Florence2Error("file_unreadable", message, { folder }, error);
+  });
+  for (const entry of entries) {
     if (entry.name.startsWith(".")) continue;
     const file = below === "" ? entry.name : `${below}/${entry.name}`;
     if (entry.isDirectory()) {
@@ -63,26 +70,37 @@ async function walk(
     } else if (fits(file)) {
       const url = join(root, file);
       const stats = await stat(url).catch(() => undefined);
-      if (stats?.isFile()) items.push({ key: file, url, size: stats.size });
+      // A link to nothing has a row, with an error: no image is lost.
+      if (!stats) items.push({ key: file, url });
+      else if (stats.isFile()) items.push({ key: file, url, size: stats.size });
     }
   }
   return items;
 }
 
-/** Below the last folder without a sign of a pattern; `**` crosses folders. */
+/** Below the last folder without a sign of a pattern. */
 async function findByPattern(pattern: string): Promise<Item[]> {
   const steps = pattern.split(/[\\/]/);
-  const first = steps.findIndex((step) => /[*?]/.test(step));
+  const first = steps.findIndex((step) => PATTERN.test(step));
   const root = steps.slice(0, first).join("/") || (pattern.startsWith("/") ? "/" : ".");
   const rest = steps.slice(first).join("/");
-  const parts = rest.replaceAll(/\*\*\/?|[*?]|[.+^${}()|[\]\\]/g, (part) => {
-    if (part.startsWith("**")) return ".*";
-    return { "*": "[^/]*", "?": "[^/]" }[part] ?? `\\${part}`;
-  });
-  const fits = new RegExp(`^${parts}$`, "i");
+  const fits = new RegExp(`^${expressionOf(rest)}$`, "i");
   if (!(await stat(root).catch(() => undefined)))
     throw new Florence2Error("file_not_found", `The folder ${root} of ${pattern} is missing.`, { pattern });
   return walk(resolve(root), "", rest.includes("/") || rest.includes("**"), (file) => fits.test(file));
+}
+
+/** `expressionOf("*.{jpg,png}")` → `[^/]*\\.(?:jpg|png)`; `**` crosses folders, `[ab]` is one of its characters. */
+function expressionOf(pattern: string): string {
+  const part = /\*\*\/?|[*?]|\[[^\]/]+\]|\{[^{}]+\}|[.+^${}()|[\]\\]/g;
+  return pattern.replaceAll(part, (found) => {
+    if (found.startsWith("**")) return ".*";
+    if (found.startsWith("{") && found.length > 1)
+      return `(?:${found.slice(1, -1).split(",").map(expressionOf).join("|")})`;
+    if (found.startsWith("[") && found.length > 1)
+      return `[${found.slice(1, -1).replace(/^!/, "^").replaceAll(/[\\[]/g, "\\$&")}]`;
+    return { "*": "[^/]*", "?": "[^/]" }[found] ?? `\\${found}`;
+  });
 }
 
 async function findInTar(path: string): Promise<Item[]> {

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -36,7 +36,17 @@ describe("images of a run", () => {
   it("come from patterns and single files", async () => {
     expect(await keys([`${folder}/**/*.jpg`])).toEqual(["a.jpg", "cats/deep/d.jpg"]);
     expect(await keys([`${folder}/*.jpg`])).toEqual(["a.jpg"]);
+    expect(await keys([`${folder}/**/*.{jpg,webp}`])).toEqual(["a.jpg", "cats/c.webp", "cats/deep/d.jpg"]);
+    expect(await keys([`${folder}/[ab].*`])).toEqual(["a.jpg", "b.PNG"]);
+    expect(await keys([`${folder}/[!a].p?g`])).toEqual(["b.PNG"]);
     expect(await keys([join(folder, "a.jpg")])).toEqual([join(folder, "a.jpg")]);
+  });
+
+  it("keep a link to nothing, which has a row then; folders and pipes are no images", async () => {
+    const odd = folderOf({ "a.jpg": "a", "folder.jpg/note": "n", "-q\"uo'te\n é 写.jpg": "b" });
+    symlinkSync("nowhere.jpg", join(odd, "link.jpg"));
+    execFileSync("mkfifo", [join(odd, "pipe.jpg")]);
+    expect(await keys([odd])).toEqual(["-q\"uo'te\n é 写.jpg", "a.jpg", "link.jpg"]);
   });
 
   it("come from lists, with texts and regions of their own", async () => {

@@ -247,6 +247,13 @@ describe("a run on this machine alone", () => {
     expect((await readPlan(openStorage(out))).chunkSize).toBe(128);
   });
 
+  it("planning ends at a signal", async () => {
+    const stop = new AbortController();
+    const args = ["plan", images(10), "--task", "CAPTION", "--out", newFolder(), "--chunk", "auto"];
+    const model = fakeModel({ onImage: () => new Promise(() => stop.abort()) });
+    expect(await run(args, model, stop.signal)).toBe(130);
+  });
+
   it("says what is wrong with a command line", async () => {
     await expect(run(["wrok"])).rejects.toThrow(/no command wrok; there are plan, work/);
     await expect(run(["work"])).rejects.toThrow(/needs the folder of a run/);
