@@ -1,4 +1,6 @@
 /** The commands of `florence2-batch`. */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { LoadEngine } from "florence2-server/batches";
 import { Florence2Error, tasks } from "florence2-webgpu";
@@ -66,6 +68,7 @@ export async function batch(
   }
   const command = COMMANDS[name];
   if (command) {
+    refuseMore(name, rest);
     const ended = command({ values, positionals: rest, signal, open, load, program });
     if (ORDERLY.includes(name)) return ended;
     const stopped = new Promise<number>((done) =>
@@ -80,6 +83,21 @@ export async function batch(
 /** These end in good order after a signal. The others end at once: their files are whole or not there. */
 const ORDERLY = ["work", "run-chunk", "board"];
 
+/** Arguments that a command takes at most; plan takes any number of images. */
+const ARGUMENTS: Readonly<Record<string, number>> = {
+  plan: Number.POSITIVE_INFINITY,
+  board: 0,
+  "run-chunk": 2,
+  probe: 3,
+};
+
+function refuseMore(name: string, found: readonly string[]): void {
+  const more = found[ARGUMENTS[name] ?? 1];
+  if (more === undefined) return;
+  const message = `florence2-batch ${name} takes no argument ${more}; --help shows what it takes.`;
+  throw new Florence2Error("option_invalid", message, { argument: more });
+}
+
 const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
   async plan({ values, positionals, signal, open }) {
     const storage = openStorage(required("out", values, "plan"));
@@ -92,7 +110,7 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
       text: values.text,
       numBeams: wholeNumber("num-beams", values, 1),
       maxNewTokens: wholeNumber("max-new-tokens", values, 1),
-      model: values.model ?? "bundled",
+      model: modelOf(values.model),
       revision: values.revision ?? "main",
       dtype: oneOf("dtype", values, ["auto", "f32", "f16", "q8", "q4"]) ?? "auto",
       format: oneOf("format", values, FORMATS) ?? "jsonl",
@@ -256,7 +274,8 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
 
   async merge({ values, positionals }) {
     const storage = openStorage(outOf(values, positionals, "merge"));
-    const kind = oneOf("format", values, MERGED) ?? "answers";
+    const kind =
+      oneOf("format", values, MERGED, "; florence2 convert makes other formats of answers") ?? "answers";
     const to = required("to", values, "merge");
     const written = await mergeRun(storage, await readPlan(storage), to, kind, values.partial);
     for (const file of written) process.stdout.write(`${file}\n`);
@@ -275,6 +294,11 @@ function taskOf(name: string): string {
   if (known.includes(tag)) return tag;
   const names = known.map((one) => one.slice(1, -1)).join(", ");
   throw new Florence2Error("task_invalid", `There is no task ${name}; there are ${names}.`, { task: name });
+}
+
+/** A folder by its whole path: workers stand elsewhere. */
+function modelOf(name = "bundled"): string {
+  return name !== "bundled" && existsSync(name) ? resolve(name) : name;
 }
 
 function say({ quiet }: Values, text: string): void {

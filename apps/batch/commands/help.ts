@@ -45,7 +45,8 @@ work:
   --shutdown-timeout T   how long a chunk may go on after SIGTERM (default: 25s)
   --lock-duration T      silence after which a worker counts as dead (default: 120s)
   --metrics-port N       GET /metrics for Prometheus on this port
-  --image-urls NAME      hosts that images are fetched from: public, list or off (default: public)
+  --image-urls NAME      hosts that images are fetched from: public, list, any (those of your own network too) or off
+                         (default: public)
   --allowed-media-domains A,B   the hosts of list, such as img.example or *.example
 
 board:

@@ -70,10 +70,11 @@ export function oneOf<Name extends string>(
   name: keyof Values,
   values: Values,
   names: readonly Name[],
+  remedy = "",
 ): Name | undefined {
   const value = values[name] as string | undefined;
   if (value === undefined || (names as readonly string[]).includes(value)) return value as Name | undefined;
-  const message = `--${name} is ${value}, expected ${names.join(", ")}.`;
+  const message = `--${name} is ${value}, expected ${names.join(", ")}${remedy}.`;
   throw new Florence2Error("option_invalid", message, { [name]: value });
 }
 

@@ -1,4 +1,5 @@
 import { type LinesJob, LineWorker, type LoadEngine } from "florence2-server/batches";
+import { Florence2Error } from "florence2-webgpu";
 import type { LoadItem } from "../chunk/compute.ts";
 import { FETCH_DEFAULTS, urlFetcher } from "../inputs/fetch_url.ts";
 import { itemLoader } from "../inputs/load_item.ts";
@@ -76,11 +77,13 @@ export async function openWork({ values, signal, open, load, progress, program }
 
 /** Gets images, from URLs by the policy of the command line. */
 export function loaderOf(values: Values): LoadItem {
-  const fetchUrl = urlFetcher({
-    ...FETCH_DEFAULTS,
-    imageUrls: oneOf("image-urls", values, ["public", "list", "off"]) ?? "public",
-    allowedMediaDomains: values["allowed-media-domains"]?.split(",") ?? [],
-  });
+  const imageUrls = oneOf("image-urls", values, ["public", "list", "any", "off"]) ?? "public";
+  const allowedMediaDomains = values["allowed-media-domains"]?.split(",") ?? [];
+  if (imageUrls === "list" && allowedMediaDomains.length === 0) {
+    const message = "--image-urls list needs --allowed-media-domains, such as img.example,*.example.";
+    throw new Florence2Error("option_invalid", message, { imageUrls });
+  }
+  const fetchUrl = urlFetcher({ ...FETCH_DEFAULTS, imageUrls, allowedMediaDomains });
   return itemLoader(fetchUrl);
 }
 

@@ -29,7 +29,9 @@ export function urlFetcher(options: FetchOptions = FETCH_DEFAULTS): FetchUrl {
           continue;
         }
         const code = error.status === 413 ? "image_too_large" : "download_failed";
-        throw new Florence2Error(code, error.message, { url, status: error.status }, error);
+        const isRefused = error.code === "image_url_not_allowed" && options.imageUrls !== "any";
+        const remedy = isRefused ? " For images of your own network: --image-urls any." : "";
+        throw new Florence2Error(code, `${error.message}${remedy}`, { url, status: error.status }, error);
       }
     }
   };

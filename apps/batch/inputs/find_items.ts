@@ -29,7 +29,8 @@ export async function findItems(inputs: readonly string[], options: FindOptions 
   for (const input of inputs) {
     const found = await findIn(input, options);
     if (found.length === 0) {
-      const hint = options.recursive ? "" : " --recursive looks into its folders too.";
+      const isFolder = (await stat(input).catch(() => undefined))?.isDirectory();
+      const hint = isFolder && !options.recursive ? " --recursive looks into its folders too." : "";
       throw new Florence2Error("option_invalid", `${input} has no image.${hint}`, { input });
     }
     for (const item of found) items.push(item);

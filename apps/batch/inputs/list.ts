@@ -29,8 +29,9 @@ export async function readList(path: string, column: string | undefined): Promis
     }
     const isUrl = /^[a-z][a-z0-9+.-]+:\/\//i.test(image);
     const { key, text, region } = row;
+    const isNumber = typeof key === "bigint" || (typeof key === "number" && Number.isFinite(key));
     return {
-      key: typeof key === "string" && key !== "" ? key : image,
+      key: isNumber ? String(key) : typeof key === "string" && key !== "" ? key : image,
       url: isUrl ? image : resolve(dirname(path), image),
       ...(typeof text === "string" && text !== "" && { text }),
       ...(region !== undefined && region !== null && region !== "" && { region: regionOf(region, path, i) }),

@@ -69,7 +69,12 @@ export class LocalStorage implements Storage {
 
 function unusable(folder: string, name: string, cause: unknown): Florence2Error {
   const isFull = ["ENOSPC", "EDQUOT", "EFBIG"].includes(codeOf(cause));
-  const remedy = isFull ? " The disk is full: free some space, then start the same command again." : "";
+  const isNoPlace = ["EROFS", "EACCES", "EPERM", "ENOENT", "ENOTDIR", "EEXIST"].includes(codeOf(cause));
+  const remedy = isFull
+    ? " The disk is full: free some space, then start the same command again."
+    : isNoPlace
+      ? " Name a folder that can be written."
+      : "";
   const message = `${join(folder, name)} cannot be used: ${(cause as Error).message}.${remedy}`;
   return new Florence2Error("file_unreadable", message, { folder, name, reason: codeOf(cause) }, cause);
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { symlinkSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -54,6 +54,7 @@ describe("images of a run", () => {
       "list.jsonl":
         '{"path":"a.jpg","text":"a cat"}\n{"key":"k","url":"https://img.example/b.jpg"}\n"c.jpg"\n',
       "list.csv": 'image,key,region\n"d,e.jpg",one,"1,2,3,4"\nf.jpg,two,\n',
+      "numbers.jsonl": '{"path":"a.jpg","key":7}\n{"path":"b.jpg","key":8}\n',
       "list.txt": "g.jpg\nhttps://img.example/h.jpg\n",
       "bad.jsonl": '{"path":"a.jpg"}\n{"nothing":1}\n',
     });
@@ -66,6 +67,7 @@ describe("images of a run", () => {
       { key: "one", url: join(list, "d,e.jpg"), region: [1, 2, 3, 4] },
       { key: "two", url: join(list, "f.jpg") },
     ]);
+    expect(await keys([join(list, "numbers.jsonl")])).toEqual(["7", "8"]);
     expect(await keys([join(list, "list.txt")])).toEqual(["g.jpg", "https://img.example/h.jpg"]);
     await expect(findItems([join(list, "bad.jsonl")])).rejects.toThrow(
       /row 2 has no image .* it has nothing/,
@@ -92,12 +94,59 @@ describe("images of a run", () => {
         [`${format}.tar/${long}`]: "third",
       });
     }
-    const broken = folderOf({ "x.tar": "x".repeat(2000) });
+    const broken = folderOf({ "x.tar": "x".repeat(2000), "cut.tar": "", "half.tar": "" });
     await expect(findItems([join(broken, "x.tar")])).rejects.toThrow(/no tar file at byte 0: the checksum/);
+    const whole = join(newFolder(), "whole.tar");
+    execFileSync("tar", ["-cf", whole, "-C", source, "a.jpg", "b.jpg"]);
+    const bytes = readFileSync(whole);
+    for (const [name, length] of [
+      ["cut.tar", 1200],
+      ["half.tar", 1024 + 100],
+    ] as const) {
+      writeFileSync(join(broken, name), bytes.subarray(0, length));
+      await expect(findItems([join(broken, name)])).rejects.toThrow(/cut short/);
+    }
+  });
+
+  it("come from links within tar files of GNU tar and of Python, with the image that they stand for", async () => {
+    const load = itemLoader(async () => new Uint8Array());
+    const contents = async (tar: string) => {
+      const items = await findItems([tar]);
+      const found = items.map(async (item) => {
+        const content = Buffer.from((await load(item, never())) as Uint8Array).toString();
+        return [item.key.replace(/^[^/]*\//, ""), content] as const;
+      });
+      return Object.fromEntries(await Promise.all(found));
+    };
+    const source = folderOf({ "a.jpg": "first", "deep/b.jpg": "second" });
+    linkSync(join(source, "a.jpg"), join(source, "hard.jpg"));
+    symlinkSync("../a.jpg", join(source, "deep/soft.jpg"));
+    symlinkSync("/nowhere.jpg", join(source, "out.jpg"));
+    const expected = {
+      "a.jpg": "first",
+      "hard.jpg": "first",
+      "deep/b.jpg": "second",
+      "deep/soft.jpg": "first",
+      "out.jpg": "",
+    };
+    const gnu = join(newFolder(), "links.tar");
+    execFileSync("tar", ["-cf", gnu, "-C", source, "."]);
+    expect(await contents(gnu)).toEqual(expected);
+    for (const format of ["USTAR", "GNU", "PAX"]) {
+      const tar = join(newFolder(), "links.tar");
+      const code = `import sys, tarfile
+with tarfile.open(sys.argv[1], "w", format=tarfile.${format}_FORMAT) as tar:
+    tar.add(sys.argv[2], arcname=".")`;
+      execFileSync("python3", ["-c", code, tar, source]);
+      expect(await contents(tar), format).toEqual(expected);
+    }
   });
 
   it("are refused when there is none, or two of one name", async () => {
     await expect(findItems([newFolder()])).rejects.toThrow(/has no image. --recursive/);
+    await expect(findItems([join(folderOf({ "x.txt": "" }), "x.txt")])).rejects.toThrow(
+      /x\.txt has no image\.$/,
+    );
     await expect(findItems([join(newFolder(), "x")])).rejects.toThrow(/is missing/);
   });
 
@@ -112,12 +161,18 @@ describe("images of a run", () => {
     const { port } = server.address() as AddressInfo;
     const url = `http://127.0.0.1:${port}/a.jpg`;
     try {
-      await expect(urlFetcher()(url, never())).rejects.toMatchObject({ code: "download_failed" });
+      await expect(urlFetcher()(url, never())).rejects.toMatchObject({
+        code: "download_failed",
+        message: expect.stringContaining("--image-urls any"),
+      });
       expect(requests).toBe(0);
       const ports = { "http:": String(port) };
       const own = urlFetcher({ ...FETCH_DEFAULTS, isAllowedAddress: () => true, ports });
       expect(Buffer.from(await own(url, never())).toString()).toBe("bytes");
       expect(requests).toBe(2);
+      const any = urlFetcher({ ...FETCH_DEFAULTS, imageUrls: "any" });
+      expect(Buffer.from(await any(url, never())).toString()).toBe("bytes");
+      expect(requests).toBe(3);
     } finally {
       server.close();
     }

@@ -7,7 +7,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Florence2Error } from "florence2-webgpu";
 import { describe, expect, it, vi } from "vitest";
 import type { BatchModel } from "../chunk/compute.ts";
@@ -263,5 +263,24 @@ describe("a run on this machine alone", () => {
       code: "task_invalid",
     });
     await expect(run(["work", "x", "--queue", "nats://x"])).rejects.toThrow();
+    const listed = run(["work", await planned(images(1)), "--image-urls", "list"]);
+    await expect(listed).rejects.toThrow(/needs --allowed-media-domains/);
+    await expect(run(["work", "x", "y"])).rejects.toThrow(/work takes no argument y/);
+    const done = await planned(images(1));
+    await run(["work", done]);
+    const coco = run(["merge", done, "--to", newFolder(), "--format", "coco"]);
+    await expect(coco).rejects.toThrow(
+      /--format is coco, expected answers, .*; florence2 convert makes other/,
+    );
+    const file = join(images(1), "00000.jpg");
+    const onFile = run(["plan", images(1), "--task", "OD", "--out", file]);
+    await expect(onFile).rejects.toThrow(/Name a folder that can be written/);
+  });
+
+  it("names a model's folder by its whole path, since workers stand elsewhere", async () => {
+    const out = await planned(images(1), ["--model", "tests"]);
+    expect((await readPlan(openStorage(out))).model).toBe(resolve("tests"));
+    const hub = await planned(images(1), ["--model", "microsoft/Florence-2-base"]);
+    expect((await readPlan(openStorage(hub))).model).toBe("microsoft/Florence-2-base");
   });
 });

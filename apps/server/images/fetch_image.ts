@@ -36,7 +36,8 @@ export class ImageFetcher {
 
   constructor(options: FetchOptions) {
     this.#options = options;
-    this.#isAllowed = options.isAllowedAddress ?? isPublicAddress;
+    const isAllowed = options.imageUrls === "any" ? () => true : isPublicAddress;
+    this.#isAllowed = options.isAllowedAddress ?? isAllowed;
   }
 
   /** The bytes behind a URL, at most `maxImageBytes`. Requests for the same URL at the same time share one fetch. */
