@@ -154,7 +154,7 @@ function distinct(found: readonly Item[]): Item[] {
     const last = items.at(-1);
     if (last?.key !== item.key) items.push(item);
     else if (lineOf(last) !== lineOf(item)) {
-      const message = `The key ${item.key} stands for ${last.url} and for ${item.url}: keys must differ.`;
+      const message = `The key ${item.key} stands for ${last.url} and for ${item.url}: keys must differ. Name the folder above both with --recursive, or give keys in a list.`;
       throw new Florence2Error("data_invalid", message, { key: item.key });
     }
   }

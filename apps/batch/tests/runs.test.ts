@@ -149,6 +149,29 @@ describe("a run on this machine alone", () => {
     await expect(longer).rejects.toThrow(/differs in list/);
   });
 
+  it("refuses two images of one key, and leaves nothing; the same image twice is one", async () => {
+    const list = (name: string, lines: readonly object[]) =>
+      join(folderOf({ [name]: lines.map((line) => `${JSON.stringify(line)}\n`).join("") }), name);
+    const [one, two] = [
+      { key: "a", path: "one.jpg" },
+      { key: "a", path: "two.jpg" },
+    ];
+    const out = newFolder();
+    const args = ["--task", "CAPTION", "--out", out];
+    await expect(run(["plan", list("two.jsonl", [one, two]), ...args])).rejects.toMatchObject({
+      code: "data_invalid",
+      message: expect.stringMatching(/^The key a stands for .*one\.jpg and for .*two\.jpg: keys must differ/),
+    });
+    expect(readdirSync(out)).toEqual([]);
+    // Two folders with an image of the same name each.
+    await expect(run(["plan", images(2), images(2), ...args])).rejects.toMatchObject({
+      code: "data_invalid",
+    });
+    expect(readdirSync(out)).toEqual([]);
+    await run(["plan", list("same.jsonl", [one, one]), ...args]);
+    expect((await readPlan(openStorage(out))).items).toBe(1);
+  });
+
   it("stops for a device that fails, with what is done kept", async () => {
     const out = await planned(images(20));
     const broken = {

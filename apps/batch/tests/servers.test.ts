@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { newGate } from "./support/gate.ts";
 import { queues, type StartedQueue } from "./support/queues.ts";
+import { freePort } from "./support/redis.ts";
 import { newFolder } from "./support/runs.ts";
 import { makeBatch, readBatch, readLines, type StartedServer, startServer } from "./support/servers.ts";
 import { type StartedWorker, startWorker, until } from "./support/workers.ts";
@@ -33,8 +34,8 @@ for (const { name, isHere, start } of queues) {
       open.push(started);
       return started;
     };
-    const worker = () => {
-      const started = startWorker(["work", "--queue", queue.url, "--lock-duration", "2s"]);
+    const worker = (more: readonly string[]) => {
+      const started = startWorker(["work", "--queue", queue.url, "--lock-duration", "2s", ...more]);
       open.push(started);
       return started;
     };
@@ -80,13 +81,16 @@ for (const { name, isHere, start } of queues) {
       first.process.kill("SIGKILL");
       await first.ended;
       gate.open();
-      worker();
+      const port = await freePort();
+      worker(["--metrics-port", String(port)]);
       // It has no worker of its own until the batch is done.
       const reader = await startServer(["--data-dir", dataDir], { FAKE_MS: "600000" });
       open.push(reader);
       const batch = await end(reader.url, id);
       expect(batch.request_counts).toEqual({ total: 60, completed: 60, failed: 0 });
       expect(await readLines(reader.url, batch.output_file_id)).toHaveLength(60);
+      const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+      expect(metrics).toMatch(/^florence2_batch_lines_total\{result="completed"\} 60$/m);
     });
 
     it("are cancelled on another server: what is done stays, the rest is told", async () => {
