@@ -8,7 +8,7 @@ const library = new URL("../../dist/index.js", import.meta.url).href;
 const nano = fileURLToPath(new URL("../../checkpoints/nano/", import.meta.url));
 
 /** Milliseconds after which a process that does not end counts as stuck, on a busy machine. */
-const PATIENCE = 600_000;
+const PATIENCE = 1_500_000;
 
 /** A worker that computes until it is told to dispose its model; it answers when that is done. */
 const worker = (device: string) => `

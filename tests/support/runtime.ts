@@ -25,6 +25,6 @@ export async function expectEveryTask(
 /** Expects a process of another runtime to end by itself although it never disposes its model. */
 export async function expectEnd([program, ...options]: readonly [string, ...string[]]): Promise<void> {
   const args = [...options, "tests/support/forgetful_program.ts"];
-  const { stdout } = await promisify(execFile)(program, args, { cwd: root, timeout: 600_000 });
+  const { stdout } = await promisify(execFile)(program, args, { cwd: root, timeout: 1_500_000 });
   expect(stdout).toMatch(/heart/);
 }
