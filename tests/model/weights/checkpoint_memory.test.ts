@@ -13,6 +13,7 @@ import { loadWeights } from "../../../model/weights/load_weights.ts";
 import type { WeightsDtype, WeightTarget } from "../../../model/weights/loader.ts";
 import { openCheckpoint, WEIGHT_FILES } from "../../../model/weights/open_checkpoint.ts";
 import { discardingRunner } from "../../support/discarding_runner.ts";
+import { collectGarbage } from "../../support/garbage.ts";
 import { newFolder } from "../../support/hub_cache.ts";
 import { REPOSITORY, startHub } from "../../support/hub_server.ts";
 import {
@@ -70,6 +71,8 @@ async function bytesToLoad(
   runner: WeightTarget & { readonly memory?: Runner["memory"] } = discardingRunner(),
 ): Promise<number> {
   const held = () => runner.memory?.bytes ?? 0;
+  // What the test before has left would make room for what this one takes.
+  collectGarbage();
   forgetPeak();
   const before = residentBytes("now") - held();
   const files = await openModelFiles(source, [WEIGHT_FILES]);
