@@ -5,7 +5,14 @@ import { planMemory } from "../plan.ts";
 import { canShareMemory } from "../platform.ts";
 import type { DeviceProfile, Dispatch, Recording } from "../recording.ts";
 import type { Program, Runner } from "../runner.ts";
-import { type Dtype, newTensor, type Storage, type Tensor, type TensorData } from "../tensor.ts";
+import {
+  BYTES_PER_ELEMENT,
+  type Dtype,
+  newTensor,
+  type Storage,
+  type Tensor,
+  type TensorData,
+} from "../tensor.ts";
 import { Turns, turn } from "../turn.ts";
 import { Arena } from "./arena.ts";
 import { compiledCalls } from "./compiled_kernels.ts";
@@ -13,7 +20,7 @@ import { Engine } from "./engine.ts";
 import { placeOfI8 } from "./product_speeds.ts";
 import type { CompiledCall } from "./protocol.ts";
 import { type DispatchCalls, joinInRounds } from "./rounds.ts";
-import { TensorMemory } from "./tensor_memory.ts";
+import { type Packing, TensorMemory } from "./tensor_memory.ts";
 import type { CallList, OnTimes } from "./threads.ts";
 
 interface CpuRunnerOptions {
@@ -257,18 +264,49 @@ export class CpuRunner implements Runner {
   }
 
   /** Turns the rows of all weights that a recording reads into panels, unless they are already. */
-  async #pack({ dispatches }: Recording): Promise<void> {
-    const calls: CompiledCall[] = [];
+  async #pack(recording: Recording): Promise<void> {
+    if (this.#packingsOf(recording).length === 0) return;
+    await this.#inTurn(async () => {
+      // What another recording reads as well may have been packed by now.
+      const packings = this.#packingsOf(recording);
+      const large = await this.#findLargeHalves(packings.filter(({ isHalf }) => isHalf));
+      await this.#runOnce(
+        packings.map((packing) => {
+          const format = this.#tensors.pack(packing.tensor, large.has(packing));
+          return { name: "pack_panels", args: [packing.at, packing.K, format], units: packing.panels };
+        }),
+      );
+    });
+  }
+
+  #packingsOf({ dispatches }: Recording): Packing[] {
+    const packings = new Map<Storage, Packing>();
     for (const { kernel, tensors } of dispatches) {
       for (const [i, { formats }] of Object.values(kernel.bindings).entries()) {
-        const packing = formats && this.#tensors.pack(tensors[i]!);
-        if (packing)
-          calls.push({ name: "pack_panels", args: packing.args, units: packing.panels, counter: 0 });
+        const packing = formats && this.#tensors.packing(tensors[i]!);
+        if (packing) packings.set(packing.tensor.storage, packing);
       }
     }
+    return [...packings.values()];
+  }
+
+  /** Those with weights of 128 or more. */
+  async #findLargeHalves(packings: readonly Packing[]): Promise<ReadonlySet<Packing>> {
+    const at = this.#engine!.scratch(packings.length * BYTES_PER_ELEMENT);
+    const isLarge = new Uint32Array(this.#arena.memory.buffer, at, packings.length).fill(0);
+    await this.#runOnce(
+      packings.map(({ at: matrix, K, panels }, i) => {
+        const args = [matrix, K, at + i * BYTES_PER_ELEMENT];
+        return { name: "find_large_halves", args, units: panels };
+      }),
+    );
+    return new Set(packings.filter((_, i) => isLarge[i] !== 0));
+  }
+
+  async #runOnce(calls: readonly Omit<CompiledCall, "counter">[]): Promise<void> {
     if (calls.length === 0) return;
-    const list = this.#engine!.executor.keep(calls);
-    await this.#inTurn(() => list.run(1, 0));
+    const list = this.#engine!.executor.keep(calls.map((call) => ({ ...call, counter: 0 })));
+    await list.run(1, 0);
     list.forget();
   }
 

@@ -1,5 +1,5 @@
 import { GROUP, WORDS_OF_GROUP } from "../dtypes/integers.ts";
-import { BITS, BLOCK, isBlockDtype, wordsOfBlock } from "../dtypes/quantization.ts";
+import { BITS, BLOCK, wordsOfBlock } from "../dtypes/quantization.ts";
 import type { PackedDtype } from "../dtypes/stored_weights.ts";
 
 /**
@@ -10,28 +10,40 @@ export const PANEL = 8;
 
 /** What compiled kernels call the ways to store weights, as in kernels/shared/weights.as.ts. */
 export const FORMATS: Readonly<Record<PackedDtype, number>> = { f32: 0, f16: 1, q8: 2, q4: 3, i8: 5 };
+/** Halves as they are, in a matrix with weights of 128 or more; all others are multiplied by 2^10. */
+export const FORMAT_LARGE_F16 = 6;
 /** In f32, not in panels but row by row: weights that a kernel computed. */
 export const FORMAT_ROWS = 4;
 
 export const wholePanels = (rows: number) => Math.ceil(rows / PANEL) * PANEL;
 
-/** The words of a matrix (rows, K) row by row, from its panels. */
+/** The words of a matrix (rows, K) row by row, from its panels in one of the `FORMATS`. */
 export function rowsOfPanels(
   panels: Uint32Array,
   rows: number,
   K: number,
-  dtype: PackedDtype,
+  format: number,
 ): Uint32Array<ArrayBuffer> {
-  if (dtype === "f32" || dtype === "i8") {
-    const wordsOfRow = dtype === "f32" ? K : (K / GROUP) * WORDS_OF_GROUP;
+  if (format === FORMATS.q8 || format === FORMATS.q4)
+    return unpackedBlocks(panels, rows, K, format === FORMATS.q8 ? "q8" : "q4");
+  if (format === FORMATS.f32 || format === FORMATS.i8) {
+    const wordsOfRow = format === FORMATS.f32 ? K : (K / GROUP) * WORDS_OF_GROUP;
     const words = new Uint32Array(rows * wordsOfRow);
     unpack(panels, words, rows, wordsOfRow);
     return words;
   }
-  if (isBlockDtype(dtype)) return unpackedBlocks(panels, rows, K, dtype);
   const halves = new Uint16Array(2 * Math.ceil((rows * K) / 2));
   unpack(new Uint16Array(panels.buffer, panels.byteOffset, 2 * panels.length), halves, rows, K);
+  if (format === FORMATS.f16) for (let i = 0; i < halves.length; i++) halves[i] = lowered(halves[i]!);
   return new Uint32Array(halves.buffer);
+}
+
+/** A half over 2^10: of 2^10 times a subnormal half, the half. */
+function lowered(half: number): number {
+  const exponent = (half >> 10) & 31;
+  if (exponent > 10) return half - (10 << 10);
+  if (exponent === 0) return half;
+  return (half & 0x8000) | (((half & 0x3ff) | 0x400) >> (11 - exponent));
 }
 
 function unpack<Words extends Uint32Array | Uint16Array>(from: Words, to: Words, rows: number, K: number) {

@@ -11,7 +11,7 @@ import {
   wordsOf,
 } from "../tensor.ts";
 import type { Arena, Span } from "./arena.ts";
-import { FORMAT_ROWS, FORMATS, PANEL, rowsOfPanels, wholePanels } from "./panels.ts";
+import { FORMAT_LARGE_F16, FORMAT_ROWS, FORMATS, PANEL, rowsOfPanels, wholePanels } from "./panels.ts";
 
 /** Debug runs watch this many words behind every tensor for writes past its end. */
 const GUARD_WORDS = 64;
@@ -24,8 +24,17 @@ interface Held {
   /** Of an owned tensor, when it was made. */
   readonly shape: readonly number[];
   readonly dtype: Dtype;
-  /** Whether its rows have become panels. */
-  isPacked: boolean;
+  /** That of its panels, once its rows have become such. */
+  format: number | undefined;
+}
+
+/** An owned tensor whose rows are to become panels. */
+export interface Packing {
+  readonly tensor: Tensor;
+  readonly at: number;
+  readonly K: number;
+  readonly panels: number;
+  readonly isHalf: boolean;
 }
 
 /** Where tensors lie in the memory of an arena, and which of them are in panels. */
@@ -49,7 +58,7 @@ export class TensorMemory {
       span: this.#allocate(words, storage.label, true),
       shape,
       dtype,
-      isPacked: false,
+      format: undefined,
     });
   }
 
@@ -64,7 +73,12 @@ export class TensorMemory {
   share(blocks: readonly number[], blockOf: ReadonlyMap<Storage, number>): Span[] {
     const spans = blocks.map((words) => this.#allocate(words, "temporary tensors", false));
     for (const [storage, block] of blockOf)
-      this.#held.set(storage, { span: spans[block]!, shape: [storage.words], dtype: "f32", isPacked: false });
+      this.#held.set(storage, {
+        span: spans[block]!,
+        shape: [storage.words],
+        dtype: "f32",
+        format: undefined,
+      });
     return spans;
   }
 
@@ -90,40 +104,51 @@ export class TensorMemory {
   /** A tensor's elements; of weights in panels a copy, row by row. */
   content(tensor: Tensor): TensorData {
     const held = this.#heldOf(tensor);
-    if (!held.isPacked) return this.array(tensor);
+    if (held.format === undefined) return this.array(tensor);
     const View = tensor.dtype === "f32" ? Float32Array : Uint32Array;
-    return new View(this.#rows(held).buffer as ArrayBuffer, byteOffsetOf(tensor), wordsOf(tensor));
+    return new View(
+      this.#rows(held, held.format).buffer as ArrayBuffer,
+      byteOffsetOf(tensor),
+      wordsOf(tensor),
+    );
   }
 
   /** How compiled kernels find weights; `undefined` if they can't: rows that begin inside of a panel. */
   formatOf(tensor: Tensor): number | undefined {
-    const { isPacked, shape, dtype } = this.#heldOf(tensor);
-    if (!isPacked) return FORMAT_ROWS;
+    const { format, shape } = this.#heldOf(tensor);
+    if (format === undefined) return FORMAT_ROWS;
     const K = elementsOf(shape.slice(1));
     const isWhole = elementsOf(tensor.shape.slice(1)) === K && tensor.offset % (PANEL * K) === 0;
-    return isWhole ? FORMATS[dtype as PackedDtype] : undefined;
+    return isWhole ? format : undefined;
+  }
+
+  /** What becomes panels of a tensor; `undefined` if it is already, or stays rows. */
+  packing(tensor: Tensor): Packing | undefined {
+    const { span, shape, dtype, format } = this.#heldOf(tensor);
+    if (tensor.storage.lifetime !== "owned" || format !== undefined) return undefined;
+    const [rows = 1, ...rest] = shape;
+    const panels = wholePanels(rows) / PANEL;
+    return { tensor, at: span.at, K: elementsOf(rest), panels, isHalf: dtype === "f16" };
   }
 
   /**
-   * Counts an owned tensor's rows as panels from now on.
+   * Counts a tensor's rows as panels from now on.
    *
-   * @returns the arguments of `pack_panels` that make them such; `undefined` if they are already, or stay rows
+   * @param isLarge whether it has halves of 128 or more
+   * @returns the format that its panels are to have
    */
-  pack(tensor: Tensor): { readonly args: readonly number[]; readonly panels: number } | undefined {
+  pack(tensor: Tensor, isLarge: boolean): number {
     const held = this.#heldOf(tensor);
-    if (tensor.storage.lifetime !== "owned" || held.isPacked) return undefined;
-    held.isPacked = true;
-    const [rows = 1, ...rest] = held.shape;
-    const args = [held.span.at, elementsOf(rest), FORMATS[held.dtype as PackedDtype]];
-    return { args, panels: wholePanels(rows) / PANEL };
+    held.format = isLarge ? FORMAT_LARGE_F16 : FORMATS[held.dtype as PackedDtype];
+    return held.format;
   }
 
   /** Turns panels back into rows, for who writes to them. */
   unpack({ storage }: Tensor): void {
     const held = this.#held.get(storage);
-    if (!held?.isPacked) return;
-    this.#words(held.span.at, storage.words).set(this.#rows(held).subarray(0, storage.words));
-    held.isPacked = false;
+    if (held?.format === undefined) return;
+    this.#words(held.span.at, storage.words).set(this.#rows(held, held.format).subarray(0, storage.words));
+    held.format = undefined;
   }
 
   /** In debug: fills temporaries with NaN, and the memory behind all of these tensors. */
@@ -154,10 +179,10 @@ export class TensorMemory {
     return held;
   }
 
-  #rows({ span, shape, dtype }: Held): Uint32Array {
+  #rows({ span, shape }: Held, format: number): Uint32Array {
     const [rows = 1, ...rest] = shape;
     const panels = this.#words(span.at, span.bytes / BYTES_PER_ELEMENT);
-    return rowsOfPanels(panels, rows, elementsOf(rest), dtype as PackedDtype);
+    return rowsOfPanels(panels, rows, elementsOf(rest), format);
   }
 
   #allocate(words: number, what: string, cleared: boolean): Span {

@@ -165,9 +165,10 @@ const SHORT_MS = 0.02;
 
   /** A thread's share of a round: some units at a time, until none are left. */
   const share = (round: Round, scratch: number) => {
-    // Small enough that no thread waits long for the last one.
-    const chunk = Math.ceil(round.units / (8 * threads));
     for (;;) {
+      // Fewer and fewer, so that no thread waits long for the last one.
+      const left = round.units - Atomics.load(control, CONTROL.unit);
+      const chunk = Math.max(1, Math.ceil(left / (4 * threads)));
       const begin = Atomics.add(control, CONTROL.unit, chunk);
       if (begin >= round.units) return;
       compute(round, scratch, begin, Math.min(begin + chunk, round.units));

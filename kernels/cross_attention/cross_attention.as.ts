@@ -1,6 +1,6 @@
 // The first pass projects the queries, a panel of 8 columns a unit. Then a unit is a head of an image, with all of its
 // rows, so that keys and values stay in the cache from one row to the next.
-import { add_up_few, FEW } from "../shared/few_rows.as";
+import { add_up_few, FEW, prepare_few } from "../shared/few_rows.as";
 import { local, scratch } from "../shared/memory.as";
 import { normalize_row } from "../shared/norm.as";
 import { dot, normalize_scores, score_at } from "../shared/query_attention.as";
@@ -64,6 +64,7 @@ export function cross_attention_first(
     const height = min(FEW, rows - row);
     for (let r: u32 = 0; r < height; r++)
       normalize_row(normed + <usize>(row + r) * stride, norm_weight, norm_bias, d, x + r * stride);
+    prepare_few(x, height * d, query_weight_format, x);
     for (let panel = begin; panel < end; panel++) {
       add_up_few(x, stride, height, query_weight + <usize>panel * size, d, query_weight_format, local);
       const bias = query_bias + <usize>(panel * PANEL) * 4;

@@ -11,7 +11,7 @@ import { add_up_integers, integer_row_bytes, integer_rows_bytes, quantize_row } 
 import { norm_units, normalize_row, normalize_rows, NORM_ROWS } from "../shared/norm.as";
 import { add_bias, add_up_rows, SUMS_BYTES } from "../shared/tile.as";
 import { I8, PANEL, panel_bytes, part_in_f32, ROWS } from "../shared/weights.as";
-import { add_up_few, FEW } from "../shared/few_rows.as";
+import { add_up_few, FEW, prepare_few } from "../shared/few_rows.as";
 
 const BLOCK_ROWS: u32 = 96;
 const BLOCK_COLUMNS: u32 = 128;
@@ -204,10 +204,12 @@ function whole_sums(
 ): void {
   const size = panel_bytes(K, format);
   const stride = format == I8 ? integer_row_bytes(K) : <usize>K * 4;
+  x += row * stride;
+  if (format != I8) x = prepare_few(x, rows * K, format, local + BLOCK_BYTES);
   for (let n = column; n < last_column; n += PANEL) {
     const panel = weight + <usize>(n / PANEL) * size;
-    if (format == I8) add_up_integers(x + row * stride, stride, rows, panel, K, local);
-    else add_up_few(x + row * stride, stride, rows, panel, K, format, local);
+    if (format == I8) add_up_integers(x, stride, rows, panel, K, local);
+    else add_up_few(x, stride, rows, panel, K, format, local);
     store_sums(local, row, rows, n);
   }
 }

@@ -1,9 +1,25 @@
 // The few rows of decoding: what counts is how fast weights are read, so they are widened in registers.
-import { madd, sum_of, widen_high, widen_low } from "./vector.as";
-import { BLOCK, F16, F32, GROUP, I8, least_of, Q8, span_of } from "./weights.as";
+import { half_mask, madd, small_halves, sum_of } from "./vector.as";
+import { BLOCK, F32, factor_of_halves, GROUP, I8, is_half, least_of, Q8, span_of } from "./weights.as";
 
 /** At most this many rows. */
 export const FEW: u32 = 4;
+
+/** Rows times 2^50 by halves times 2^-112 stay far from what f32 cannot hold; powers of two are exact. */
+const FACTOR_OF_ROWS: f32 = 1125899906842624;
+
+/**
+ * Rows as `add_up_few` takes them: themselves or, beside halves, copies in `to`, which may be the same.
+ *
+ * @param count of the values of all rows
+ */
+export function prepare_few(x: usize, count: u32, format: u32, to: usize): usize {
+  if (!is_half(format)) return x;
+  const factor = f32x4.splat(FACTOR_OF_ROWS);
+  for (let at: usize = 0; at < <usize>count * 4; at += 16)
+    v128.store(to + at, f32x4.mul(v128.load(x + at), factor));
+  return to;
+}
 
 /** Sums of the products of `rows` rows with a panel as it is stored, 8 a row. */
 export function add_up_few(
@@ -15,16 +31,12 @@ export function add_up_few(
   format: u32,
   sums: usize,
 ): void {
-  if (format == F32) {
-    if (rows == 1) one(x, panel, K, sums, false);
-    else if (rows == 2) some(x, x + stride, x + stride, x + stride, 2, panel, K, sums, false);
-    else if (rows == 3) some(x, x + stride, x + 2 * stride, x + 2 * stride, 3, panel, K, sums, false);
-    else some(x, x + stride, x + 2 * stride, x + 3 * stride, 4, panel, K, sums, false);
-  } else if (format == F16) {
-    if (rows == 1) one(x, panel, K, sums, true);
-    else if (rows == 2) some(x, x + stride, x + stride, x + stride, 2, panel, K, sums, true);
-    else if (rows == 3) some(x, x + stride, x + 2 * stride, x + 2 * stride, 3, panel, K, sums, true);
-    else some(x, x + stride, x + 2 * stride, x + 3 * stride, 4, panel, K, sums, true);
+  if (format == F32) add_up(x, stride, rows, panel, K, sums, false);
+  else if (is_half(format)) {
+    add_up(x, stride, rows, panel, K, sums, true);
+    const factor = f32x4.splat(factor_of_halves(format) / FACTOR_OF_ROWS);
+    for (const end = sums + rows * 32; sums < end; sums += 16)
+      v128.store(sums, f32x4.mul(v128.load(sums), factor));
   } else {
     for (let row: u32 = 0; row < rows; row++) {
       if (format == I8) of_groups(x + row * stride, panel, K, sums + row * 32);
@@ -34,55 +46,51 @@ export function add_up_few(
   }
 }
 
-/** One row: four k at a time, each with sums of its own, which are added in the end. */
+// @ts-expect-error: decorator
+@inline
+function add_up(
+  x: usize,
+  stride: usize,
+  rows: u32,
+  panel: usize,
+  K: u32,
+  sums: usize,
+  isHalf: bool,
+): void {
+  if (rows == 1) one(x, panel, K, sums, isHalf);
+  else if (rows == 2) some(x, x + stride, x + stride, x + stride, 2, panel, K, sums, isHalf);
+  else if (rows == 3) some(x, x + stride, x + 2 * stride, x + 2 * stride, 3, panel, K, sums, isHalf);
+  else some(x, x + stride, x + 2 * stride, x + 3 * stride, 4, panel, K, sums, isHalf);
+}
+
+/** One row: even and odd k have sums of their own, which are added in the end. */
 // @ts-expect-error: decorator
 @inline
 function one(x: usize, panel: usize, K: u32, sums: usize, isHalf: bool): void {
-  let a0 = f32x4.splat(0);
-  let a1 = a0;
-  let b0 = a0;
-  let b1 = a0;
-  let c0 = a0;
-  let c1 = a0;
-  let d0 = a0;
-  let d1 = a0;
-  for (const end = x + <usize>K * 4; x < end; x += 16) {
+  let even0 = f32x4.splat(0);
+  let even1 = even0;
+  let odd0 = even0;
+  let odd1 = even0;
+  const mask = half_mask();
+  for (const end = x + <usize>K * 4; x < end; x += 8) {
+    const even = v128.load32_splat(x);
+    const odd = v128.load32_splat(x, 4);
     if (isHalf) {
-      let halves = v128.load(panel);
-      let factor = v128.load32_splat(x);
-      a0 = madd(factor, widen_low(halves), a0);
-      a1 = madd(factor, widen_high(halves), a1);
-      halves = v128.load(panel, 16);
-      factor = v128.load32_splat(x, 4);
-      b0 = madd(factor, widen_low(halves), b0);
-      b1 = madd(factor, widen_high(halves), b1);
-      halves = v128.load(panel, 32);
-      factor = v128.load32_splat(x, 8);
-      c0 = madd(factor, widen_low(halves), c0);
-      c1 = madd(factor, widen_high(halves), c1);
-      halves = v128.load(panel, 48);
-      factor = v128.load32_splat(x, 12);
-      d0 = madd(factor, widen_low(halves), d0);
-      d1 = madd(factor, widen_high(halves), d1);
-      panel += 64;
+      even0 = madd(even, small_halves(v128.load16x4_s(panel), mask), even0);
+      even1 = madd(even, small_halves(v128.load16x4_s(panel, 8), mask), even1);
+      odd0 = madd(odd, small_halves(v128.load16x4_s(panel, 16), mask), odd0);
+      odd1 = madd(odd, small_halves(v128.load16x4_s(panel, 24), mask), odd1);
+      panel += 32;
     } else {
-      let factor = v128.load32_splat(x);
-      a0 = madd(factor, v128.load(panel), a0);
-      a1 = madd(factor, v128.load(panel, 16), a1);
-      factor = v128.load32_splat(x, 4);
-      b0 = madd(factor, v128.load(panel, 32), b0);
-      b1 = madd(factor, v128.load(panel, 48), b1);
-      factor = v128.load32_splat(x, 8);
-      c0 = madd(factor, v128.load(panel, 64), c0);
-      c1 = madd(factor, v128.load(panel, 80), c1);
-      factor = v128.load32_splat(x, 12);
-      d0 = madd(factor, v128.load(panel, 96), d0);
-      d1 = madd(factor, v128.load(panel, 112), d1);
-      panel += 128;
+      even0 = madd(even, v128.load(panel), even0);
+      even1 = madd(even, v128.load(panel, 16), even1);
+      odd0 = madd(odd, v128.load(panel, 32), odd0);
+      odd1 = madd(odd, v128.load(panel, 48), odd1);
+      panel += 64;
     }
   }
-  v128.store(sums, f32x4.add(f32x4.add(a0, b0), f32x4.add(c0, d0)));
-  v128.store(sums, f32x4.add(f32x4.add(a1, b1), f32x4.add(c1, d1)), 16);
+  v128.store(sums, f32x4.add(even0, odd0));
+  v128.store(sums, f32x4.add(even1, odd1), 16);
 }
 
 /** Two to four rows. */
@@ -107,19 +115,11 @@ function some(
   let s21 = s00;
   let s30 = s00;
   let s31 = s00;
+  const mask = half_mask();
   for (let k: usize = 0; k < <usize>K * 4; k += 4) {
-    let low: v128;
-    let high: v128;
-    if (isHalf) {
-      const halves = v128.load(panel);
-      low = widen_low(halves);
-      high = widen_high(halves);
-      panel += 16;
-    } else {
-      low = v128.load(panel);
-      high = v128.load(panel, 16);
-      panel += 32;
-    }
+    const low = isHalf ? small_halves(v128.load16x4_s(panel), mask) : v128.load(panel);
+    const high = isHalf ? small_halves(v128.load16x4_s(panel, 8), mask) : v128.load(panel, 16);
+    panel += isHalf ? 16 : 32;
     let factor = v128.load32_splat(x0 + k);
     s00 = madd(factor, low, s00);
     s01 = madd(factor, high, s01);

@@ -10,9 +10,16 @@ const MASKED: f32 = -1e30;
 export function softmax_row(scores: usize, count: u32): f32 {
   const end = scores + <usize>((count + 3) / 4) * 16;
   for (let at = scores + <usize>count * 4; at < end; at += 4) store<f32>(at, MASKED);
-  let largest = f32x4.splat(MASKED);
-  for (let at = scores; at < end; at += 16) largest = f32x4.pmax(largest, v128.load(at));
-  const shift = f32x4.splat(max_of(largest));
+  // Two at a time, so that one need not wait for the last.
+  let even = f32x4.splat(MASKED);
+  let odd = even;
+  let next = scores;
+  for (; next + 16 < end; next += 32) {
+    even = f32x4.pmax(even, v128.load(next));
+    odd = f32x4.pmax(odd, v128.load(next, 16));
+  }
+  if (next < end) even = f32x4.pmax(even, v128.load(next));
+  const shift = f32x4.splat(max_of(f32x4.pmax(even, odd)));
   let sum = f32x4.splat(0);
   for (let at = scores; at < end; at += 16) {
     const weight = exp(f32x4.sub(v128.load(at), shift));

@@ -40,8 +40,26 @@ export function max_of(x: v128): f32 {
   );
 }
 
-/** 1.5 * 2^23: adding it leaves a whole number in the lowest bits of the fraction. */
-const ROUNDER: f32 = 12582912;
+/**
+ * What `exp` needs: the ends of its range; 1 / ln 2; 1.5 * 2^23, which leaves a whole number in the lowest bits of the
+ * fraction; ln 2 in two parts, the first with few bits, so that n times it is exact; and the Taylor series, the highest
+ * power first. They are loaded: V8 makes constants of an expression anew for each use, by three instructions.
+ */
+const EXP = memory.data<f32>([
+  -87.3,
+  88,
+  1.44269504,
+  12582912,
+  -0.693359375,
+  2.1219444e-4,
+  1 / 5040,
+  1 / 720,
+  1 / 120,
+  1 / 24,
+  1 / 6,
+  0.5,
+  1,
+]);
 
 /**
  * e^x to 2e-7 of itself, for x clamped to [-87.3, 88]: 2^n * e^r with whole n and |r| <= ln 2 / 2, e^r by its Taylor
@@ -51,31 +69,52 @@ const ROUNDER: f32 = 12582912;
 @inline
 export function exp(x: v128): v128 {
   // NaN stays: pmax and pmin keep their first operand where the comparison fails.
-  const clamped = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-87.3)), f32x4.splat(88));
-  const shifted = madd(clamped, f32x4.splat(1.44269504), f32x4.splat(ROUNDER));
-  const n = f32x4.sub(shifted, f32x4.splat(ROUNDER));
-  // ln 2 in two parts, the first with few bits, so that n times it is exact.
-  let r = madd(n, f32x4.splat(-0.693359375), clamped);
-  r = madd(n, f32x4.splat(2.12194440e-4), r);
-  let fit = f32x4.splat(1 / 5040);
-  fit = madd(fit, r, f32x4.splat(1 / 720));
-  fit = madd(fit, r, f32x4.splat(1 / 120));
-  fit = madd(fit, r, f32x4.splat(1 / 24));
-  fit = madd(fit, r, f32x4.splat(1 / 6));
-  fit = madd(fit, r, f32x4.splat(0.5));
-  fit = madd(fit, r, f32x4.splat(1));
-  fit = madd(fit, r, f32x4.splat(1));
-  const power = i32x4.add(i32x4.shl(shifted, 23), i32x4.splat(127 << 23));
-  return f32x4.mul(fit, power);
+  const clamped = f32x4.pmin(f32x4.pmax(x, v128.load32_splat(EXP)), v128.load32_splat(EXP, 4));
+  const rounder = v128.load32_splat(EXP, 12);
+  const shifted = madd(clamped, v128.load32_splat(EXP, 8), rounder);
+  const n = f32x4.sub(shifted, rounder);
+  let r = madd(n, v128.load32_splat(EXP, 16), clamped);
+  r = madd(n, v128.load32_splat(EXP, 20), r);
+  let fit = v128.load32_splat(EXP, 24);
+  fit = madd(fit, r, v128.load32_splat(EXP, 28));
+  fit = madd(fit, r, v128.load32_splat(EXP, 32));
+  fit = madd(fit, r, v128.load32_splat(EXP, 36));
+  fit = madd(fit, r, v128.load32_splat(EXP, 40));
+  fit = madd(fit, r, v128.load32_splat(EXP, 44));
+  const one = v128.load32_splat(EXP, 48);
+  fit = madd(fit, r, one);
+  fit = madd(fit, r, one);
+  // The bits of 1 are the exponent of 2^0.
+  return f32x4.mul(fit, i32x4.add(i32x4.shl(shifted, 23), one));
+}
+
+/** The bits of a half's sign, exponent and fraction, shifted to where they are in an f32. */
+const HALF_BITS = memory.data<u32>([0x8fffe000]);
+
+// @ts-expect-error: decorator
+@inline
+export function half_mask(): v128 {
+  return v128.load32_splat(HALF_BITS);
+}
+
+/**
+ * 2^-112 of four halves, which are sign-extended: sign, exponent and fraction in their places, where exponents have
+ * another bias. Exact, but for infinities and NaN.
+ *
+ * @param mask half_mask(), from a register: V8 would make a constant anew for each use
+ */
+// @ts-expect-error: decorator
+@inline
+export function small_halves(halves: v128, mask: v128): v128 {
+  return v128.and(i32x4.shl(halves, 13), mask);
 }
 
 /** Four f32 from the four f16 in the low halves of four lanes, sign-extended. Exact, but for infinities and NaN. */
 // @ts-expect-error: decorator
 @inline
 function widened(halves: v128): v128 {
-  // Sign, exponent and fraction in their places; what is missing is the difference of the exponents' biases, 2^112.
-  const bits = v128.and(i32x4.shl(halves, 13), i32x4.splat(0x8fffe000));
-  return f32x4.mul(bits, f32x4.splat(5192296858534827628530496329220096.0));
+  const small = v128.and(i32x4.shl(halves, 13), i32x4.splat(0x8fffe000));
+  return f32x4.mul(small, f32x4.splat(5192296858534827628530496329220096.0));
 }
 
 /** The first four of eight f16. */
@@ -83,13 +122,6 @@ function widened(halves: v128): v128 {
 @inline
 export function widen_low(halves: v128): v128 {
   return widened(i32x4.extend_low_i16x8_s(halves));
-}
-
-/** The last four of eight f16. */
-// @ts-expect-error: decorator
-@inline
-export function widen_high(halves: v128): v128 {
-  return widened(i32x4.extend_high_i16x8_s(halves));
 }
 
 /** The first values of a vector: as many as `bytes` hold, at most four. */

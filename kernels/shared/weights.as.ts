@@ -1,13 +1,15 @@
 // Weights as the engine keeps them, in panels of 8 rows of the matrix (core/cpu/panels.ts): row n is column n % 8 of
 // panel n / 8. Behind a matrix there are rows of zeros up to a whole panel.
 //
-//   f32, f16   for each k the weights of the panel's 8 rows
+//   f32, f16   for each k the weights of the panel's 8 rows; f16 times 2^10, with exponents from 1 to 31, so that none
+//              is subnormal: arithmetic on those takes a hundred cycles
+//   large f16  the halves as files have them, of a matrix with weights of 128 or more
 //   q8, q4     for each block of 32 k the 8 headers (least in the lower, span in the upper half of a word), then for
 //              each four k (k, k + 1, k + 2, k + 3) four q of each row, row by row. In q4, rows 0 to 3 have the lower
 //              halves of the bytes, rows 4 to 7 the upper ones.
 //   i8         for each group of 64 k the 8 scales, in f32, the 8 sums of the q with the sign turned, and then for each
 //              four k four q of each row, row by row
-import { madd, widen_high, widen_low } from "./vector.as";
+import { half_mask, madd, small_halves, widen_low } from "./vector.as";
 
 /** How a matrix is stored: the values of NAME_format. */
 export const F32: u32 = 0;
@@ -17,6 +19,7 @@ export const Q4: u32 = 3;
 /** In f32, row by row: weights that a kernel computed. */
 export const ROWS: u32 = 4;
 export const I8: u32 = 5;
+export const LARGE_F16: u32 = 6;
 
 /** Rows of a panel. */
 export const PANEL: u32 = 8;
@@ -26,12 +29,25 @@ export const BLOCK: u32 = 32;
 export const GROUP: u32 = 64;
 export const GROUP_PANEL_BYTES: usize = 576;
 
+// @ts-expect-error: decorator
+@inline
+export function is_half(format: u32): bool {
+  return format == F16 || format == LARGE_F16;
+}
+
+/** Weights over small_halves: 2^102 or 2^112. */
+// @ts-expect-error: decorator
+@inline
+export function factor_of_halves(format: u32): f32 {
+  return reinterpret<f32>((format == F16 ? 127 + 102 : 127 + 112) << 23);
+}
+
 /** Bytes of a panel whose rows have K weights. */
 // @ts-expect-error: decorator
 @inline
 export function panel_bytes(K: u32, format: u32): usize {
   if (format == F32 || format == ROWS) return <usize>K * 32;
-  if (format == F16) return <usize>K * 16;
+  if (is_half(format)) return <usize>K * 16;
   if (format == I8) return <usize>(K / GROUP) * GROUP_PANEL_BYTES;
   return <usize>(K / BLOCK) * (format == Q8 ? 288 : 160);
 }
@@ -54,7 +70,7 @@ export function part_in_f32(
   if (format == ROWS) return turn_rows(panel + first * 4, K, rows, count, to);
   const part = panel + panel_bytes(first, format);
   if (format == F32) return part;
-  if (format == F16) widen_halves(part, count, to);
+  if (is_half(format)) widen_halves(part, count, factor_of_halves(format), to);
   else if (format == Q8) widen_q8(part, count, to);
   else if (format == I8) widen_i8(part, count, to);
   else widen_q4(part, count, to);
@@ -93,11 +109,12 @@ function turn_rows(first: usize, K: u32, rows: u32, count: u32, to: usize): usiz
   return to;
 }
 
-function widen_halves(panel: usize, K: u32, to: usize): void {
+function widen_halves(panel: usize, K: u32, factor: f32, to: usize): void {
+  const mask = half_mask();
+  const factors = f32x4.splat(factor);
   for (let end = panel + <usize>K * 16; panel < end; panel += 16, to += 32) {
-    const halves = v128.load(panel);
-    v128.store(to, widen_low(halves));
-    v128.store(to, widen_high(halves), 16);
+    v128.store(to, f32x4.mul(small_halves(v128.load16x4_s(panel), mask), factors));
+    v128.store(to, f32x4.mul(small_halves(v128.load16x4_s(panel, 8), mask), factors), 16);
   }
 }
 
@@ -183,7 +200,10 @@ export function weight_at(matrix: usize, row: u32, k: u32, K: u32, format: u32):
   const panel = matrix + <usize>(row / PANEL) * panel_bytes(K, format);
   const column = row % PANEL;
   if (format == F32) return load<f32>(panel + (<usize>k * 8 + column) * 4);
-  if (format == F16) return half_at(panel + (<usize>k * 8 + column) * 2);
+  if (is_half(format)) {
+    const small = small_halves(v128.load16x4_s(panel + (<usize>k * 8 + column) * 2), half_mask());
+    return f32x4.extract_lane(small, 0) * factor_of_halves(format);
+  }
   if (format == I8) {
     const group = panel + <usize>(k / GROUP) * GROUP_PANEL_BYTES;
     const q = load<i8>(group + 64 + <usize>((k % GROUP) / 4) * 32 + column * 4 + (k % 4));

@@ -7,6 +7,7 @@ import { compile, compileKernels } from "../../../core/cpu/compiled_kernels.ts";
 import { CpuRunner } from "../../../core/cpu/cpu_runner.ts";
 import { Engine } from "../../../core/cpu/engine.ts";
 import { placeOfI8 } from "../../../core/cpu/product_speeds.ts";
+import { widenFloat16 } from "../../../core/dtypes/float16.ts";
 import { packWeights } from "../../../core/dtypes/stored_weights.ts";
 import type { Florence2Error } from "../../../core/errors.ts";
 import { Recording } from "../../../core/recording.ts";
@@ -207,6 +208,35 @@ describe("memory", () => {
       await again.run();
       expect(await runner.read(out)).toEqual(first);
     }
+  });
+});
+
+describe("halves", () => {
+  const [N, K] = [704, 64];
+  const below128 = Uint16Array.from({ length: N * K }, (_, i) => (i >> 1) | ((i & 1) << 15));
+  const ofAnySize = below128.map((half, i) => (i % 3 === 0 ? 0x7bff - (i % 1024) : half));
+
+  it.each([
+    ["below 128", below128],
+    ["of any size", ofAnySize],
+  ])("%s, subnormal ones too, are multiplied exactly and given back", async (_, halves) => {
+    const runner = await open(2);
+    const weight = runner.zeros("weight", [N, K], "f16");
+    runner.write(weight, new Uint32Array(halves.buffer));
+    const widened = new Float32Array(halves.length);
+    widenFloat16(halves, widened);
+    for (const M of [1, 3, 8]) {
+      // Of each row one value is 1: it picks a column of the weights.
+      const columns = Array.from({ length: M }, (_, m) => (m * 29) % K);
+      const x = new Float32Array(M * K);
+      for (const [m, column] of columns.entries()) x[m * K + column] = 1;
+      const rec = new Recording({ profile: runner.profile });
+      const out = rec.keep(matmul(rec, runner.upload("x", [M, K], x), weight));
+      await (await runner.prepare(rec)).run();
+      const expected = columns.flatMap((k) => Array.from({ length: N }, (_, n) => widened[n * K + k]! + 0));
+      expect(firstDifference(await runner.read(out), Float32Array.from(expected))).toBe(-1);
+    }
+    expect(firstDifference(await runner.read(weight), new Uint32Array(halves.buffer))).toBe(-1);
   });
 });
 
