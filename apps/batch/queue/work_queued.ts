@@ -28,17 +28,22 @@ const POLL_MILLISECONDS = 1000;
 /**
  * Takes chunks from the queue until the run is done, or for ever.
  *
- * @throws {Florence2Error} if the device fails; the signal's reason if it aborts, once the chunk at work is done or given back
+ * @throws {Florence2Error} if the device fails; `access_denied` if the queue refuses user or password; the signal's
+ *   reason if it aborts, once the chunk at work is done or given back
  */
 export async function workQueued(options: QueuedOptions): Promise<void> {
   const { queue: url, signal, shutdownTimeout, lockDuration, onTrouble, run, lines } = options;
-  /** Aborts when the device fails: this worker ends, and another one has the chunk. */
+  /** Aborts when the device fails, or the queue refuses: this worker ends, and another one has the chunk. */
   const broken = new AbortController();
   let failure: unknown;
   const end = AbortSignal.any([signal, broken.signal]);
   const planOf = planReader();
   const turns = new Turns();
-  const common = { url, worker: workerName(), concurrency: 1, lockDuration };
+  const endWith = (error: unknown) => {
+    failure ??= error;
+    broken.abort();
+  };
+  const common = { url, worker: workerName(), concurrency: 1, lockDuration, onRefused: endWith };
   const chunks = await openJobWorker<ChunkJob>({
     ...common,
     name: QUEUE_NAME,
@@ -51,10 +56,7 @@ export async function workQueued(options: QueuedOptions): Promise<void> {
         try {
           await workOn(storage, plan, job.chunk, { ...options, signal: stop });
         } catch (error) {
-          if (isFatal(error)) {
-            failure = error;
-            broken.abort();
-          }
+          if (isFatal(error)) endWith(error);
           throw error;
         }
       }),

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import { canMount, expectWhole, onSmallDisk, partsIn } from "./support/faults.ts";
 import { gateAt } from "./support/gate.ts";
 import { queues, type StartedQueue } from "./support/queues.ts";
-import { freePort } from "./support/redis.ts";
+import { freePort, hasRedis, startRedis } from "./support/redis.ts";
 import { images, newFolder, planned, resultsOf, run } from "./support/runs.ts";
 import { startS3 } from "./support/s3_double.ts";
 import { type StartedWorker, startWorker, until } from "./support/workers.ts";
@@ -201,6 +201,26 @@ describe("a queue whose server is away", () => {
       expect(worker.output().split("\n").length).toBeLessThan(8);
     });
   }
+
+  it.skipIf(!hasRedis)("one that refuses the password ends plan and worker, with the remedy", async () => {
+    const redis = await startRedis("--requirepass right");
+    try {
+      const out = await planned(images(10));
+      for (const user of ["", ":wrong@"]) {
+        const url = redis.url.replace("//", `//${user}`);
+        await expect(run(["resume", out, "--queue", url])).rejects.toMatchObject({
+          code: "access_denied",
+          message: expect.stringMatching(/^The queue at 127[^@]* refuses .*redis:\/\/:PASSWORD@host/),
+        });
+        const worker = startWorker(["work", out, "--queue", url]);
+        expect(await worker.ended).toBe(1);
+        expect(worker.output()).toMatch(/refuses this user or password/);
+        expect(worker.output()).not.toMatch(/:wrong/);
+      }
+    } finally {
+      redis.stop();
+    }
+  });
 
   it("one that is no URL of a queue is refused", async () => {
     for (const url of ["nats://user:secret@x", "localhost:6379", "redis:"]) {

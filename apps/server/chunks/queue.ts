@@ -69,8 +69,9 @@ export async function withQueue<Data, Value>(
     return await use(queue as Queue<Data>);
   } catch (error) {
     if (error instanceof Florence2Error || (isOpen && !refused)) throw error;
-    const reason = reasonOf(refused ?? error);
-    const message = `The queue at ${hostOf(url)} cannot be used: ${reason}. Start its server, or name another one by --queue.`;
+    const cause = refused ?? error;
+    if (isRefusal(cause)) throw refusalOf(url, cause);
+    const message = `The queue at ${hostOf(url)} cannot be used: ${reasonOf(cause)}. Start its server, or name another one by --queue.`;
     throw new Florence2Error("download_failed", message, { queue: hostOf(url) }, error);
   } finally {
     // A server that is away keeps a farewell waiting.
@@ -78,10 +79,22 @@ export async function withQueue<Data, Value>(
   }
 }
 
-/** What an error says; that of several addresses says nothing itself. */
+/** What an error says, without a full stop; that of several addresses says nothing itself. */
 export function reasonOf(error: unknown): string {
   const { message, errors } = error as Partial<AggregateError>;
-  return message || errors?.map((one) => reasonOf(one)).join(", ") || String(error);
+  const reason = message || errors?.map((one) => reasonOf(one)).join(", ") || String(error);
+  return reason.replace(/\.$/, "");
+}
+
+/** Whether a server refuses user or password: it does so again however long one waits. */
+export const isRefusal = (error: unknown): boolean =>
+  /^(NOAUTH|WRONGPASS|NOPERM)\b|authentication failed|no password|must be a string|role ".*" does not exist/i.test(
+    reasonOf(error),
+  );
+
+export function refusalOf(url: string, error: unknown): Florence2Error {
+  const message = `The queue at ${hostOf(url)} refuses this user or password: ${reasonOf(error)}. Give them in --queue: redis://:PASSWORD@host, postgres://USER:PASSWORD@host/database.`;
+  return new Florence2Error("access_denied", message, { queue: hostOf(url) }, error);
 }
 
 /** A job of a chunk. Of two with one id, the second changes nothing while the first is there. */

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Job } from "bullmq";
-import { connectQueue, hostOf, reasonOf } from "./queue.ts";
+import type { Florence2Error } from "florence2-webgpu";
+import { connectQueue, hostOf, isRefusal, reasonOf, refusalOf } from "./queue.ts";
 
 /** Thrown for a job that another worker must do. */
 export class NotMine extends Error {}
@@ -20,6 +21,8 @@ export interface JobWorkerOptions<Data> {
   readonly lockDuration?: number;
   /** Called with what goes wrong and passes: the server of the queue is away, a job failed and is tried again. */
   readonly onTrouble?: (message: string, data?: Data) => void;
+  /** Called when the server of the queue refuses user or password, which does not pass. */
+  readonly onRefused?: (error: Florence2Error) => void;
 }
 
 export interface JobWorker {
@@ -46,6 +49,7 @@ export async function openJobWorker<Data>({
   run,
   lockDuration = LOCK,
   onTrouble,
+  onRefused,
 }: JobWorkerOptions<Data>): Promise<JobWorker> {
   const { bullmq, backend, connection } = await connectQueue(url);
   const giveUp = new AbortController();
@@ -82,7 +86,8 @@ export async function openJobWorker<Data>({
   const tellRarely = rarely((message) => onTrouble?.(message));
   worker.on("error", (error) => {
     lastError = Date.now();
-    tellRarely(`the queue at ${hostOf(url)}: ${reasonOf(error)}`);
+    if (onRefused && isRefusal(error)) onRefused(refusalOf(url, error));
+    else tellRarely(`the queue at ${hostOf(url)}: ${reasonOf(error)}`);
   });
   /** The server of the queue is away, and nothing is at work or can be given back. */
   const isStuck = () => lastError > Date.now() - AWAY && (atWork === 0 || Date.now() > gaveUp + AWAY);

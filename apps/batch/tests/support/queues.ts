@@ -16,6 +16,6 @@ export const queues: readonly {
   readonly isHere: boolean;
   readonly start: () => Promise<StartedQueue>;
 }[] = [
-  { name: "Redis", isHere: hasRedis, start: startRedis },
+  { name: "Redis", isHere: hasRedis, start: () => startRedis() },
   { name: "PostgreSQL", isHere: hasPostgres, start: startPostgres },
 ];

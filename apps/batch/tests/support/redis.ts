@@ -9,8 +9,8 @@ if (!hasRedis)
     "SKIPPED: no redis-server here (Debian: apt-get install redis-server); nothing of the queue is tested",
   );
 
-/** A Redis of the tests' own, as a queue needs it, on a free port. */
-export async function startRedis(): Promise<StartedQueue> {
+/** A Redis of the tests' own, as a queue needs it, on a free port. @param more of its settings */
+export async function startRedis(more = ""): Promise<StartedQueue> {
   const port = await freePort();
   const dir = newFolder();
   const settings =
@@ -19,10 +19,10 @@ export async function startRedis(): Promise<StartedQueue> {
     spawnSync("redis-cli", ["-p", String(port), ...args], { encoding: "utf8" }).stdout;
   let server: ChildProcess;
   const start = async () => {
-    server = spawn("redis-server", ["--port", String(port), "--dir", dir, ...settings.split(" "), ""], {
-      stdio: "ignore",
-    });
-    while (cli("ping").trim() !== "PONG") await new Promise((wake) => setTimeout(wake, 50));
+    const own = more === "" ? [] : more.split(" ");
+    const args = ["--port", String(port), "--dir", dir, ...settings.split(" "), "", ...own];
+    server = spawn("redis-server", args, { stdio: "ignore" });
+    while (!/^(PONG|NOAUTH)/.test(cli("ping"))) await new Promise((wake) => setTimeout(wake, 50));
   };
   await start();
   return {
