@@ -4,7 +4,7 @@
 // (weights.as.ts, I8) has for each group the scales of its 8 rows, the sums of their q with the sign turned, and then
 // the q. All sums of a group are whole and exact; groups are added up in f32, in order, without fused multiply-adds:
 // results are the same on every machine.
-import { dot_bytes, max_of } from "./vector.as";
+import { dot_bytes } from "./vector.as";
 import { GROUP, GROUP_PANEL_BYTES } from "./weights.as";
 
 /** Bytes of a group of a quantised row. */
@@ -28,30 +28,37 @@ const MOST: f32 = 127;
 /** A span below this is none: its reciprocal would overflow. */
 const LEAST_SPAN: f32 = 1e-30;
 
+/** 1.5 * 2^23: the bits of a sum with it, less its own, are the nearest whole number, of two the even one. */
+const ROUNDER: f32 = 12_582_912;
+const ROUNDER_BITS: i32 = 0x4b40_0000;
+
 /** Quantises a row of K values, a multiple of GROUP. */
 export function quantize_row(x: usize, K: u32, to: usize): void {
+  const rounder = f32x4.splat(ROUNDER);
   for (const end = x + <usize>K * 4; x < end; x += GROUP * 4, to += GROUP_BYTES) {
     // 0 is on the grid.
-    let lows = f32x4.splat(0);
+    let lows = i32x4.splat(0);
     let highs = lows;
-    for (let at: usize = 0; at < GROUP * 4; at += 16) {
-      const values = v128.load(x + at);
-      lows = f32x4.min(lows, values);
-      highs = f32x4.max(highs, values);
+    for (let at: usize = 0; at < GROUP * 4; at += 32) {
+      const a = in_order(v128.load(x + at));
+      const b = in_order(v128.load(x + at, 16));
+      lows = i32x4.min_s(lows, i32x4.min_s(a, b));
+      highs = i32x4.max_s(highs, i32x4.max_s(a, b));
     }
-    const low = -max_of(f32x4.neg(lows));
-    const span = max_of(highs) - low;
+    const low = f32x4.extract_lane(in_order(least_of(lows)), 0);
+    const span = f32x4.extract_lane(in_order(most_of(highs)), 0) - low;
     const per_unit: f32 = span < LEAST_SPAN ? 0 : MOST / span;
-    const zero = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.splat(-low * per_unit)));
+    const zero = reinterpret<i32>(-low * per_unit + ROUNDER) - ROUNDER_BITS;
     store<f32>(to, span / MOST);
-    store<i32>(to, i32x4.extract_lane(zero, 0), 4);
+    store<i32>(to, zero, 4);
     const factor = f32x4.splat(per_unit);
+    const offset = i32x4.splat(zero - ROUNDER_BITS);
     for (let i: usize = 0; i < GROUP; i += 16) {
       const from = x + i * 4;
-      const a = i32x4.add(placed(v128.load(from), factor), zero);
-      const b = i32x4.add(placed(v128.load(from, 16), factor), zero);
-      const c = i32x4.add(placed(v128.load(from, 32), factor), zero);
-      const d = i32x4.add(placed(v128.load(from, 48), factor), zero);
+      const a = i32x4.add(f32x4.add(f32x4.mul(v128.load(from), factor), rounder), offset);
+      const b = i32x4.add(f32x4.add(f32x4.mul(v128.load(from, 16), factor), rounder), offset);
+      const c = i32x4.add(f32x4.add(f32x4.mul(v128.load(from, 32), factor), rounder), offset);
+      const d = i32x4.add(f32x4.add(f32x4.mul(v128.load(from, 48), factor), rounder), offset);
       // Narrowing ends at 127.
       const q = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
       v128.store(to + i, i8x16.max_s(q, i8x16.splat(0)), 8);
@@ -59,10 +66,27 @@ export function quantize_row(x: usize, K: u32, to: usize): void {
   }
 }
 
+/** Of the bits of f32, whole numbers in the same order, and the bits of such numbers. NaN come first or last. */
 // @ts-expect-error: decorator
 @inline
-function placed(values: v128, factor: v128): v128 {
-  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(values, factor)));
+function in_order(bits: v128): v128 {
+  return v128.xor(bits, i32x4.shr_u(i32x4.shr_s(bits, 31), 1));
+}
+
+/** The least of four, in each place. */
+// @ts-expect-error: decorator
+@inline
+function least_of(values: v128): v128 {
+  const pairs = i32x4.min_s(values, i32x4.shuffle(values, values, 2, 3, 0, 1));
+  return i32x4.min_s(pairs, i32x4.shuffle(pairs, pairs, 1, 0, 3, 2));
+}
+
+/** The largest of four, in each place. */
+// @ts-expect-error: decorator
+@inline
+function most_of(values: v128): v128 {
+  const pairs = i32x4.max_s(values, i32x4.shuffle(values, values, 2, 3, 0, 1));
+  return i32x4.max_s(pairs, i32x4.shuffle(pairs, pairs, 1, 0, 3, 2));
 }
 
 /** Sums of the products of quantised rows with a panel, 8 a row. */
