@@ -89,7 +89,8 @@ export class Arena {
     const { at, bytes } = this.#free[best]!;
     if (bytes === size) this.#free.splice(best, 1);
     else this.#free[best] = { at: at + size, bytes: bytes - size };
-    if (cleared) new Uint8Array(this.memory.buffer, at, size).fill(0);
+    // Shared memory is filled element by element: the larger, the fewer.
+    if (cleared) new Float64Array(this.memory.buffer, at, size / Float64Array.BYTES_PER_ELEMENT).fill(0);
     return { at, bytes: size };
   }
 
