@@ -38,7 +38,7 @@ export class S3Storage implements Storage {
     const files: StoredFile[] = [];
     let token: string | undefined;
     do {
-      const page = await this.#ask(`list ${folder}`, () =>
+      const page = await this.#ask(`list ${folder || "its objects"}`, () =>
         this.#client.listObjectsPaged("/", prefix, PAGE, token),
       );
       for (const { Key, Size } of page?.objects ?? [])
@@ -91,7 +91,7 @@ export class S3Storage implements Storage {
           continue;
         }
         const reason = status === undefined ? (error as Error).message : `answer ${status}`;
-        const remedy = status === 403 ? " Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY." : "";
+        const remedy = remedyOf(status);
         const message = `${this.url}: could not ${what} (${reason}, ${attempt} tries).${remedy}`;
         const code = status === 403 ? "access_denied" : "download_failed";
         throw new Florence2Error(code, message, { url: this.url, status }, error);
@@ -123,6 +123,12 @@ function clientOf(bucket: string): S3mini {
     endpoint: `${service.replace(/\/+$/, "")}/${bucket}`,
     region,
   });
+}
+
+function remedyOf(status: number | undefined): string {
+  if (status === 403) return " Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.";
+  if (status === 404) return " Check the name of the bucket and AWS_ENDPOINT_URL.";
+  return status === undefined ? " Check AWS_ENDPOINT_URL and the network." : " Try again later.";
 }
 
 const statusOf = (error: unknown): number | undefined =>

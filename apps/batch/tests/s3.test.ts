@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openStorage } from "../storage/storage.ts";
 import { fakeModel } from "./support/fake_model.ts";
+import { freePort } from "./support/redis.ts";
 import { resultsOf, run } from "./support/runs.ts";
 import { type S3Double, startS3 } from "./support/s3_double.ts";
 
@@ -70,5 +71,11 @@ describe("a bucket", () => {
     vi.stubEnv("AWS_ACCESS_KEY_ID", "");
     expect(() => openStorage("s3://results")).toThrow(/needs AWS_ACCESS_KEY_ID/);
     expect(() => openStorage("s3://")).toThrow(/names no bucket/);
+    vi.stubEnv("AWS_ACCESS_KEY_ID", "key");
+    vi.stubEnv("AWS_ENDPOINT_URL", `http://127.0.0.1:${await freePort()}`);
+    await expect(openStorage("s3://results").list("")).rejects.toMatchObject({
+      code: "download_failed",
+      message: expect.stringMatching(/could not list its objects .*Check AWS_ENDPOINT_URL and the network/),
+    });
   });
 });
