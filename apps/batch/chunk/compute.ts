@@ -41,7 +41,7 @@ export interface ComputeOptions extends AnswerOptions {
   readonly model: () => Promise<BatchModel>;
   readonly probe: Probe;
   readonly checkpoint: Checkpoint<Row>;
-  /** Called with the rows of each group, once they are safe. */
+  /** Called with the rows of each group, once they outlast this process. */
   readonly onRows?: (rows: readonly Row[]) => void;
 }
 

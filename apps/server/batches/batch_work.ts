@@ -169,7 +169,7 @@ export class BatchWork {
     const compute = async (index: number) => {
       stop.throwIfAborted();
       const result = await this.#computeLine(batch, lines[index]!, cancel.signal, stop);
-      checkpoint.add([[index, result]], false);
+      checkpoint.add([[index, result]]);
       metrics.batchLines.inc({ result: isGood(result) ? "completed" : "failed" });
     };
     try {
@@ -187,7 +187,7 @@ export class BatchWork {
     }
     for (const { index, crashes } of checkpoint.crashed(lines.length)) {
       const message = `The process ended ${crashes} times while it was at work on this request.`;
-      checkpoint.add([[index, failed(lines[index]!, "crashed", message)]], false);
+      checkpoint.add([[index, failed(lines[index]!, "crashed", message)]]);
     }
     await batches.savePart(
       batch.id,

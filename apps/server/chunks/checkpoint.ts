@@ -27,6 +27,8 @@ const NONE: Deaths = { together: 0, alone: 0, seenTogether: 0, seenAlone: 0 };
 const MAX_TOGETHER = 2;
 /** After so many an entry is taken for the reason. */
 const MAX_CRASHES = 4;
+/** Milliseconds between two waits for the disk: a loss of power costs as much work at most. */
+const SYNC = 2000;
 
 /**
  * What is done of a chunk, in a file that grows: the rows so far, and the entries that are at work, by which a process
@@ -38,6 +40,7 @@ export class Checkpoint<Row> {
   readonly rows = new Map<number, Row>();
   /** Entries that were at work when a process died. */
   readonly #suspects = new Map<number, Deaths>();
+  #synced = Date.now();
 
   constructor(path: string) {
     this.path = path;
@@ -94,9 +97,11 @@ export class Checkpoint<Row> {
     this.#read({ died: indices });
   }
 
-  /** The rows outlast this process when this returns, and a loss of power as well if `isSynced`. */
-  add(rows: readonly (readonly [number, Row])[], isSynced = true): void {
-    this.#append({ rows }, isSynced);
+  /** The rows outlast this process when this returns; those of two seconds ago, a loss of power as well. */
+  add(rows: readonly (readonly [number, Row])[]): void {
+    const isDue = Date.now() - this.#synced >= SYNC;
+    this.#append({ rows }, isDue);
+    if (isDue) this.#synced = Date.now();
     for (const [index, row] of rows) this.rows.set(index, row);
   }
 

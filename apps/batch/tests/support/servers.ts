@@ -49,12 +49,15 @@ export async function makeBatch(url: string, texts: readonly string[]): Promise<
 }
 
 /** A batch as a server tells of it. */
-export const readBatch = (url: string, id: string) => answerOf(fetch(`${url}/v1/batches/${id}`));
+export const readBatch = (url: string, id: string) => answerOf(get(`${url}/v1/batches/${id}`));
+
+/** By a connection of its own: one that was kept may have ended while this machine was busy. */
+const get = (url: string) => fetch(url, { headers: { connection: "close" } });
 
 /** The lines of a file of a server. */
 export async function readLines(url: string, id: string | null) {
   if (id === null) return [];
-  const text = await (await fetch(`${url}/v1/files/${id}/content`)).text();
+  const text = await (await get(`${url}/v1/files/${id}/content`)).text();
   return text
     .split("\n")
     .filter(Boolean)
