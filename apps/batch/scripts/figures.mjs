@@ -14,7 +14,7 @@ import { startRedis } from "./redis.mjs";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const program = fileURLToPath(new URL("../dist/main.js", import.meta.url));
-const IMAGES = Number(process.env.FIGURES_IMAGES ?? 384);
+const IMAGES = Number(process.env.FIGURES_IMAGES ?? 1024);
 const JOBS = 100_000;
 const CHUNK = 128;
 /** Of the run that is planned, listed and merged. */
