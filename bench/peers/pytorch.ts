@@ -63,6 +63,8 @@ export async function openPyTorch(question: Question, options: PyTorchOptions): 
 class PythonProcess {
   readonly #process: ChildProcessWithoutNullStreams;
   readonly #lines: AsyncIterator<string>;
+  /** Settles when the process has ended, and all of its output is here. */
+  readonly #ended: Promise<void>;
   #errors = "";
 
   constructor() {
@@ -70,8 +72,10 @@ class PythonProcess {
     this.#process.stderr.on("data", (text) => {
       this.#errors += text;
     });
-    // The missing answer reports it.
-    this.#process.on("error", () => {});
+    this.#ended = new Promise((resolve) => {
+      // The missing answer reports it.
+      this.#process.on("error", () => resolve()).on("close", () => resolve());
+    });
     this.#process.stdin.on("error", () => {});
     this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
     process.once("exit", () => this.#process.kill());
@@ -81,6 +85,7 @@ class PythonProcess {
     this.#process.stdin.write(`${JSON.stringify(request)}\n`);
     const { value, done } = await this.#lines.next();
     if (done) {
+      await this.#ended;
       const reason = this.#errors.trim().split("\n").at(-1) || "Python ended";
       throw new Florence2Error(
         "dependency_missing",
