@@ -17,7 +17,7 @@ export function startRaw(flags: readonly string[] = []) {
   const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "pipe"] });
   const messages: Message[] = [];
   const log: Message[] = [];
-  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
   readLines(child.stdout, (line) => messages.push(JSON.parse(line)));
   readLines(child.stderr, (line) => log.push(JSON.parse(line)));
   // The program may end before it has read all.

@@ -37,7 +37,7 @@ export async function startServer(
     env: { ...process.env, FLORENCE2_DATA_DIR },
   });
   const log: string[] = [];
-  const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+  const ended = new Promise<number | null>((resolve) => child.once("close", (code) => resolve(code)));
   const url = await new Promise<string>((resolve, reject) => {
     let address = "";
     let rest = "";
