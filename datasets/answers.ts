@@ -37,6 +37,10 @@ export interface ImageAnswers {
   readonly file: string;
   /** Bytes of the image file: another number, another image. */
   readonly bytes: number;
+  /** When the image file was written, in milliseconds since 1970. */
+  readonly modified?: number;
+  /** Of the image file, in hexadecimal digits: tells a copy, which has another time, from another image. */
+  readonly sha256?: string;
   /** As seen, in pixels. */
   readonly width: number;
   readonly height: number;

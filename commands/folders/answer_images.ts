@@ -10,6 +10,7 @@ import type { RgbImage } from "../../model/image/pixels.ts";
 import { loadSharp } from "../../model/image/sharp.ts";
 import type { Result } from "../../model/results.ts";
 import type { DetectedObject } from "../../model/tasks/index.ts";
+import { checksumOf } from "./checksum.ts";
 import type { ImageFile } from "./find_images.ts";
 
 /** The questions of a command about images. */
@@ -97,8 +98,10 @@ interface Seen {
 async function seeImage(model: Model, image: ImageFile, job: Job, signal?: AbortSignal): Promise<Seen> {
   const views = new Map<string, EncodedImage>();
   const seen: Seen = { image, views, answers: undefined, error: undefined };
-  const { file, bytes } = image;
+  const { file, bytes, modified } = image;
   try {
+    // Before the image is decoded: if it changes meanwhile, the next run finds another checksum.
+    const sha256 = await checksumOf(image.path);
     const pixels = await loadImage(image.path, { signal });
     const orientation = await orientationOf(image.path);
     for (const view of job.views?.(pixels) ?? [undefined]) {
@@ -108,6 +111,8 @@ async function seeImage(model: Model, image: ImageFile, job: Job, signal?: Abort
     seen.answers = {
       file,
       bytes,
+      modified,
+      sha256,
       width: pixels.width,
       height: pixels.height,
       ...(orientation !== 1 && { orientation }),

@@ -36,6 +36,8 @@ export interface AnswerLogOptions {
 export interface AnsweredImage {
   readonly file: string;
   readonly bytes: number;
+  /** When it was written, in milliseconds since 1970; early files of answers do not say. */
+  readonly modified?: number | undefined;
   /** The things that it is asked about, where they are given. */
   readonly given?: readonly LabelledObject[] | undefined;
 }
@@ -45,6 +47,7 @@ interface Place {
   readonly offset: number;
   readonly length: number;
   readonly key: string;
+  readonly modified: number | undefined;
   /** Counts the runs in the file. */
   readonly run: number;
 }
@@ -121,14 +124,31 @@ export class AnswerLog {
 
   /** Whether this run has answered an image. */
   has(image: AnsweredImage): boolean {
-    const place = this.#places.get(image.file);
-    return place?.key === keyOf(image) && place.run === this.#runs;
+    return this.#placeOf(image)?.run === this.#runs;
   }
 
   /** The answers of an earlier run about an image. */
   earlier(image: AnsweredImage): ImageAnswers | undefined {
+    const place = this.#placeOf(image);
+    return place && place.run !== this.#runs ? this.find(image.file) : undefined;
+  }
+
+  /** The checksum of the file that was answered about, if only the time of an image's file has changed since. */
+  checksumBefore(image: AnsweredImage): string | undefined {
     const place = this.#places.get(image.file);
-    return place?.key === keyOf(image) && place.run !== this.#runs ? this.find(image.file) : undefined;
+    const isOther = place?.key !== keyOf(image) || isWrittenAt(place, image);
+    return isOther ? undefined : this.find(image.file)?.sha256;
+  }
+
+  /** Takes the answers about a file for those about one of the same content: only its time is another. */
+  renew(images: readonly AnsweredImage[]): void {
+    const own: ImageAnswers[] = [];
+    for (const { file, modified } of images) {
+      const place = this.#places.get(file)!;
+      if (place.run === this.#runs) own.push({ ...this.find(file)!, modified: modified! });
+      else this.#places.set(file, { ...place, modified });
+    }
+    this.append(own);
   }
 
   /** Adds lines in one piece; they are on the disk when this returns. */
@@ -268,7 +288,12 @@ export class AnswerLog {
     // An image that changed is answered again; its earlier line counts no more.
     if (file <= this.#last || this.#places.has(file)) this.#isSorted = false;
     this.#last = file;
-    this.#places.set(file, { ...at, key: keyOf(image), run: this.#runs });
+    this.#places.set(file, { ...at, key: keyOf(image), modified: image.modified, run: this.#runs });
+  }
+
+  #placeOf(image: AnsweredImage): Place | undefined {
+    const place = this.#places.get(image.file);
+    return place?.key === keyOf(image) && isWrittenAt(place, image) ? place : undefined;
   }
 
   #firstLine(): number {
@@ -297,6 +322,9 @@ export class AnswerLog {
     this.#size += bytes.length;
   }
 }
+
+const isWrittenAt = (known: Pick<Place, "modified">, { modified }: AnsweredImage) =>
+  known.modified === undefined || known.modified === modified;
 
 const lineOfRun = (run: Origin) => `${JSON.stringify({ run })}\n`;
 

@@ -9,6 +9,8 @@ export interface ImageFile {
   readonly file: string;
   readonly path: string;
   readonly bytes: number;
+  /** When it was written, in milliseconds since 1970. */
+  readonly modified: number;
 }
 
 /** A file or folder that cannot be looked at. */
@@ -70,8 +72,9 @@ export function findImages(
     .flatMap((file): ImageFile[] => {
       const path = join(root, file);
       try {
-        const { size: bytes, isRegular } = sizeOf(path);
-        if (isRegular) return [{ file, path, bytes }];
+        const found = statSync(path);
+        // Runtimes give more or fewer digits after the point.
+        if (found.isFile()) return [{ file, path, bytes: found.size, modified: Math.floor(found.mtimeMs) }];
         unreadable.push({ file, error: unreadableError(path, "it is no regular file") });
       } catch (error) {
         unreadable.push({ file, error: errorOf(path, error) });
@@ -97,11 +100,6 @@ function kindOf(path: string): "file" | "folder" | "other" | undefined {
     if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return undefined;
     throw errorOf(path, error);
   }
-}
-
-function sizeOf(path: string): { size: number; isRegular: boolean } {
-  const found = statSync(path);
-  return { size: found.size, isRegular: found.isFile() };
 }
 
 /** Looks through a folder; what cannot be read is noted. */

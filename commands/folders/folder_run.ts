@@ -5,6 +5,7 @@ import type { ImageAnswers } from "../../datasets/answers.ts";
 import { counted, note } from "../terminal.ts";
 import type { Outcome } from "./answer_images.ts";
 import type { AnswerLog } from "./answer_log.ts";
+import { checksumOf } from "./checksum.ts";
 import type { ImageFile } from "./find_images.ts";
 import { replaceFile, unwritable } from "./replace_file.ts";
 import type { FolderCommand } from "./run_folder.ts";
@@ -42,12 +43,13 @@ export class FolderRun {
   }
 
   /** Writes files that an earlier run left out. @returns the images to ask about */
-  prepare(): ImageFile[] {
+  async prepare(): Promise<ImageFile[]> {
     for (const { file } of this.#images) {
       this.#attempt(file, () => {
         if (this.command.skips?.(file)) this.#skipped.add(file);
       });
     }
+    await this.#recognize();
     const isComplete =
       !this.#log.isNewRun && statSync(this.#summaryPath, { throwIfNoEntry: false }) !== undefined;
     if (!isComplete) {
@@ -118,6 +120,19 @@ export class FolderRun {
     log.finish();
   }
 
+  /** Keeps the answers about files whose time alone has changed, as that of copies does. */
+  async #recognize(): Promise<void> {
+    const touched = this.#images.filter(
+      (image) => this.#log.checksumBefore(this.#asked(image)) !== undefined,
+    );
+    if (touched.length > 0) note(`${counted(touched.length, "image")} of another date: comparing checksums`);
+    for (let from = 0; from < touched.length; from += BLOCK) {
+      const block = touched.slice(from, from + BLOCK).map((image) => ({ ...image, ...this.#asked(image) }));
+      const checksums = await Promise.all(block.map(({ path }) => checksumOf(path)));
+      this.#log.renew(block.filter((image, i) => this.#log.checksumBefore(image) === checksums[i]));
+    }
+  }
+
   /** Answers of an earlier run with the same questions. @returns the images without any */
   #takeOver(open: readonly ImageFile[]): ImageFile[] {
     const todo: ImageFile[] = [];
@@ -131,7 +146,8 @@ export class FolderRun {
         this.#attempt(image.file, () => {
           known = this.command.known?.(image.file) ?? {};
         });
-        return [{ ...answers, ...known }];
+        const { modified } = earlier.modified === undefined ? earlier : image;
+        return [{ ...answers, modified, ...known }];
       });
       const good = known.filter(({ file }) => !this.#failed.has(file));
       this.#log.append(good);
@@ -156,8 +172,8 @@ export class FolderRun {
     }
   }
 
-  #asked({ file, bytes }: ImageFile) {
-    return { file, bytes, given: this.command.given?.(file) };
+  #asked({ file, bytes, modified }: ImageFile) {
+    return { file, bytes, modified, given: this.command.given?.(file) };
   }
 }
 

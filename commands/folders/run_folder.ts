@@ -152,7 +152,7 @@ export async function runFolder(
     const run = new FolderRun(command, log, images, rootOf(folder));
     try {
       for (const { file, error } of found.unreadable) run.fail(file, error);
-      const todo = run.prepare();
+      const todo = await run.prepare();
       if (todo.length > 0) {
         const paths = todo.map(({ path }) => path);
         warnOfPhotographs(modelOf(values.model), paths, `${name} ${folder} [options]`);

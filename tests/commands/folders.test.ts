@@ -1,5 +1,14 @@
 /** Commands over folders with a made-up model: what is asked, and what survives a stop. */
-import { appendFileSync, copyFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, vi } from "vitest";
@@ -9,7 +18,7 @@ import { label } from "../../commands/label/label.ts";
 import { read } from "../../commands/read/read.ts";
 import { regions } from "../../commands/regions/regions.ts";
 import { florenceError } from "../support/errors.ts";
-import { draw, images, json, out, quiet, root, text } from "../support/image_folder.ts";
+import { draw, FILES, images, json, out, quiet, root, text } from "../support/image_folder.ts";
 import { contentOf, madeUp } from "../support/made_up_model.ts";
 
 describe("a run over a folder", () => {
@@ -102,6 +111,39 @@ describe("a run over a folder", () => {
     const other = [images, "-r", "--classes", "cow", "--out", out("set"), ...quiet];
     await expect(label(other, madeUp().model)).rejects.toEqual(florenceError("data_invalid", "--restart"));
     expect(await label([...other, "--restart"], madeUp().model)).toBe(0);
+  });
+
+  it("answers a file again that was edited to the same size, and none that was copied", async () => {
+    const ask = async () => {
+      const { model, asked } = madeUp();
+      expect(await label([...args(), "--out", out("set"), ...quiet], model)).toBe(0);
+      return asked;
+    };
+    const size = () => statSync(join(images, "a.png")).size;
+    await ask();
+    const before = size();
+    await draw("a.png", 7);
+    expect(size()).toBe(before);
+    // A date to the millisecond may not have changed by now.
+    utimesSync(join(images, "a.png"), 1e9, 1e9);
+    expect(await ask()).toEqual(["7 <OPEN_VOCABULARY_DETECTION> cat", "7 <OPEN_VOCABULARY_DETECTION> dog"]);
+    for (const file of FILES) utimesSync(join(images, file), 2e9, 2e9);
+    expect(await ask()).toEqual([]);
+    const lines = text("set", "answers.jsonl").trim().split("\n").slice(1);
+    expect(lines.map((line) => JSON.parse(line).modified)).toEqual(FILES.map(() => 2e12));
+    await label([...args(), "--out", out("fresh"), ...quiet], madeUp().model);
+    expect(contentOf(out("set"))).toEqual(contentOf(out("fresh")));
+  });
+
+  it("goes on with answers that say nothing of an image's date", async () => {
+    await label([...args(), "--out", out("set"), ...quiet], madeUp().model);
+    const early = text("set", "answers.jsonl").replaceAll(/"modified":\d+,"sha256":"\w+",/g, "");
+    expect(early).not.toContain("modified");
+    writeFileSync(join(out("set"), "answers.jsonl"), early);
+    const again = madeUp();
+    expect(await label([...args(), "--out", out("set"), ...quiet], again.model)).toBe(0);
+    expect(again.asked).toEqual([]);
+    expect(text("set", "answers.jsonl")).toBe(early);
   });
 
   it("begins anew over a file without answers, whatever was asked there before", async () => {
