@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { BatchEngine } from "./batches/batch.ts";
 import { BatchStore } from "./batches/batch_store.ts";
@@ -9,6 +8,7 @@ import { addBatchRoutes } from "./batches/routes.ts";
 import { answerSettings } from "./config/answer_settings.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Service } from "./engine/service.ts";
+import { dataFolders } from "./files/data_dir.ts";
 import { FileStore } from "./files/file_store.ts";
 import { addFileRoutes } from "./files/routes.ts";
 import { requestOf } from "./florence2/read_request.ts";
@@ -61,8 +61,9 @@ export function createApp({ settings, service, log, fetching }: AppOptions): App
   app.use(servePlayground(page));
 
   const names = new ModelNames(settings.model, settings.servedModelName);
-  const files = new FileStore(join(settings.dataDir, "files"), settings.maxStorage);
-  const batches = new BatchStore(join(settings.dataDir, "batches"));
+  const folders = dataFolders(settings.dataDir);
+  const files = new FileStore(folders.files, settings.maxStorage);
+  const batches = new BatchStore(folders.batches);
   const loader = new ImageLoader({
     fetcher: new ImageFetcher({ ...settings, ...fetching }),
     maxImageBytes: settings.maxImageBytes,

@@ -1,9 +1,11 @@
 import type { ProgressEvent } from "florence2-webgpu";
 import { type AppOptions, createApp } from "./app.ts";
 import type { BatchWork } from "./batches/batch_work.ts";
+import { usualDataDir } from "./config/read_settings.ts";
 import type { Settings } from "./config/settings.ts";
 import { BUNDLED_MODEL_WARNING, Florence2Engine } from "./engine/florence2_engine.ts";
 import { type LoadEngine, Service } from "./engine/service.ts";
+import { expectDataDir } from "./files/data_dir.ts";
 import { createLog, type Log } from "./http/log.ts";
 import { ModelNames } from "./openai/model_names.ts";
 import type { App } from "./openai/routes.ts";
@@ -15,7 +17,11 @@ export interface ServerParts {
   readonly service: Service;
   readonly log: Log;
   readonly batchWork: BatchWork;
-  /** Loads the model; requests before get 503. */
+  /**
+   * Loads the model; requests before get 503.
+   *
+   * @throws {Florence2Error} `file_unwritable` if files cannot be kept in the folder that the settings name
+   */
   start(): Promise<void>;
   /** Lets accepted requests finish, for `shutdownTimeout` at most, and frees the model. */
   stop(): Promise<void>;
@@ -57,6 +63,20 @@ function loaderOf(settings: Settings, log: Log): LoadEngine {
   };
 }
 
+/**
+ * A folder that was named must be writable; without the usual one all but files and batches works.
+ *
+ * @throws {Florence2Error} `file_unwritable`
+ */
+function checkDataDir({ dataDir, queue }: Settings, log: Log): void {
+  try {
+    expectDataDir(dataDir);
+  } catch (error) {
+    if (queue || dataDir !== usualDataDir(process.env)) throw error;
+    log({ level: "warn", event: "data_dir_unwritable", message: (error as Error).message });
+  }
+}
+
 /** The whole service by its settings, without a port: `app.fetch` answers requests. */
 export function createServer(settings: Settings, options: ServerOptions = {}): ServerParts {
   const log = options.log ?? createLog(settings.logFormat, (line) => void process.stderr.write(`${line}\n`));
@@ -68,6 +88,7 @@ export function createServer(settings: Settings, options: ServerOptions = {}): S
     log,
     batchWork,
     async start() {
+      checkDataDir(settings, log);
       await service.start();
       await batchEngine.start();
       const { model, dtype } = settings;

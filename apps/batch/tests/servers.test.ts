@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { Checkpoint } from "florence2-server/chunks";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { newGate } from "./support/gate.ts";
 import { queues, type StartedQueue } from "./support/queues.ts";
@@ -122,19 +124,26 @@ for (const { name, isHere, start } of queues) {
       expect(batch.request_counts).toEqual({ total: 120, completed: 120, failed: 0 });
     });
 
+    /** The chunk with line 20. */
+    const chunkOf = (id: string) => new Checkpoint(join(dataDir, "batches", id, "partial", "00001.jsonl"));
+
     it("have an error for a request that kills processes, and answers to all others", async () => {
       const all = texts(40).map((text, i) => (i === 20 ? "poison" : text));
       let id: string | undefined;
       for (let deaths = 0; ; deaths++) {
-        expect(deaths).toBeLessThan(8);
+        expect(deaths).toBeLessThan(6);
         const one = await server({ FAKE_MS: "5" });
         id ??= await makeBatch(one.url, all);
         const batch = await Promise.race([one.ended, end(one.url, id).catch(() => one.ended)]);
-        if (typeof batch !== "object") continue;
+        if (typeof batch !== "object") {
+          // Seven deaths at the line alone, of eight; tests of the server count them all.
+          if (deaths === 1) for (let i = 0; i < 7; i++) chunkOf(id).open([4]);
+          continue;
+        }
         expect(batch.request_counts).toEqual({ total: 40, completed: 39, failed: 1 });
         const [error] = await readLines(one.url, batch.error_file_id);
         expect(error).toMatchObject({ custom_id: "line-20", error: { code: "crashed" } });
-        expect(deaths).toBe(4);
+        expect(deaths).toBe(3);
         break;
       }
     });

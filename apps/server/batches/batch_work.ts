@@ -3,12 +3,14 @@ import { createWriteStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type { Checkpoint } from "../chunks/checkpoint.ts";
 import type { AnswerSettings } from "../config/answer_settings.ts";
 import type { FileStore } from "../files/file_store.ts";
 import { toApiError } from "../http/errors.ts";
 import type { Metrics } from "../operations/metrics.ts";
 import { type Batch, type BatchLine, type Endpoint, isFinished, now } from "./batch.ts";
 import type { BatchPlan, BatchStore } from "./batch_store.ts";
+import { leftLines } from "./left_lines.ts";
 import { checkLines, readLines } from "./read_lines.ts";
 import { answered, type BatchResult, failed, isGood, sumOf, type Tally, tallyOf } from "./results.ts";
 import { Slots } from "./slots.ts";
@@ -173,9 +175,8 @@ export class BatchWork {
       metrics.batchLines.inc({ result: isGood(result) ? "completed" : "failed" });
     };
     try {
-      for (const group of checkpoint.groups(lines.length, lines.length)) {
-        checkpoint.open(group);
-        const done = await Promise.allSettled(group.map((index) => this.#slots.run(() => compute(index))));
+      for (const group of leftLines(checkpoint, lines.length).groups) {
+        const done = await Promise.allSettled(this.#computeGroup(group, checkpoint, compute));
         const broken = done.find((one) => one.status === "rejected");
         if (!broken) continue;
         // The process lives: none of these lines ends it.
@@ -185,8 +186,8 @@ export class BatchWork {
     } finally {
       clearInterval(timer);
     }
-    for (const { index, crashes } of checkpoint.crashed(lines.length)) {
-      const message = `The process ended ${crashes} times while it was at work on this request.`;
+    for (const { index, crashes } of leftLines(checkpoint, lines.length).crashed) {
+      const message = `The process ended ${crashes} times while it was at work on this request alone.`;
       checkpoint.add([[index, failed(lines[index]!, "crashed", message)]]);
     }
     await batches.savePart(
@@ -195,6 +196,24 @@ export class BatchWork {
       lines.map((_, index) => checkpoint.rows.get(index)!),
     );
     checkpoint.remove();
+  }
+
+  /** One line by itself has the whole process, so that no other line can be the reason if that ends. */
+  #computeGroup(
+    group: readonly number[],
+    checkpoint: Checkpoint<BatchResult>,
+    compute: (index: number) => Promise<void>,
+  ): Promise<void>[] {
+    const [first, ...others] = group;
+    if (others.length > 0) {
+      checkpoint.open(group);
+      return group.map((index) => this.#slots.run(() => compute(index)));
+    }
+    const work = async () => {
+      checkpoint.open(group);
+      await compute(first!);
+    };
+    return [this.#slots.runAlone(work)];
   }
 
   /** Failures that come from the server's state are tried again. */

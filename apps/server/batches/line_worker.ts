@@ -1,7 +1,7 @@
-import { join } from "node:path";
 import { settingsWith } from "../config/answer_settings.ts";
 import type { Settings } from "../config/settings.ts";
 import type { LoadEngine } from "../engine/service.ts";
+import { dataFolders } from "../files/data_dir.ts";
 import type { Log } from "../http/log.ts";
 import { createServer, type ServerParts } from "../server.ts";
 import { BatchStore } from "./batch_store.ts";
@@ -29,7 +29,7 @@ export class LineWorker {
 
   /** @throws the reason of `stop` if it aborts; finished lines are kept */
   async run({ dataDir, batch, chunk }: LinesJob, stop: AbortSignal): Promise<void> {
-    const plan = await new BatchStore(join(dataDir, "batches")).readPlan(batch);
+    const plan = await new BatchStore(dataFolders(dataDir).batches).readPlan(batch);
     if (!plan) return;
     const { device = "auto", log, load } = this.#options;
     const settings = settingsWith(plan.settings, { dataDir, device });

@@ -23,10 +23,6 @@ export interface Deaths {
 }
 
 const NONE: Deaths = { together: 0, alone: 0, seenTogether: 0, seenAlone: 0 };
-/** After so many deaths of processes the entries of a block are computed one by one. */
-const MAX_TOGETHER = 2;
-/** After so many an entry is taken for the reason. */
-const MAX_CRASHES = 4;
 /** Milliseconds between two waits for the disk: a loss of power costs as much work at most. */
 const SYNC = 2000;
 
@@ -51,35 +47,6 @@ export class Checkpoint<Row> {
   /** The processes that died at an entry without a row. */
   deathsOf(index: number): Deaths {
     return this.#suspects.get(index) ?? NONE;
-  }
-
-  /**
-   * What is left to compute of `count` entries, in blocks of `size`; blocks that have ended processes come last, and
-   * entry by entry.
-   */
-  groups(count: number, size: number): number[][] {
-    const blocks: number[][] = [];
-    const single: number[][] = [];
-    for (let from = 0; from < count; from += size) {
-      const block = [...Array(Math.min(size, count - from)).keys()]
-        .map((i) => from + i)
-        .filter((index) => !this.rows.has(index));
-      const crashes = block.map((index) => this.deathsOf(index));
-      if (crashes.every(({ together, alone }) => together < MAX_TOGETHER && alone === 0)) {
-        if (block.length > 0) blocks.push(block);
-        continue;
-      }
-      for (const [i, { together, alone }] of crashes.entries())
-        if (together + alone < MAX_CRASHES) single.push([block[i]!]);
-    }
-    return [...blocks, ...single];
-  }
-
-  /** Entries that no group has, since they keep ending processes; `crashes` says how many. */
-  crashed(count: number): { readonly index: number; readonly crashes: number }[] {
-    return [...this.#suspects]
-      .map(([index, { together, alone }]) => ({ index, crashes: together + alone }))
-      .filter(({ index, crashes }) => index < count && !this.rows.has(index) && crashes >= MAX_CRASHES);
   }
 
   open(indices: readonly number[]): void {

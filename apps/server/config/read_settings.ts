@@ -40,13 +40,14 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
     Object.fromEntries(fromEnvironment),
     Object.fromEntries(fromFlags),
   ) as Settings;
-  settings.dataDir ||= join(
-    environment.XDG_STATE_HOME ?? join(homedir(), ".local", "state"),
-    "florence2-server",
-  );
+  settings.dataDir ||= usualDataDir(environment);
   if (!settings.help && !settings.version) check(settings);
   return settings;
 }
+
+/** The folder of files and batches where none is named. */
+export const usualDataDir = (environment: NodeJS.ProcessEnv): string =>
+  join(environment.XDG_STATE_HOME ?? join(homedir(), ".local", "state"), "florence2-server");
 
 function readFlags(args: readonly string[]): Map<string, unknown> {
   const found = new Map<string, unknown>();

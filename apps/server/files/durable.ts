@@ -45,6 +45,9 @@ export async function readJsonFile<T>(path: string): Promise<T | undefined> {
 
 export const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException | undefined)?.code ?? "";
 
+/** No space is left, on the disk or for this user. */
+export const FULL = ["ENOSPC", "EDQUOT"];
+
 const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"];
 
 async function writeBeside<T>(

@@ -4,8 +4,11 @@ import { pipeline } from "node:stream/promises";
 import { Busboy } from "@fastify/busboy";
 import { partsOf } from "../http/body.ts";
 import { ApiError, badRequest } from "../http/errors.ts";
+import { codeOf, FULL } from "./durable.ts";
 import type { FileStore, StoredFile } from "./file_store.ts";
 
+/** Of the folder, which are no fault of the form. */
+const UNWRITABLE = ["EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR", "EIO", "EMFILE", "ENFILE"];
 const PURPOSES = new Set(["batch", "vision", "user_data", "assistants", "fine-tune", "evals"]);
 const EXPIRY_SECONDS = { least: 3600, most: 2_592_000 };
 
@@ -59,8 +62,9 @@ export async function receiveFile(
   } catch (error) {
     await rm(path, { force: true });
     if (error instanceof ApiError) throw error;
-    if ((error as NodeJS.ErrnoException).code === "ENOSPC")
+    if (FULL.includes(codeOf(error)))
       throw new ApiError(507, "storage_full", "The disk is full.", { cause: error });
+    if (UNWRITABLE.includes(codeOf(error))) throw error;
     throw badRequest("invalid_form", "The body is not a well-formed multipart/form-data.");
   }
 }
