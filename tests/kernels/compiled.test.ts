@@ -1,57 +1,10 @@
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Arena } from "../../core/cpu/arena.ts";
-import { compileKernels, type SimdForm } from "../../core/cpu/compiled_kernels.ts";
-import { CpuRunner } from "../../core/cpu/cpu_runner.ts";
-import { Engine } from "../../core/cpu/engine.ts";
-import { placeOfI8 } from "../../core/cpu/product_speeds.ts";
+import { describe, expect, it } from "vitest";
 import type { Kernel } from "../../core/kernel.ts";
-import { type DeviceProfile, PORTABLE_PROFILE } from "../../core/recording.ts";
-import { weightFormats } from "../../measure/case_runs.ts";
-import { allKernelCases, checkCase } from "../support/kernel_check.ts";
+import { allKernelCases, compiledNames } from "../support/kernel_check.ts";
 
-const ALL_FORMATS: DeviceProfile = { ...PORTABLE_PROFILE, i8: "slower" };
-const compiled = await compileKernels(true);
-const exported = new Set(WebAssembly.Module.exports(compiled!.module).map(({ name }) => name));
-const suites = allKernelCases.filter(({ kernel }) => exported.has(kernel.name));
-
-/** Whether this runtime compiles products in whole numbers right, as V8 11 does not. */
-const { profile } = await opened("relaxed SIMD");
-/** Without relaxed SIMD, kernels are the same but for a few instructions. */
-const MAX_OPERATIONS_WITHOUT = 1e6;
-
-async function opened(form: SimdForm): Promise<CpuRunner> {
-  const arena = new Arena(true);
-  const engine = await Engine.open(arena, true, 2, [form]);
-  return new CpuRunner(arena, engine, { debug: true }, placeOfI8(await engine!.productSpeeds()));
-}
-
-describe.each(["relaxed SIMD", "SIMD"] as const)("kernels compiled with %s against their twins", (form) => {
-  let runner: CpuRunner;
-  beforeAll(async () => {
-    runner = await opened(form);
-  });
-  afterAll(() => runner.dispose());
-
-  for (const suite of suites) {
-    const cases = suite.cases.filter(
-      (testCase) => form === "relaxed SIMD" || suite.work(testCase).operations <= MAX_OPERATIONS_WITHOUT,
-    );
-    describe.skipIf(cases.length === 0)(suite.kernel.name, () => {
-      for (const testCase of cases) {
-        for (const format of suite.weights ? weightFormats(suite, testCase, ALL_FORMATS) : [undefined]) {
-          const isWrong = format === "i8" && form === "relaxed SIMD" && !profile.i8;
-          it.skipIf(isWrong)(
-            [testCase.name, ...(format ? [`weights in ${format}`] : [])].join(": "),
-            async () => {
-              expect(await checkCase(runner, suite, testCase, undefined, format)).toBeUndefined();
-            },
-          );
-        }
-      }
-    });
-  }
-});
+const names = await compiledNames();
+const suites = allKernelCases.filter(({ kernel }) => names.has(kernel.name));
 
 describe("the signature of a compiled kernel", () => {
   for (const { kernel } of suites) {
