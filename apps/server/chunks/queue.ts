@@ -59,12 +59,16 @@ export async function withQueue<Data, Value>(
   const options = { connection: connection(false), streams: { events: { maxLen: 100 } } };
   const queue = new bullmq.Queue<Data>(name, options, backend);
   let refused: unknown;
-  queue.on("error", (error) => {
-    refused = error;
+  const refusal = new Promise<never>((_, fail) => {
+    queue.on("error", (error) => {
+      refused = error;
+      if (isRefusal(error)) fail(error);
+    });
   });
+  refusal.catch(() => {});
   let isOpen = false;
   try {
-    isOpen = await Promise.race([queue.waitUntilReady().then(() => true), wait(CONNECT, false)]);
+    isOpen = await Promise.race([queue.waitUntilReady().then(() => true), refusal, wait(CONNECT, false)]);
     if (!isOpen) throw refused ?? new Error(`no answer within ${CONNECT / 1000} s`);
     return await use(queue as Queue<Data>);
   } catch (error) {
