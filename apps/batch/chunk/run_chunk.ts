@@ -59,7 +59,7 @@ export async function runChunk(chunk: number, options: ChunkOptions): Promise<Ch
   if (leftOf(checkpoint, items.length).calls.length > 0) await options.model();
   const started = Date.now();
   const rows = await computeChunk(plan, items, { ...options, checkpoint });
-  const isNew = await storage.create(name, encodeRows(rows, plan.format));
+  const isNew = await storage.create(name, await encodeRows(rows, plan.format));
   const errors = rows.filter(({ status }) => status === "error").length;
   if (isNew) {
     const times: ChunkTimes = {

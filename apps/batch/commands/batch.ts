@@ -7,7 +7,6 @@ import { Florence2Error, tasks } from "florence2-webgpu";
 import { computeGroup } from "../chunk/compute.ts";
 import { findItems } from "../inputs/find_items.ts";
 import { CANCEL_FILE, FORMATS, missingChunks, planRun, readChunk, readPlan } from "../plan/plan.ts";
-import { openBoard } from "../queue/board.ts";
 import { dequeue, enqueue, withChunks } from "../queue/queue.ts";
 import { workQueued } from "../queue/work_queued.ts";
 import { finishRun, readRows, retryErrors } from "../results/manifest.ts";
@@ -221,6 +220,7 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
   },
 
   async board({ values, signal }) {
+    const { openBoard } = await import("../queue/board.ts");
     const board = await openBoard(required("queue", values, "board"), wholeNumber("port", values) ?? 3000);
     say(values, `the queue is shown at ${board.url}`);
     await new Promise<void>((end) => signal.addEventListener("abort", () => end(), { once: true }));

@@ -3,7 +3,6 @@ import { readFile } from "node:fs/promises";
 import { dirname, extname, resolve } from "node:path";
 import { Florence2Error, type Region } from "florence2-webgpu";
 import { parseCsv } from "florence2-webgpu/datasets";
-import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
 import type { Item } from "../plan/plan.ts";
 
 /** Names of the column with the image, where none is given: the first that is there. */
@@ -44,8 +43,10 @@ type ListRow = Readonly<Record<string, unknown>>;
 async function readRows(path: string): Promise<ListRow[]> {
   const ending = extname(path).toLowerCase();
   try {
-    if (ending === ".parquet")
+    if (ending === ".parquet") {
+      const { asyncBufferFromFile, parquetReadObjects } = await import("hyparquet");
       return (await parquetReadObjects({ file: await asyncBufferFromFile(path) })) as ListRow[];
+    }
     const text = (await readFile(path, "utf8")).replace(/^\ufeff/, "");
     if (ending === ".csv") {
       const [head = [], ...rows] = parseCsv(text);

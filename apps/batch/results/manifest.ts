@@ -73,7 +73,7 @@ export async function retryErrors(storage: Storage, plan: RunPlan): Promise<numb
     if (good.length === rows.length) continue;
     if (count === 0) for (const name of [SUCCESS_FILE, MANIFEST_FILE]) await storage.remove(name);
     count += rows.length - good.length;
-    await storage.replace(keptFile(chunk, plan.chunks), encodeRows(good, "jsonl"));
+    await storage.replace(keptFile(chunk, plan.chunks), await encodeRows(good, "jsonl"));
     await storage.remove(partFile(plan, chunk));
   }
   return count;

@@ -31,7 +31,7 @@ export async function mergeRun(
   const files: Readonly<Record<string, Uint8Array>> =
     kind === "answers"
       ? { "answers.jsonl": lines(answersOf(plan, rows)), "errors.jsonl": lines(errorsOf(rows)) }
-      : { [`rows.${kind}`]: encodeRows(rows, kind) };
+      : { [`rows.${kind}`]: await encodeRows(rows, kind) };
   const target = openStorage(to);
   for (const [name, content] of Object.entries(files)) await target.replace(name, content);
   return Object.keys(files).map((name) => `${target.url}/${name}`);

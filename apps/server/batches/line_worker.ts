@@ -3,7 +3,7 @@ import type { Settings } from "../config/settings.ts";
 import type { LoadEngine } from "../engine/service.ts";
 import { dataFolders } from "../files/data_dir.ts";
 import type { Log } from "../http/log.ts";
-import { createServer, type ServerParts } from "../server.ts";
+import type { ServerParts } from "../server.ts";
 import { BatchStore } from "./batch_store.ts";
 import type { LinesJob } from "./queued_engine.ts";
 
@@ -35,6 +35,8 @@ export class LineWorker {
     const settings = settingsWith(plan.settings, { dataDir, device });
     const key = JSON.stringify(settings);
     if (this.#key !== key) await this.dispose();
+    // Loaded here: workers without a batch start in half the time.
+    const { createServer } = await import("../server.ts");
     this.#parts ??= createServer(settings, { log, load });
     this.#key = key;
     await this.#parts.service.start();
