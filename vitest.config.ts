@@ -3,16 +3,16 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Files that take most of a minute or more, the longest first. A clean checkout has no record of it. */
 const LONG_FILES = [
-  "apps/batch/tests/queue_faults.test.ts",
-  "tests/model/full_size.test.ts",
-  "apps/batch/tests/servers.test.ts",
   "tests/kernels/kernels.test.ts",
+  "apps/batch/tests/servers.test.ts",
+  "tests/model/full_size.test.ts",
   "tests/model/nano.test.ts",
-  "tests/kernels/compiled.test.ts",
+  "tests/browser/model.test.ts",
+  "apps/batch/tests/queue_faults/redis.test.ts",
+  "apps/batch/tests/queue_faults/postgres.test.ts",
+  "tests/kernels/matmul.test.ts",
   "apps/playground/tests/failures.test.ts",
   "apps/playground/tests/tasks.test.ts",
-  "tests/browser/model.test.ts",
-  "tests/model/generation/sampling.test.ts",
   "tests/model/dispose.test.ts",
   "tests/commands/cli.test.ts",
 ];

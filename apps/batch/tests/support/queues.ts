@@ -11,11 +11,12 @@ export interface StartedQueue {
   stop(): void;
 }
 
-export const queues: readonly {
+export interface QueueServer {
   readonly name: string;
   readonly isHere: boolean;
   readonly start: () => Promise<StartedQueue>;
-}[] = [
-  { name: "Redis", isHere: hasRedis, start: () => startRedis() },
-  { name: "PostgreSQL", isHere: hasPostgres, start: startPostgres },
-];
+}
+
+export const redis: QueueServer = { name: "Redis", isHere: hasRedis, start: () => startRedis() };
+export const postgres: QueueServer = { name: "PostgreSQL", isHere: hasPostgres, start: startPostgres };
+export const queues: readonly QueueServer[] = [redis, postgres];

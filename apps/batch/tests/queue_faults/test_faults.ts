@@ -2,15 +2,15 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { canMount, expectWhole, onSmallDisk, partsIn } from "./support/faults.ts";
-import { gateAt } from "./support/gate.ts";
-import { queues, type StartedQueue } from "./support/queues.ts";
-import { freePort, hasRedis, startRedis } from "./support/redis.ts";
-import { images, newFolder, planned, resultsOf, run } from "./support/runs.ts";
-import { startS3 } from "./support/s3_double.ts";
-import { type StartedWorker, startWorker, until } from "./support/workers.ts";
+import { canMount, expectWhole, onSmallDisk, partsIn } from "../support/faults.ts";
+import { gateAt } from "../support/gate.ts";
+import type { QueueServer, StartedQueue } from "../support/queues.ts";
+import { images, newFolder, planned, resultsOf, run } from "../support/runs.ts";
+import { startS3 } from "../support/s3_double.ts";
+import { type StartedWorker, startWorker, until } from "../support/workers.ts";
 
-for (const { name, isHere, start: startQueue } of queues) {
+/** Faults while workers share a queue on this server. Each server has a file of its own, so that both run at once. */
+export function testFaults({ name, isHere, start: startQueue }: QueueServer): void {
   describe.skipIf(!isHere)(`faults with ${name}`, () => {
     let queue: StartedQueue;
     const workers: StartedWorker[] = [];
@@ -122,7 +122,7 @@ for (const { name, isHere, start: startQueue } of queues) {
       gate.open();
       expect(await first.ended).toBe(130);
       expect(partsIn(out).length).toBeLessThan(6);
-      const deno = fileURLToPath(new URL("../../../node_modules/.bin/deno", import.meta.url));
+      const deno = fileURLToPath(new URL("../../../../node_modules/.bin/deno", import.meta.url));
       const second = start(["work", out], {}, [deno, "run", "-A", "--no-lock"]);
       expect(await second.ended, second.output()).toBe(0);
       await expectWhole(out, folder, 60);
@@ -182,51 +182,3 @@ for (const { name, isHere, start: startQueue } of queues) {
     });
   });
 }
-
-describe("a queue whose server is away", () => {
-  for (const scheme of ["redis", "postgres"]) {
-    it(`${scheme}: plan says so, and a worker waits, tells it once, and ends when it is told to`, async () => {
-      const url = `${scheme}://user:secret@127.0.0.1:${await freePort()}/x`;
-      const out = await planned(images(10));
-      const resumed = run(["resume", out, "--queue", url]);
-      await expect(resumed).rejects.toMatchObject({
-        code: "download_failed",
-        message: expect.stringMatching(/^The queue at 127[^@]* cannot be used: .*Start its server/),
-      });
-      const worker = startWorker(["work", out, "--queue", url]);
-      await until(() => /the queue at 127/i.test(worker.output()));
-      worker.process.kill("SIGTERM");
-      expect(await worker.ended).toBe(130);
-      expect(worker.output()).not.toMatch(/secret/);
-      expect(worker.output().split("\n").length).toBeLessThan(8);
-    });
-  }
-
-  it.skipIf(!hasRedis)("one that refuses the password ends plan and worker, with the remedy", async () => {
-    const redis = await startRedis("--requirepass right");
-    try {
-      const out = await planned(images(10));
-      for (const user of ["", ":wrong@"]) {
-        const url = redis.url.replace("//", `//${user}`);
-        await expect(run(["resume", out, "--queue", url])).rejects.toMatchObject({
-          code: "access_denied",
-          message: expect.stringMatching(/^The queue at 127[^@]* refuses .*redis:\/\/:PASSWORD@host/),
-        });
-        const worker = startWorker(["work", out, "--queue", url]);
-        expect(await worker.ended).toBe(1);
-        expect(worker.output()).toMatch(/refuses this user or password/);
-        expect(worker.output()).not.toMatch(/:wrong/);
-      }
-    } finally {
-      redis.stop();
-    }
-  });
-
-  it("one that is no URL of a queue is refused", async () => {
-    for (const url of ["nats://user:secret@x", "localhost:6379", "redis:"]) {
-      const refused = run(["work", "--queue", url]);
-      await expect(refused).rejects.toMatchObject({ code: "option_invalid" });
-      await expect(refused).rejects.not.toThrow(/secret/);
-    }
-  });
-});

@@ -1,0 +1,4 @@
+import { postgres } from "../support/queues.ts";
+import { testFaults } from "./test_faults.ts";
+
+testFaults(postgres);
