@@ -30,7 +30,7 @@ import {
 } from "./options.ts";
 import { printStatus } from "./print_status.ts";
 import { WorkProgress } from "./progress.ts";
-import { CHUNK, chunkMeasurer, loaderOf, openWork } from "./work_options.ts";
+import { CHUNK, checkModel, chunkMeasurer, loaderOf, openWork } from "./work_options.ts";
 
 /** A command; it resolves to the exit code. */
 interface Call {
@@ -103,7 +103,6 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
     const task = taskOf(required("task", values, "plan"));
     if (positionals.length === 0)
       throw new Florence2Error("option_invalid", "florence2-batch plan needs images; --help shows how.", {});
-    const items = await findItems(positionals, values);
     const settings = {
       task,
       text: values.text,
@@ -114,6 +113,8 @@ const COMMANDS: Readonly<Record<string, (call: Call) => Promise<number>>> = {
       dtype: oneOf("dtype", values, ["auto", "f32", "f16", "q8", "q4"]) ?? "auto",
       format: oneOf("format", values, FORMATS) ?? "jsonl",
     };
+    await checkModel(settings, { values, signal, open });
+    const items = await findItems(positionals, values);
     const chunkSize =
       values.chunk === "auto"
         ? chunkMeasurer({ values, signal, open, settings })

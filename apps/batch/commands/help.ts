@@ -27,6 +27,7 @@ plan:
   --model MODEL          a folder or a repository (default: bundled)
   --revision NAME        branch, tag or commit of the repository (default: main)
   --dtype NAME           auto, f32, f16, q8 or q4 (default: auto)
+  --unchecked            do not look whether the model is there: only the workers have it
   --num-beams N          hypotheses of beam search (default: the model's own)
   --max-new-tokens N     length of an answer at most
   --chunk N              images in a chunk, best 30 to 120 seconds of work (default: 128); auto tries sixteen images

@@ -11,6 +11,7 @@ export const OPTIONS = {
   dtype: { type: "string" },
   "num-beams": { type: "string" },
   "max-new-tokens": { type: "string" },
+  unchecked: { type: "boolean" },
   chunk: { type: "string" },
   format: { type: "string" },
   recursive: { type: "boolean", short: "r" },

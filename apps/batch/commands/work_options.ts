@@ -1,4 +1,4 @@
-import { type LinesJob, LineWorker, type LoadEngine } from "florence2-server/batches";
+import { BUNDLED_MODEL_WARNING, type LinesJob, LineWorker, type LoadEngine } from "florence2-server/batches";
 import { Florence2Error } from "florence2-webgpu";
 import type { LoadItem } from "../chunk/compute.ts";
 import { FETCH_DEFAULTS, urlFetcher } from "../inputs/fetch_url.ts";
@@ -7,7 +7,7 @@ import { measureChunk } from "../plan/measure_chunk.ts";
 import type { MeasureChunk, RunSettings } from "../plan/plan.ts";
 import type { WorkOptions } from "../work/embedded.ts";
 import { serveMetrics, WorkerMetrics } from "../work/metrics.ts";
-import { ModelCache, type OpenModel } from "../work/open_model.ts";
+import { ModelCache, type ModelSettings, type OpenModel } from "../work/open_model.ts";
 import { probeWith } from "../work/probe.ts";
 import { counted, deviceOptions, oneOf, type Values, wholeNumber } from "./options.ts";
 import type { WorkProgress } from "./progress.ts";
@@ -89,6 +89,27 @@ export function loaderOf(values: Values): LoadItem {
 
 /** Images of a chunk where nothing is said or known. */
 export const CHUNK = 128;
+
+/** Workers on all machines would fail on a model that is not there. */
+export async function checkModel(
+  settings: ModelSettings,
+  { values, signal, open }: Pick<WorkParts, "values" | "signal" | "open">,
+): Promise<void> {
+  const say = (text: string) => values.quiet || process.stderr.write(`${text}\n`);
+  if (settings.model === "bundled") say(BUNDLED_MODEL_WARNING);
+  else if (!values.unchecked) {
+    try {
+      await open.check?.(settings, signal);
+    } catch (error) {
+      if (!(error instanceof Florence2Error)) throw error;
+      const { code, message, details } = error;
+      // This machine may reach less than the workers do.
+      if (code === "download_failed") return void say(`The model was not looked for: ${message}`);
+      const remedy = "If only the workers have the model, --unchecked plans without a look at it.";
+      throw new Florence2Error(code, `--model ${settings.model}: ${message} ${remedy}`, details, error);
+    }
+  }
+}
 
 /** Opens the model on this machine, and measures how many images it answers in a minute. */
 export function chunkMeasurer({

@@ -98,6 +98,7 @@ export async function planRun(
 export async function readPlan(storage: Storage): Promise<RunPlan> {
   const plan = await findPlan(storage);
   if (plan) return plan;
+  await storage.expectBucket();
   const message = `${storage.url} has no ${PLAN_FILE}: florence2-batch plan makes one.`;
   throw new Florence2Error("file_not_found", message, { storage: storage.url });
 }

@@ -52,6 +52,8 @@ export class LocalStorage implements Storage {
     return this.#write(name, (path) => writeWhole(path, content));
   }
 
+  async expectBucket(): Promise<void> {}
+
   async remove(name: string): Promise<void> {
     await rm(join(this.folder, name), { force: true });
   }

@@ -38,14 +38,26 @@ export class S3Storage implements Storage {
     const files: StoredFile[] = [];
     let token: string | undefined;
     do {
-      const page = await this.#ask(`list ${folder || "its objects"}`, () =>
-        this.#client.listObjectsPaged("/", prefix, PAGE, token),
-      );
-      for (const { Key, Size } of page?.objects ?? [])
+      const page = await this.#page(folder || "its objects", prefix, PAGE, token);
+      for (const { Key, Size } of page.objects ?? [])
         files.push({ name: Key.slice(this.#prefix.length), bytes: Number(Size) });
-      token = page?.nextContinuationToken;
+      token = page.nextContinuationToken;
     } while (token);
     return files;
+  }
+
+  async expectBucket(): Promise<void> {
+    await this.#page("its objects", this.#prefix, 1);
+  }
+
+  async #page(what: string, prefix: string, count: number, token?: string) {
+    const page = await this.#ask(`list ${what}`, () =>
+      this.#client.listObjectsPaged("/", prefix, count, token),
+    );
+    if (page) return page;
+    const { bucket } = parseS3Url(this.url);
+    const message = `There is no bucket ${bucket} (${this.url}).${remedyOf(404)}`;
+    throw new Florence2Error("file_not_found", message, { url: this.url, bucket });
   }
 
   async create(name: string, content: Uint8Array): Promise<boolean> {
@@ -127,7 +139,7 @@ function clientOf(bucket: string): S3mini {
 
 function remedyOf(status: number | undefined): string {
   if (status === 403) return " Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.";
-  if (status === 404) return " Check the name of the bucket and AWS_ENDPOINT_URL.";
+  if (status === 404) return " Check the name of the bucket, AWS_REGION and AWS_ENDPOINT_URL.";
   return status === undefined ? " Check AWS_ENDPOINT_URL and the network." : " Try again later.";
 }
 

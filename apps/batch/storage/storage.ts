@@ -24,6 +24,8 @@ export interface Storage {
   create(name: string, content: Uint8Array): Promise<boolean>;
   /** Writes a file, or puts it in the place of another, whole. */
   replace(name: string, content: Uint8Array): Promise<void>;
+  /** @throws {Florence2Error} `file_not_found` if there is no such bucket; a folder is made when it is written to */
+  expectBucket(): Promise<void>;
   /** Does nothing if there is none. */
   remove(name: string): Promise<void>;
 }

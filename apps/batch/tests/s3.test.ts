@@ -67,6 +67,22 @@ describe("a bucket", () => {
     expect([...s3.objects.keys()].filter((name) => name.includes("/kept/"))).toEqual([]);
   });
 
+  it("that is not there is told as such, wherever it is named", async () => {
+    const missing = expect.objectContaining({
+      code: "file_not_found",
+      message: expect.stringMatching(
+        /^There is no bucket fotos .* Check the name of the bucket, AWS_REGION and/,
+      ),
+    });
+    const images = run(["plan", "s3://fotos/2026", "--task", "OD", "--out", "s3://results/five"]);
+    await expect(images).rejects.toEqual(missing);
+    await expect(run(["work", "s3://fotos/run"])).rejects.toEqual(missing);
+    await expect(plan("s3://fotos/run")).rejects.toThrow(/could not write .* Check the name of the bucket/);
+    const empty = run(["plan", "s3://photos/2027", "--task", "OD", "--out", "s3://results/five"]);
+    await expect(empty).rejects.toThrow("s3://photos/2027 has no image.");
+    await expect(run(["work", "s3://results/five"])).rejects.toThrow("has no run.json");
+  });
+
   it("that cannot be opened is told with the remedy", async () => {
     vi.stubEnv("AWS_ACCESS_KEY_ID", "");
     expect(() => openStorage("s3://results")).toThrow(/needs AWS_ACCESS_KEY_ID/);

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Florence2 } from "florence2-webgpu";
+import { Florence2, type ProgressEvent } from "florence2-webgpu";
 import type { BatchModel } from "../chunk/compute.ts";
 import type { RunPlan, RunSettings } from "../plan/plan.ts";
 
@@ -10,26 +10,59 @@ export interface DeviceOptions {
   readonly threads?: number;
 }
 
-export type OpenModel = (
-  settings: Pick<RunSettings, "model" | "revision" | "dtype">,
-  options: DeviceOptions,
-  signal: AbortSignal,
-) => Promise<BatchModel>;
+export type ModelSettings = Pick<RunSettings, "model" | "revision" | "dtype">;
 
-export const openModel: OpenModel = async (plan, { device, threads }, signal) => {
-  const source = plan.model === "bundled" ? bundledModel() : plan.model;
-  const model = await Florence2.fromPretrained(source, {
-    device,
-    threads,
-    dtype: plan.dtype as "auto",
-    revision: plan.revision,
-    signal,
-  });
-  return {
-    runBatch: (items, options) => model.runBatch<string & {}>(items, options),
-    dispose: () => model.dispose(),
-  };
-};
+export interface OpenModel {
+  (settings: ModelSettings, options: DeviceOptions, signal: AbortSignal): Promise<BatchModel>;
+  /** Throws what opening throws, as far as that is known without the weights. */
+  readonly check?: (settings: ModelSettings, signal: AbortSignal) => Promise<void>;
+}
+
+export const openModel: OpenModel = Object.assign(
+  async (plan: ModelSettings, { device, threads }: DeviceOptions, signal: AbortSignal) => {
+    const model = await Florence2.fromPretrained(sourceOf(plan), {
+      device,
+      threads,
+      dtype: plan.dtype as "auto",
+      revision: plan.revision,
+      signal,
+    });
+    const opened: BatchModel = {
+      runBatch: (items, options) => model.runBatch<string & {}>(items, options),
+      dispose: () => model.dispose(),
+    };
+    return opened;
+  },
+  { check: checkModel },
+);
+
+/** Opens a model up to its weights, of which nothing is downloaded. */
+async function checkModel(plan: ModelSettings, signal: AbortSignal): Promise<void> {
+  const weights = new AbortController();
+  try {
+    const model = await Florence2.fromPretrained(sourceOf(plan), {
+      device: "cpu",
+      threads: 1,
+      revision: plan.revision,
+      signal: AbortSignal.any([signal, weights.signal]),
+      onProgress: (event) => {
+        if (isOfWeights(event)) weights.abort();
+      },
+      onWarning: () => {},
+    });
+    model.dispose();
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!weights.signal.aborted) throw error;
+  }
+}
+
+function isOfWeights(event: ProgressEvent): boolean {
+  if (event.status === "download") return /\.(safetensors|bin)$/.test(event.file);
+  return event.status === "load";
+}
+
+const sourceOf = ({ model }: ModelSettings) => (model === "bundled" ? bundledModel() : model);
 
 function bundledModel(): string {
   return join(

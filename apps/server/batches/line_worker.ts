@@ -7,6 +7,7 @@ import type { ServerParts } from "../server.ts";
 import { BatchStore } from "./batch_store.ts";
 import type { LinesJob } from "./queued_engine.ts";
 
+export { BUNDLED_MODEL_WARNING } from "../engine/florence2_engine.ts";
 export type { LoadEngine } from "../engine/service.ts";
 export { LINES_QUEUE, type LinesJob } from "./queued_engine.ts";
 

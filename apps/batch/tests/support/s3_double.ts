@@ -15,9 +15,10 @@ export interface S3Double {
 }
 
 const PAGE = 2;
+const BUCKETS = ["photos", "results"];
 
 /**
- * A service with the part of S3's API that runs use, in memory: objects read, written (also with `If-None-Match: *`,
+ * A service with the part of S3's API that runs use, in memory, with the buckets photos and results: objects read, written (also with `If-None-Match: *`,
  * answered by 412 where there is one), removed and listed in pages.
  */
 export async function startS3(): Promise<S3Double> {
@@ -30,6 +31,7 @@ export async function startS3(): Promise<S3Double> {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const url = new URL(request.url!, "http://s3");
     const name = decodeURIComponent(url.pathname.slice(1));
+    if (!BUCKETS.includes(name.split("/")[0]!)) return [404, failure("NoSuchBucket")];
     if (!/^AWS4-HMAC-SHA256 /.test(request.headers.authorization ?? ""))
       return [403, failure("AccessDenied")];
     if (refusals > 0 || (every > 0 && answers.length % every === 0)) {
