@@ -4,7 +4,7 @@ import { packageFile } from "../files/package_files.ts";
 import { parseConfig } from "../model/config/config.ts";
 import { RELEASED_IMAGE_CONFIG } from "../model/config/image.ts";
 import type { GenerationOptions } from "../model/generation/options.ts";
-import { type OpenedModel, openModel } from "../model/loading/open_model.ts";
+import { type ModelContents, readModelFiles } from "../model/loading/read_model_files.ts";
 import { Tokenizer } from "../tokenizer/index.ts";
 import { released } from "./generated/configurations.ts";
 import { parityCheckpoint } from "./generated/parity_weights.ts";
@@ -16,13 +16,13 @@ export interface Subject {
   readonly folder?: string;
   /** How long its answers may become. */
   readonly limits: GenerationOptions;
-  readonly open: () => Promise<OpenedModel>;
+  readonly open: () => Promise<ModelContents>;
 }
 
 const BUNDLED = packageFile("checkpoints/nano");
 
 export function folderSubject(folder = BUNDLED): Subject {
-  return { name: basename(resolve(folder)), folder, limits: {}, open: () => openModel(folder) };
+  return { name: basename(resolve(folder)), folder, limits: {}, open: () => readModelFiles(folder) };
 }
 
 /**
@@ -30,7 +30,7 @@ export function folderSubject(folder = BUNDLED): Subject {
  * themselves: they have 20 tokens.
  */
 export function generatedSubject(size: "base" | "large"): Subject {
-  const open = async (): Promise<OpenedModel> => {
+  const open = async (): Promise<ModelContents> => {
     const config = parseConfig(released(size));
     return {
       config,

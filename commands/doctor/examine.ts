@@ -14,7 +14,7 @@ import { hubEnvironment } from "../../files/hub/environment.ts";
 import type { OpenModelOptions } from "../../files/open_model_files.ts";
 import { Florence2 } from "../../model/florence2.ts";
 import type { RawImage } from "../../model/image/pixels.ts";
-import { openModel } from "../../model/loading/open_model.ts";
+import { readModelFiles } from "../../model/loading/read_model_files.ts";
 import { SHARED_EMBEDDING } from "../../model/weights/expected_tensors.ts";
 import { loadWeights } from "../../model/weights/load_weights.ts";
 import { version } from "../bundled.ts";
@@ -108,7 +108,7 @@ export async function examineModel(
 ): Promise<{ model?: ModelReport; findings: Finding[] }> {
   const checked = new CheckedRunner(runner);
   try {
-    const { config, imageConfig, tokenizer, checkpoint } = await openModel(source, options);
+    const { config, imageConfig, tokenizer, checkpoint } = await readModelFiles(source, options);
     try {
       const weights = await loadWeights(checkpoint, config, checked);
       const findings = checked.damaged.map(damagedWeights);

@@ -5,7 +5,7 @@ import { Florence2Error, quote } from "../../core/errors.ts";
 import type { Files, Source } from "../../files/files.ts";
 import { makeFolder } from "../../files/make_folder.ts";
 import { type OpenModelOptions, openModelFiles } from "../../files/open_model_files.ts";
-import { openModel } from "../../model/loading/open_model.ts";
+import { readModelFiles } from "../../model/loading/read_model_files.ts";
 import type { FlorenceCheckpoint } from "../../model/weights/checkpoint.ts";
 import { deviceDtype, isLinear } from "../../model/weights/dtypes.ts";
 import { SHARED_EMBEDDING, TABLE_COPIES } from "../../model/weights/expected_tensors.ts";
@@ -38,7 +38,7 @@ export interface QuantizeOptions extends OpenModelOptions {
  * name when it is complete.
  *
  * @returns the bytes of the weights
- * @throws {Florence2Error} `option_invalid` if the folder exists or the model is in blocks already; what openModel throws
+ * @throws {Florence2Error} `option_invalid` if the folder exists or the model is in blocks already; what readModelFiles throws
  */
 export async function writeQuantized(
   source: Source,
@@ -51,7 +51,7 @@ export async function writeQuantized(
       folder,
     });
   }
-  const { checkpoint } = await openModel(source, options);
+  const { checkpoint } = await readModelFiles(source, options);
   const unfinished = join(dirname(folder), `.${basename(folder)}.${process.pid}.part`);
   try {
     const dtypes = dtypesOf(checkpoint, await storedOnce(checkpoint), dtype);

@@ -8,7 +8,7 @@ import type { ImageConfig } from "../config/image.ts";
 import { loadWeights, type Weights } from "../weights/load_weights.ts";
 import { checkDtype, type WeightsDtype } from "../weights/loader.ts";
 import { compileAhead, type ModelToCompile } from "./compile_ahead.ts";
-import { type ModelOptions, openModel } from "./open_model.ts";
+import { type ModelOptions, readModelFiles } from "./read_model_files.ts";
 
 /** A stage of loading: the files of a hub's repository arrive, weights go to the device, all is ready. */
 export type ProgressEvent =
@@ -57,7 +57,7 @@ export interface LoadedModel {
 export async function loadModel(source: Source, options: LoadOptions = {}): Promise<LoadedModel> {
   const { dtype = "auto", device, threads, onProgress, onWarning, signal } = options;
   checkDtype(dtype);
-  const { checkpoint, ...model } = await openModel(source, options);
+  const { checkpoint, ...model } = await readModelFiles(source, options);
   try {
     const runner = await openRunner(device, { threads, onWarning, asksForI8: dtype === "q8" });
     try {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { Source } from "../../files/files.ts";
-import { type ModelOptions, openModel } from "../../model/loading/open_model.ts";
+import { type ModelOptions, readModelFiles } from "../../model/loading/read_model_files.ts";
 import { florenceError } from "../support/errors.ts";
 
 const fixtures = fileURLToPath(new URL("../fixtures/", import.meta.url));
@@ -21,7 +21,7 @@ const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
 /** What opening says of a model, and its warnings. */
 async function opened(source: Source, options: ModelOptions = {}) {
   const warnings: string[] = [];
-  const model = await openModel(source, { ...options, onWarning: (message) => warnings.push(message) });
+  const model = await readModelFiles(source, { ...options, onWarning: (message) => warnings.push(message) });
   const values = await model.checkpoint.readRows("language_model.model.encoder.layers.0.fc1.weight", 0, 2);
   await model.checkpoint.close();
   return { ...model, warnings, values };

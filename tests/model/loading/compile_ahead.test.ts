@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from "vitest";
 import { CpuRunner } from "../../../core/cpu/cpu_runner.ts";
 import { Florence2 } from "../../../index.ts";
 import { compileAhead } from "../../../model/loading/compile_ahead.ts";
-import { openModel } from "../../../model/loading/open_model.ts";
+import { readModelFiles } from "../../../model/loading/read_model_files.ts";
 import { gpuMissing, openTestGpu } from "../../support/gpu.ts";
 
 const tiny = fileURLToPath(new URL("../../fixtures/flavours/transformers", import.meta.url));
@@ -25,7 +25,7 @@ describe.skipIf(gpuMissing)("the pipelines of a model on the GPU", () => {
   it("are those of the first answer, need no weights, and serve every model on the device", async () => {
     const gpu = await openTestGpu();
     const { device } = gpu;
-    const { config, imageConfig, checkpoint } = await openModel(tiny);
+    const { config, imageConfig, checkpoint } = await readModelFiles(tiny);
     const { bytes } = gpu.memory;
     const read = vi.spyOn(checkpoint, "readRows");
     const compile = vi.spyOn(device, "createComputePipelineAsync");
@@ -50,7 +50,7 @@ describe.skipIf(gpuMissing)("the pipelines of a model on the GPU", () => {
 });
 
 it("needs nothing compiled on the CPU", async () => {
-  const { config, imageConfig, checkpoint } = await openModel(tiny);
+  const { config, imageConfig, checkpoint } = await readModelFiles(tiny);
   const runner = new CpuRunner();
   const model = { checkpoint, config, imageConfig, dtype: "f32" } as const;
   await compileAhead(runner, model);

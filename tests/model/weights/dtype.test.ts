@@ -14,7 +14,7 @@ import { randomArrays } from "../../../measure/generated/random.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { DecodingSession } from "../../../model/decoding_session.ts";
 import { generationSettings } from "../../../model/generation/options.ts";
-import { openModel } from "../../../model/loading/open_model.ts";
+import { readModelFiles } from "../../../model/loading/read_model_files.ts";
 import { VisionSession } from "../../../model/vision_session.ts";
 import type { FlorenceCheckpoint } from "../../../model/weights/checkpoint.ts";
 import { loadWeights } from "../../../model/weights/load_weights.ts";
@@ -174,7 +174,7 @@ describe("q8 where 8-bit products are faster", () => {
   });
 
   it("sees nearly what f32 sees, the same with any number of threads", async () => {
-    const { checkpoint, imageConfig } = await openModel(nano);
+    const { checkpoint, imageConfig } = await readModelFiles(nano);
     const pixels = randomArrays(3).normal(imageConfig.height * imageConfig.width * 4).data as Float32Array;
     const seen = async (dtype: WeightsDtype, threads: number) => {
       const arena = new Arena(true);

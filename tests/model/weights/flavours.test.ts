@@ -12,7 +12,7 @@ import { GpuRunner } from "../../../core/gpu/gpu_runner.ts";
 import type { TensorData } from "../../../core/tensor.ts";
 import { EncodedImage } from "../../../model/encoded_image.ts";
 import { Florence2 } from "../../../model/florence2.ts";
-import { type OpenedModel, openModel } from "../../../model/loading/open_model.ts";
+import { type ModelContents, readModelFiles } from "../../../model/loading/read_model_files.ts";
 import type { FlorenceCheckpoint } from "../../../model/weights/checkpoint.ts";
 import { expectedTensors, OUTPUT_HEAD, SHARED_EMBEDDING } from "../../../model/weights/expected_tensors.ts";
 import { loadWeights } from "../../../model/weights/load_weights.ts";
@@ -54,7 +54,7 @@ for (const folder of FULL_SIZE ? [TINY, FULL_SIZE] : [TINY]) {
     let hub: HubServer;
     let cache: string;
     let gpu: GPUDevice | undefined;
-    let first: OpenedModel;
+    let first: ModelContents;
     /** The image as the first flavour sees it. */
     let seen: { readonly shape: readonly number[]; readonly data: TensorData } | undefined;
 
@@ -63,7 +63,7 @@ for (const folder of FULL_SIZE ? [TINY, FULL_SIZE] : [TINY]) {
       const runner = await openRunner("auto", { onWarning: () => {} });
       // One device for all: what is compiled for one flavour serves the others.
       if (runner instanceof GpuRunner) gpu = runner.device;
-      first = await openModel(`${folder}/${FIRST}`);
+      first = await readModelFiles(`${folder}/${FIRST}`);
       hub = await startHub({});
     });
     afterAll(async () => {
@@ -88,7 +88,7 @@ for (const folder of FULL_SIZE ? [TINY, FULL_SIZE] : [TINY]) {
 
     it.each(FLAVOURS)("%s: %s", async (name) => {
       hub.push(await filesIn(`${folder}/${name}`));
-      const { config, imageConfig, tokenizer, checkpoint } = await openModel(REPOSITORY);
+      const { config, imageConfig, tokenizer, checkpoint } = await readModelFiles(REPOSITORY);
       hub.push({});
       const runner = await openRunner(gpu ?? "cpu");
       try {
@@ -132,7 +132,7 @@ const SIZE = { width: 768, height: 768 };
 const PIECE = 8 * 2 ** 20;
 
 /** The first tensor whose values are not those of the first flavour, in as many rows as both have. */
-async function difference(found: FlorenceCheckpoint, first: OpenedModel): Promise<string | undefined> {
+async function difference(found: FlorenceCheckpoint, first: ModelContents): Promise<string | undefined> {
   for (const name of expectedTensors(first.config).keys()) {
     if (!found.tensors.has(name) || name.endsWith("embed_tokens.weight")) continue;
     // Where the first has no output head of its own, its token table is the head.

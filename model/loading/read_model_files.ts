@@ -23,7 +23,7 @@ export interface ModelOptions extends SourceOptions {
 }
 
 /** The contents of a model's files, checked against each other. The caller closes the checkpoint. */
-export interface OpenedModel {
+export interface ModelContents {
   readonly config: Florence2Config;
   readonly imageConfig: ImageConfig;
   readonly tokenizer: Tokenizer;
@@ -31,12 +31,12 @@ export interface OpenedModel {
 }
 
 /**
- * Opens a model before anything of it is on a device.
+ * Reads the files of a model, and opens its weights, before anything of it is on a device.
  *
  * @throws {Florence2Error} for missing or malformed files, failed downloads, and files that do not fit each
  *   other; nothing is left open then
  */
-export async function openModel(source: Source, options: ModelOptions = {}): Promise<OpenedModel> {
+export async function readModelFiles(source: Source, options: ModelOptions = {}): Promise<ModelContents> {
   const { onWarning: warn = (message: string) => console.warn(message), imageSize } = options;
   const sources = await findSources(source, { ...options, onWarning: warn });
   const { model } = sources;
