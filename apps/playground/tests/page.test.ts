@@ -234,7 +234,8 @@ describe.skipIf(!hasChromium)(`the page (needs: ${chromiumOrHint})`, () => {
 
   it("works off line after the first visit", async () => {
     await page.evaluate("navigator.serviceWorker.ready.then(() => {})");
-    await page.waitForFunction("navigator.serviceWorker.controller !== null");
+    // A function: the page forbids the text of code, which Playwright would evaluate at its second look.
+    await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
     await page.context().setOffline(true);
     await page.reload();
     await ready(page);
