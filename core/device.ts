@@ -1,5 +1,5 @@
 import { CpuRunner } from "./cpu/cpu_runner.ts";
-import { type ErrorCode, Florence2Error } from "./errors.ts";
+import { type ErrorCode, Florence2Error, quote } from "./errors.ts";
 import { GpuRunner } from "./gpu/gpu_runner.ts";
 import { compilesMatrixUnits, hasMatrixUnits } from "./gpu/matrix_units.ts";
 import type { Feature } from "./kernel.ts";
@@ -68,17 +68,12 @@ export async function openRunner(
   device: DeviceOption = "auto",
   options: DeviceOptions = {},
 ): Promise<Runner> {
+  checkDevice(device, options.threads);
   if (device === "cpu") return openCpu(options);
-  if (typeof device === "object" && device !== null) {
+  if (typeof device === "object") {
     const given = device as GPUDevice;
     const features = await compilableFeatures(given, featuresOf(given, given.adapterInfo));
     return new GpuRunner(given, { features, name: "a device of the caller", owned: false, ...options });
-  }
-  if (device !== "auto" && device !== "gpu") {
-    throw new Florence2Error(
-      "option_invalid",
-      `device is ${String(device)}, expected "auto", "gpu", "cpu" or a GPUDevice`,
-    );
   }
   try {
     return await openGpu(options, device === "gpu");
@@ -89,12 +84,31 @@ export async function openRunner(
   }
 }
 
-async function openCpu(options: DeviceOptions): Promise<CpuRunner> {
-  const { threads } = options;
+/**
+ * Checks what says where to compute, before anything is loaded.
+ *
+ * @throws {Florence2Error} `option_invalid`
+ */
+export function checkDevice(device: DeviceOption = "auto", threads?: number): void {
+  if (!["auto", "gpu", "cpu"].includes(device as string) && !isDevice(device)) {
+    const isAdapter = typeof (device as { requestDevice?: unknown } | null)?.requestDevice === "function";
+    const hint = isAdapter ? ": give what the adapter's requestDevice() resolves to" : "";
+    const message = `device is ${quote(device)}, expected "auto", "gpu", "cpu" or a GPUDevice${hint}`;
+    throw new Florence2Error("option_invalid", message, { device });
+  }
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
-    const message = `threads is ${threads}, expected a whole number from 1 on`;
+    const message = `threads is ${quote(threads)}, expected a whole number from 1 on`;
     throw new Florence2Error("option_invalid", message, { threads });
   }
+}
+
+function isDevice(device: unknown): device is DeviceLike {
+  if (typeof device !== "object" || device === null) return false;
+  const { features, limits, queue, lost, createShaderModule } = device as Partial<DeviceLike>;
+  return [features?.has, limits, queue, lost, createShaderModule].every((part) => part !== undefined);
+}
+
+async function openCpu(options: DeviceOptions): Promise<CpuRunner> {
   const runner = await CpuRunner.open(options);
   if (!runner.engine) {
     (options.onWarning ?? console.warn)(

@@ -36,7 +36,8 @@ export async function importPackage<Package>(name: string): Promise<Package> {
   try {
     return await import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ name);
   } catch (cause) {
-    const message = `The package ${name} cannot be loaded. Install it with: npm install ${name}`;
+    const [reason] = String(cause instanceof Error ? cause.message : cause).split("\n");
+    const message = `The package ${name} cannot be loaded (${reason}). Install it with: npm install ${name}`;
     throw new Florence2Error("dependency_missing", message, { package: name }, cause);
   }
 }

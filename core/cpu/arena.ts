@@ -3,8 +3,8 @@ import { Florence2Error } from "../errors.ts";
 /** Tensors begin at multiples of this many bytes, as they do on GPUs. */
 const ALIGNMENT = 256;
 const PAGE = 65_536;
-/** WebAssembly addresses 4 GiB. */
-const MOST_PAGES = 65_536;
+/** WebAssembly addresses 4 GiB. Some systems, such as iOS, let a memory grow to less. */
+const MOST_PAGES = [65_536, 49_152, 32_768, 16_384, 8192];
 /** The first page is for constants of the compiled kernels. */
 const FIRST = PAGE;
 /** Memory grows by at least this many pages. */
@@ -19,6 +19,7 @@ export interface Span {
 /** Gives out parts of one WebAssembly memory, the smallest that fits first, and takes them back. */
 export class Arena {
   readonly isShared: boolean;
+  readonly #mostPages: number;
   #memory: WebAssembly.Memory | undefined;
   /** Free parts by address; no two touch. */
   #free: Span[] = [];
@@ -30,7 +31,9 @@ export class Arena {
   /** @param shared whether threads see it */
   constructor(shared: boolean) {
     this.isShared = shared;
-    this.#memory = newMemory(shared);
+    const { memory, pages } = newMemory(shared);
+    this.#memory = memory;
+    this.#mostPages = pages;
   }
 
   /** @throws {Florence2Error} `disposed` */
@@ -103,7 +106,7 @@ export class Arena {
   }
 
   #grow(pages: number, what: string): void {
-    const room = MOST_PAGES - this.memory.buffer.byteLength / PAGE;
+    const room = this.#mostPages - this.memory.buffer.byteLength / PAGE;
     for (const more of [Math.min(Math.max(pages, GROWTH), room), pages]) {
       try {
         if (more >= pages) {
@@ -114,24 +117,35 @@ export class Arena {
         // Less may do.
       }
     }
-    const used = Math.round(this.#bytes / 2 ** 20);
+    const mebibytes = (bytes: number) => Math.round(bytes / 2 ** 20);
+    const most = mebibytes(this.#mostPages * PAGE);
     throw new Florence2Error(
       "cpu_out_of_memory",
-      `No memory for ${Math.round((pages * PAGE) / 2 ** 20)} MiB more (${what}): the CPU engine holds ${used} MiB, and 4096 at most. Load the model with dtype "f16" or "q8".`,
+      `No memory for ${mebibytes(pages * PAGE)} MiB more (${what}): the CPU engine holds ${mebibytes(this.#bytes)} MiB, and ${most} at most. Load the model with dtype "f16" or "q8".`,
       { what, pages },
     );
   }
 }
 
-function newMemory(shared: boolean): WebAssembly.Memory {
-  try {
-    return new WebAssembly.Memory({ initial: GROWTH, maximum: MOST_PAGES, shared });
-  } catch (cause) {
-    throw new Florence2Error(
-      "cpu_out_of_memory",
-      "This process gets no WebAssembly memory that may grow to 4 GiB",
-      {},
-      cause,
-    );
+/** A memory that may grow as far as this system lets it. */
+function newMemory(shared: boolean): { readonly memory: WebAssembly.Memory; readonly pages: number } {
+  if (typeof WebAssembly !== "object") {
+    const message =
+      'This runtime has no WebAssembly, which the CPU engine is made of (it is off under "node --jitless" and in Lockdown Mode of Safari).';
+    throw new Florence2Error("cpu_failed", message);
   }
+  let cause: unknown;
+  for (const pages of MOST_PAGES) {
+    try {
+      return { memory: new WebAssembly.Memory({ initial: GROWTH, maximum: pages, shared }), pages };
+    } catch (error) {
+      cause = error;
+    }
+  }
+  throw new Florence2Error(
+    "cpu_out_of_memory",
+    "This process gets no WebAssembly memory. V8 reserves 10 GiB of addresses for each, which a limit of virtual memory (ulimit -v) may forbid: raise it, or start Node with --disable-wasm-trap-handler. Else dispose of models that are not needed.",
+    {},
+    cause,
+  );
 }

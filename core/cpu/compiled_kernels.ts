@@ -43,6 +43,19 @@ export async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssemb
   }
 }
 
+/** @throws {Florence2Error} `cpu_failed` */
+export async function instantiate(
+  { module }: CompiledKernels,
+  memory: WebAssembly.Memory,
+): Promise<WebAssembly.Instance> {
+  try {
+    return await WebAssembly.instantiate(module, { env: { memory } });
+  } catch (cause) {
+    const message = `The kernels of the CPU engine cannot be started: ${cause instanceof Error ? cause.message : cause}`;
+    throw new Florence2Error("cpu_failed", message, {}, cause);
+  }
+}
+
 async function validates(bytes: Uint8Array<ArrayBuffer>, form: SimdForm): Promise<boolean> {
   if (form === "SIMD" || WebAssembly.validate(bytes)) return WebAssembly.validate(bytes);
   await allowRelaxedSimd();

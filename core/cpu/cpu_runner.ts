@@ -24,6 +24,8 @@ import { type Packing, TensorMemory } from "./tensor_memory.ts";
 import type { CallList, OnTimes } from "./threads.ts";
 
 interface CpuRunnerOptions {
+  /** Called with a sentence when threads cannot be started. Default: `console.warn`. */
+  readonly onWarning?: ((message: string) => void) | undefined;
   /** Default: as many as there are processors, at most 16. */
   readonly threads?: number;
   /** Asks how fast products of 8 bits are, for `profile.i8`; takes a tenth of a second. */
@@ -59,7 +61,7 @@ export class CpuRunner implements Runner {
   static async open(options: CpuRunnerOptions = {}): Promise<CpuRunner> {
     const shared = canShareMemory();
     const arena = new Arena(shared);
-    const engine = await Engine.open(arena, shared, options.threads);
+    const engine = await Engine.open(arena, shared, options.threads, undefined, options.onWarning);
     const speeds = options.asksForI8 && (await engine?.productSpeeds());
     return new CpuRunner(arena, engine, options, speeds ? placeOfI8(speeds) : undefined);
   }

@@ -1,6 +1,6 @@
-import { availableThreads, hasFileSystem } from "../platform.ts";
+import { availableThreads } from "../platform.ts";
 import type { Arena, Span } from "./arena.ts";
-import { type CompiledKernels, compileKernels, type SimdForm } from "./compiled_kernels.ts";
+import { type CompiledKernels, compileKernels, instantiate, type SimdForm } from "./compiled_kernels.ts";
 import { MainThread } from "./main_thread.ts";
 import { type ProductSpeeds, productSpeeds } from "./product_speeds.ts";
 import { type Executor, Threads } from "./threads.ts";
@@ -26,6 +26,7 @@ export class Engine {
   /**
    * @param threads default: as many as there are processors, at most 16
    * @param forms those that may be taken, the best first; for tests
+   * @param onWarning called with a sentence if threads cannot be started, and one computes
    * @returns `undefined` where WebAssembly has no SIMD
    * @throws {Florence2Error} `cpu_failed`
    */
@@ -34,11 +35,12 @@ export class Engine {
     shared: boolean,
     threads?: number,
     forms?: readonly SimdForm[],
+    onWarning: (message: string) => void = console.warn,
   ): Promise<Engine | undefined> {
     const kernels = await compileKernels(shared, forms);
     if (!kernels) return undefined;
     const { memory } = arena;
-    const { exports } = await WebAssembly.instantiate(kernels.module, { env: { memory } });
+    const { exports } = await instantiate(kernels, memory);
     const count = shared ? Math.min(threads ?? (await availableThreads()), MOST_THREADS) : 1;
     const locals = Array.from({ length: count }, (_, i) => arena.allocate(LOCAL_BYTES, `thread ${i}`).at);
     (exports.local as WebAssembly.Global).value = locals[0]!;
@@ -47,8 +49,9 @@ export class Engine {
         const executor = await Threads.open(kernels, memory, locals);
         return new Engine(arena, kernels.form, count, exports, executor);
       } catch (error) {
-        if (hasFileSystem) throw error;
-        // A page whose policy forbids such workers: its own thread computes.
+        // A page's Content-Security-Policy, Node's --permission, or a limit of threads forbid it.
+        const reason = error instanceof Error ? error.message.split("\n")[0] : error;
+        onWarning(`The CPU engine computes with one thread, since it cannot start others: ${reason}`);
       }
     }
     const executor = new MainThread(exports, memory, locals[0]!);

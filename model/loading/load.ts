@@ -1,4 +1,4 @@
-import { type DeviceOption, type DeviceOptions, openRunner } from "../../core/device.ts";
+import { checkDevice, type DeviceOption, type DeviceOptions, openRunner } from "../../core/device.ts";
 import type { Runner } from "../../core/runner.ts";
 import type { Source } from "../../files/files.ts";
 import type { DownloadEvent, HubOptions } from "../../files/open_model_files.ts";
@@ -57,6 +57,7 @@ export interface LoadedModel {
 export async function loadModel(source: Source, options: LoadOptions = {}): Promise<LoadedModel> {
   const { dtype = "auto", device, threads, onProgress, onWarning, signal } = options;
   checkDtype(dtype);
+  checkDevice(device, threads);
   const { checkpoint, ...model } = await readModelFiles(source, options);
   try {
     const runner = await openRunner(device, { threads, onWarning, asksForI8: dtype === "q8" });

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { openRunner } from "../../core/device.ts";
 import { Florence2Error } from "../../core/errors.ts";
+import { Florence2 } from "../../model/florence2.ts";
 import { florenceError } from "../support/errors.ts";
 
 const fake: { webgpu: () => Promise<unknown> } = { webgpu: async () => undefined };
@@ -10,9 +11,33 @@ vi.mock("../../core/platform.ts", async (original) => ({
 }));
 
 describe("opening a device", () => {
-  it("refuses an unknown choice", async () => {
-    await expect(openRunner("tpu" as "gpu")).rejects.toEqual(florenceError("option_invalid"));
+  const adapter = { features: new Set(), limits: {}, requestDevice() {} };
+  it.each([
+    ["tpu", '"tpu"'],
+    [null, "null"],
+    [7, "7"],
+    [{}, "{}"],
+    [["cpu"], '["cpu"]'],
+    [adapter, "requestDevice()"],
+  ])("refuses %j, before a model's files are opened", async (device, shown) => {
+    const error = florenceError("option_invalid", shown, 'expected "auto", "gpu", "cpu" or a GPUDevice');
+    await expect(openRunner(device as "gpu")).rejects.toEqual(error);
+    await expect(Florence2.fromPretrained("no/such/model", { device: device as "gpu" })).rejects.toEqual(
+      error,
+    );
   });
+
+  it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "2", null])(
+    "refuses %j threads on every device, before a model's files are opened",
+    async (threads) => {
+      const error = florenceError("option_invalid", "threads is", "whole number from 1");
+      for (const device of ["auto", "gpu", "cpu"] as const) {
+        const options = { device, threads: threads as number };
+        await expect(openRunner(device, options)).rejects.toEqual(error);
+        await expect(Florence2.fromPretrained("no/such/model", options)).rejects.toEqual(error);
+      }
+    },
+  );
 
   it("gives the CPU when asked", async () => {
     expect((await openRunner("cpu")).kind).toBe("cpu");
