@@ -95,6 +95,15 @@ function shown(value: unknown): string {
   }
 }
 
+/**
+ * What an error says. Not by `instanceof Error`: errors of Node are of another realm where a test runner such as Jest
+ * gives modules a realm of their own.
+ */
+export function messageOf(error: unknown): string {
+  const { message } = Object(error) as { readonly message?: unknown };
+  return typeof message === "string" ? message : String(error);
+}
+
 /** Whether a smaller piece of work may succeed. */
 export const isOutOfMemory = (error: unknown): boolean =>
   error instanceof Florence2Error && ["gpu_out_of_memory", "cpu_out_of_memory"].includes(error.code);

@@ -1,5 +1,5 @@
 /** What differs between runtimes. Browsers get `platform.browser.ts`, by the condition "browser" of package.json. */
-import { Florence2Error } from "./errors.ts";
+import { Florence2Error, messageOf } from "./errors.ts";
 
 /** True in Node, Deno and the like: paths are files there, and node:fs can be imported. */
 export const hasFileSystem = typeof process === "object" && process.versions?.node !== undefined;
@@ -36,7 +36,7 @@ export async function importPackage<Package>(name: string): Promise<Package> {
   try {
     return await import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ name);
   } catch (cause) {
-    const [reason] = String(cause instanceof Error ? cause.message : cause).split("\n");
+    const [reason] = messageOf(cause).split("\n");
     const message = `The package ${name} cannot be loaded (${reason}). Install it with: npm install ${name}`;
     throw new Florence2Error("dependency_missing", message, { package: name }, cause);
   }

@@ -60,7 +60,7 @@ export function filesOver(openNamed: (name: string) => Promise<RangedFile>): Fil
       }
       return new TextDecoder("utf-8", { fatal: true }).decode(await file.read(0, file.size));
     } catch (error) {
-      throw error instanceof TypeError ? unreadable(file.name, "is not UTF-8 text", error) : error;
+      throw (error as Error).name === "TypeError" ? unreadable(file.name, "is not UTF-8 text", error) : error;
     } finally {
       await file.close();
     }

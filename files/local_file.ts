@@ -9,7 +9,7 @@ export async function openLocal(path: string | URL, name: string, signal?: Abort
   signal?.throwIfAborted();
   const { open, stat } = await fileSystem();
   const failed = (error: unknown): never => {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const { code } = Object(error) as { readonly code?: unknown };
     if (code === "ENOENT" || code === "ENOTDIR") throw missing(name, "the file system", error);
     throw unreadable(name, `cannot be read (${code ?? error})`, error);
   };

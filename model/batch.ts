@@ -1,4 +1,5 @@
 import { Florence2Error } from "../core/errors.ts";
+import { isUrlObject } from "../files/realms.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { GenerationSettings } from "./generation/options.ts";
 import { imageOptions } from "./option_names.ts";
@@ -130,7 +131,7 @@ type NumberedItem = PreparedItem & { readonly index: number };
 
 /** How messages name the image of an item; not for pixels, which have no name. */
 function fileNameOf(image: BatchItem["image"]): string | undefined {
-  if (image instanceof URL || typeof image === "string") {
+  if (isUrlObject(image) || typeof image === "string") {
     const text = String(image);
     if (/^data:/i.test(text)) return "a data: URL";
     // Without query and credentials, which may be secrets.

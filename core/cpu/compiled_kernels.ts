@@ -1,4 +1,4 @@
-import { Florence2Error } from "../errors.ts";
+import { Florence2Error, messageOf } from "../errors.ts";
 import type { Kernel, Numbers } from "../kernel.ts";
 import { allowRelaxedSimd } from "../platform.ts";
 import type { CompiledCall } from "./protocol.ts";
@@ -36,7 +36,7 @@ export async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssemb
   } catch (cause) {
     throw new Florence2Error(
       "cpu_failed",
-      `The kernels of the CPU engine cannot be compiled: ${cause instanceof Error ? cause.message : cause}. A page's Content-Security-Policy has to allow 'wasm-unsafe-eval'.`,
+      `The kernels of the CPU engine cannot be compiled: ${messageOf(cause).replace(/\.$/, "")}. A page's Content-Security-Policy has to allow 'wasm-unsafe-eval'.`,
       {},
       cause,
     );
@@ -51,7 +51,7 @@ export async function instantiate(
   try {
     return await WebAssembly.instantiate(module, { env: { memory } });
   } catch (cause) {
-    const message = `The kernels of the CPU engine cannot be started: ${cause instanceof Error ? cause.message : cause}`;
+    const message = `The kernels of the CPU engine cannot be started: ${messageOf(cause)}`;
     throw new Florence2Error("cpu_failed", message, {}, cause);
   }
 }

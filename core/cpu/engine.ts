@@ -1,3 +1,4 @@
+import { messageOf } from "../errors.ts";
 import { availableThreads } from "../platform.ts";
 import type { Arena, Span } from "./arena.ts";
 import { type CompiledKernels, compileKernels, instantiate, type SimdForm } from "./compiled_kernels.ts";
@@ -50,7 +51,7 @@ export class Engine {
         return new Engine(arena, kernels.form, count, exports, executor);
       } catch (error) {
         // A page's Content-Security-Policy, Node's --permission, or a limit of threads forbid it.
-        const reason = error instanceof Error ? error.message.split("\n")[0] : error;
+        const reason = messageOf(error).split("\n")[0];
         onWarning(`The CPU engine computes with one thread, since it cannot start others: ${reason}`);
       }
     }

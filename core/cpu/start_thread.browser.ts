@@ -1,5 +1,9 @@
 import type { FromWorker, Thread, ThreadListeners } from "./protocol.ts";
 
+/** Browsers say no reason. */
+const UNLOADED =
+  "its program could not be loaded. A page's Content-Security-Policy has to allow blob: in worker-src.";
+
 /**
  * Starts a thread in a browser, from a blob: bundlers need not find a file.
  *
@@ -10,7 +14,7 @@ export async function startThread(program: string, { onMessage, onEnd }: ThreadL
   try {
     const worker = new Worker(url, { name: "florence2-webgpu", type: "module" });
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => onMessage(data);
-    worker.onerror = (event) => onEnd(event.message || "its program could not be loaded");
+    worker.onerror = (event) => onEnd(event.message || UNLOADED);
     return {
       post: (message) => worker.postMessage(message),
       // A page ends its workers.

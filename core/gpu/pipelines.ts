@@ -1,4 +1,4 @@
-import { Florence2Error } from "../errors.ts";
+import { Florence2Error, messageOf } from "../errors.ts";
 import type { Variant } from "../kernel.ts";
 import type { Dispatch } from "../recording.ts";
 import type { Shader } from "../shaders.ts";
@@ -103,8 +103,7 @@ async function compileError(
       const { file, line, text } = locate(parts, lineNum);
       return `${file}:${line}:${linePos} ${message}\n    ${text}`;
     });
-  const reason =
-    reports.length > 0 ? reports.join("\n") : cause instanceof Error ? cause.message : String(cause);
+  const reason = reports.length > 0 ? reports.join("\n") : messageOf(cause);
   return new Florence2Error(
     "gpu_invalid",
     `${label} does not compile:\n${reason}`,

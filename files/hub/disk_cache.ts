@@ -269,7 +269,7 @@ export class DiskCache {
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && "errno" in error;
+  return "errno" in Object(error);
 }
 
 /** Bytes; undefined where there is no file, such as behind a link to nothing. */

@@ -1,5 +1,5 @@
 /** Kinds of images that are no encoded files: pixels, page elements, instances of sharp. */
-import { Florence2Error } from "../../core/errors.ts";
+import { Florence2Error, messageOf } from "../../core/errors.ts";
 import type { Drawable } from "./load.ts";
 import type { RawImage } from "./pixels.ts";
 
@@ -86,7 +86,7 @@ export async function pixelsOfSharp(instance: SharpInstance, maxPixels: number):
   try {
     return await instance.clone().raw().toBuffer({ resolveWithObject: true });
   } catch (error) {
-    const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
+    const reason = messageOf(error).split("\n")[0];
     throw new Florence2Error("image_corrupt", `sharp cannot make the image: ${reason}`, { maxPixels }, error);
   }
 }

@@ -1,4 +1,4 @@
-import { Florence2Error } from "../../core/errors.ts";
+import { Florence2Error, messageOf } from "../../core/errors.ts";
 import { importPackage } from "../../core/platform.ts";
 import { withoutTransparency } from "./gif.ts";
 import type { ImageHeader } from "./header.ts";
@@ -100,8 +100,4 @@ function rgbFromCmyk(cmyk: Uint8Array, channels: number): Uint8Array {
 function rgbFromGrey16(data: Uint8Array, channels: number): Uint8Array {
   const grey = new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2);
   return keepRgb(Uint8ClampedArray.from(grey), channels);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 import { isOutOfMemory } from "../../core/errors.ts";
 import type { Runner } from "../../core/runner.ts";
+import { isUrlObject } from "../../files/realms.ts";
 import type { Florence2Config } from "../config/config.ts";
 import { configFor, type ImageConfig } from "../config/image.ts";
 import { EncodedImage } from "../encoded_image.ts";
@@ -51,7 +52,7 @@ export class ImageQueue {
   /** Queues an image. Each caller that asks for it leaves it at the end, also after a failure. */
   open(input: ImageInput, options: EncodeOptions): QueuedImage {
     const settings = settingsKey(options);
-    const key = input instanceof URL ? input.href : input;
+    const key = isUrlObject(input) ? input.href : input;
     const known = this.#shared.get(key);
     if (known?.settings === settings) return known.join();
     const forget = () => {
@@ -246,8 +247,8 @@ const isEncodedFile = (input: ImageInput) =>
   ["URL", "Blob", "File", "ArrayBuffer"].includes(Object.prototype.toString.call(input).slice(8, -1));
 
 const isRemote = (input: ImageInput) =>
-  (typeof input === "string" || input instanceof URL) && /^https?:/i.test(String(input));
+  (typeof input === "string" || isUrlObject(input)) && /^https?:/i.test(String(input));
 
 /** Whether its content stays the same as long as a call on it is pending. */
 const isImmutable = (input: ImageInput) =>
-  typeof input === "string" || input instanceof URL ? /^(data|blob):/i.test(String(input)) : true;
+  typeof input === "string" || isUrlObject(input) ? /^(data|blob):/i.test(String(input)) : true;

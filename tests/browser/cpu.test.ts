@@ -50,6 +50,15 @@ describe.skipIf(!chromium)(
       expect(tokens).toEqual(TASKS.map((task) => expected.get(task)));
     });
 
+    it("answers as Node does on the page's own thread where workers are forbidden", async () => {
+      const forbid = `throw new DOMException("no workers", "SecurityError")`;
+      await page.evaluate(`void (globalThis.Kept = Worker, globalThis.Worker = function () { ${forbid}; })`);
+      const { tokens, device } = await ask();
+      expect(device).toMatch(/relaxed SIMD, 1 thread$/);
+      expect(tokens).toEqual(TASKS.map((task) => expected.get(task)));
+      await page.evaluate("void (globalThis.Worker = Kept)");
+    });
+
     it("answers as Node does on the page's own thread where memory cannot be shared", async () => {
       await page.evaluate(`void Object.defineProperty(globalThis, "crossOriginIsolated", { value: false })`);
       const { tokens, device } = await ask();

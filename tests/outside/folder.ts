@@ -25,6 +25,7 @@ const TOOLS = {
   bun: "^1.4.5",
   deno: "^2.9.6",
   esbuild: "^0.28.2",
+  jest: "^30.5.2",
   next: "^16.4.6",
   node22: "npm:node@^22",
   node24: "npm:node@^24",

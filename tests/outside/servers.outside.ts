@@ -1,6 +1,7 @@
 /** Runtimes with files, and bundlers for them: each runs `projects/server.js` untouched. */
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { CAPTION, call, tool, write } from "./tools.ts";
+import { CAPTION, call, folder, tool, write } from "./tools.ts";
 
 const expectAnswer = (stdout: string) =>
   expect(JSON.parse(stdout.trim().split("\n").at(-1)!)).toEqual({
@@ -52,6 +53,24 @@ it("webpack for Node", async () => {
   );
   await call(process.execPath, ["webpack_node.cjs"]);
   expectAnswer(await call(process.execPath, ["webpack-node/out.cjs"]));
+});
+
+it("Jest", async () => {
+  write("jest/jest.config.json", JSON.stringify({ testMatch: ["**/*.jest.mjs"], transform: {} }));
+  write(
+    "jest/caption.jest.mjs",
+    `import { readFileSync } from "node:fs";
+    import { Florence2 } from "florence2-webgpu";
+    test("caption", async () => {
+      const model = await Florence2.fromPretrained("../public/nano", { device: "cpu" });
+      for (const image of ["../public/scene.png", readFileSync("../public/scene.png")])
+        expect((await model.run(image, "<CAPTION>", { numBeams: 1 })).text).toBe(${JSON.stringify(CAPTION)});
+      await expect(model.run("missing.png", "<CAPTION>")).rejects.toMatchObject({ code: "file_not_found" });
+      model.dispose();
+    }, 60_000);`,
+  );
+  const jest = ["--experimental-vm-modules", tool("jest/bin/jest.js"), "--config", "jest.config.json"];
+  await call(process.execPath, jest, join(folder, "jest"));
 });
 
 it("the command runs where it is installed", async () => {
