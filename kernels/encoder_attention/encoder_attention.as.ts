@@ -1,6 +1,6 @@
 // The first pass packs keys and values, a head a unit. Then a unit is QUERIES queries of a head.
 import { TILE_ROWS } from "../shared/tile.as";
-import { attend, keys_bytes, pack_key, pack_value, pad_keys, values_bytes } from "../shared/attention.as";
+import { attend, key_scale, keys_bytes, pack_keys, pack_value, values_bytes } from "../shared/attention.as";
 import { scratch } from "../shared/memory.as";
 
 const QUERIES: u32 = 24;
@@ -27,15 +27,17 @@ export function encoder_attention_first(
   end: u32,
 ): void {
   const d = <usize>(D * H) * 4;
+  const scale = key_scale(D);
   for (let h = begin; h < end; h++) {
     const keys = scratch + h * head_bytes(tokens, D);
     const values = keys + keys_bytes(tokens, D);
-    for (let m: u32 = 0; m < tokens; m++) {
-      const key = qkv + <usize>m * 3 * d + d + <usize>(h * D) * 4;
-      pack_key(key, m, D, keys);
-      pack_value(key + d, m, tokens, D, values);
+    const key = qkv + d + <usize>(h * D) * 4;
+    const last = key + <usize>(tokens - 1) * 3 * d;
+    for (let m: u32 = 0; m < tokens; m += 4) {
+      const at = key + <usize>m * 3 * d;
+      pack_keys(at, min(at + 3 * d, last), min(at + 6 * d, last), min(at + 9 * d, last), m, D, scale, keys);
     }
-    pad_keys(tokens, D, keys);
+    for (let m: u32 = 0; m < tokens; m++) pack_value(key + <usize>m * 3 * d + d, m, tokens, D, values);
   }
 }
 
