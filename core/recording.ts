@@ -31,6 +31,8 @@ export interface DeviceProfile {
   readonly maxBindingBytes: number;
   /** Where weights may be in i8: whether products with them are faster than those of f32. */
   readonly i8?: "faster" | "slower";
+  /** How many parts of a call are worth being computed at the same time. Default: those of a large GPU. */
+  readonly workgroups?: number;
   /** The largest band that tensors are cut into. Default: what can be bound; tests make it small. */
   readonly maxBandBytes?: number;
 }

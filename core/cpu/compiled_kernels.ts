@@ -98,6 +98,9 @@ interface CallArguments {
   readonly counter: number;
 }
 
+/** What the exports of a kernel's passes end with, in their order. */
+const PASSES = ["_first", "_second", ""];
+
 type Counting = (...args: number[]) => number;
 
 /**
@@ -118,9 +121,11 @@ export function compiledCalls(
   const count = (suffix: string) =>
     ((exports[`${name}${suffix}`] as Counting | undefined)?.(...sizes) ?? 0) >>> 0;
   const args = [...pointers, ...sizes];
-  const passes = [
-    { name: `${name}_first`, args, units: count("_first_units"), counter },
-    { name, args, units: count("_units"), counter },
-  ];
+  const passes = PASSES.map((pass) => ({
+    name: `${name}${pass}`,
+    args,
+    units: count(`${pass}_units`),
+    counter,
+  }));
   return { calls: passes.filter(({ units }) => units > 0), scratch: count("_scratch") };
 }

@@ -16,7 +16,7 @@ import {
 import { Turns, turn } from "../turn.ts";
 import { Arena } from "./arena.ts";
 import { compiledCalls } from "./compiled_kernels.ts";
-import { Engine } from "./engine.ts";
+import { Engine, MOST_THREADS } from "./engine.ts";
 import { placeOfI8 } from "./product_speeds.ts";
 import type { CompiledCall } from "./protocol.ts";
 import { type DispatchCalls, joinInRounds } from "./rounds.ts";
@@ -78,7 +78,7 @@ export class CpuRunner implements Runner {
     this.#tensors = new TensorMemory(arena, debug);
     this.#onCall = onCall;
     // Nothing has to be bound: tensors may be as large as the memory.
-    this.profile = { features: new Set(), maxBindingBytes: 2 ** 32, i8 };
+    this.profile = { features: new Set(), maxBindingBytes: 2 ** 32, workgroups: MOST_THREADS, i8 };
     this.name = engine
       ? `CPU: WebAssembly with ${engine.form}, ${engine.threads} thread${engine.threads === 1 ? "" : "s"}`
       : "CPU: plain twins of the kernels";

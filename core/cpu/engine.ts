@@ -7,7 +7,7 @@ import { type ProductSpeeds, productSpeeds } from "./product_speeds.ts";
 import { type Executor, Threads } from "./threads.ts";
 
 /** More threads than this only wait for each other. */
-const MOST_THREADS = 16;
+export const MOST_THREADS = 16;
 /** Each thread's own memory: a panel of the longest rows in f32, and room for a kernel's own. */
 const LOCAL_BYTES = 2 ** 20;
 

@@ -2,7 +2,7 @@ import type { CompiledCall } from "./protocol.ts";
 
 /** The compiled calls of one dispatch. */
 export interface DispatchCalls {
-  /** The first pass, if the kernel has one, and the kernel. */
+  /** The passes before the kernel's last one, if it has any, and the last one. */
   readonly calls: readonly CompiledCall[];
   /** Scratch memory that both share, in bytes. */
   readonly scratch: number;
@@ -39,8 +39,9 @@ export function joinInRounds(dispatches: readonly DispatchCalls[]): {
       used += Math.ceil(bytes / SCRATCH_ALIGNMENT) * SCRATCH_ALIGNMENT;
     }
     scratch = Math.max(scratch, used);
-    // Counted from the end: a kernel without a first pass runs with the second of the others.
-    for (const fromTheEnd of [2, 1]) {
+    // Counted from the end: a kernel of one pass runs with the last of the others.
+    const most = Math.max(...round.map(({ calls: passes }) => passes.length));
+    for (let fromTheEnd = most; fromTheEnd > 0; fromTheEnd--) {
       let isJoined = false;
       for (const [i, { calls: passes }] of round.entries()) {
         const call = passes[passes.length - fromTheEnd];

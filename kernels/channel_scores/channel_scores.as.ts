@@ -1,15 +1,32 @@
-// The first pass normalises the tokens. Then a unit is a group of a chunk: its queries and keys are projected into local
-// memory, where their products add up over the tokens of the chunk.
+// The first pass normalises the tokens. In chunks of many tokens, the second one makes their Gram matrix XᵀX, a block of
+// its rows a unit, and the last one makes the scores of a group a unit of it: QᵀK = Wq XᵀX Wkᵀ takes a quarter of the
+// work, since XᵀX is symmetric. In chunks of few tokens, a unit makes the queries and keys of a group.
 import { local, scratch } from "../shared/memory.as";
 import { norm_units, normalize_rows } from "../shared/norm.as";
-import { add_bias, add_up_rows, SUMS_BYTES } from "../shared/tile.as";
-import { panel_bytes, panel_in_f32, PANEL } from "../shared/weights.as";
+import { PANEL } from "../shared/weights.as";
+import { scores_by_tokens } from "./by_tokens.as";
+import { center_of, gram_blocks, gram_bytes, gram_rows, normalize_into_panels, scores_by_gram } from "./gram.as";
 
-/** Tokens whose queries and keys are in local memory at a time. */
-const TOKENS: u32 = 576;
+/** By its matrix, C channels take C² operations a token and 2 C³ more, otherwise 4 C² a token. */
+// @ts-ignore: decorator
+@inline
+function is_by_gram(chunk: u32, C: u32): bool {
+  return chunk >= C && C % PANEL == 0;
+}
+
+function chunks_of(tokens: u32, chunk: u32): u32 {
+  return (tokens + chunk - 1) / chunk;
+}
+
+/** Where the matrix of a chunk begins: behind the tokens. */
+function gram_of(index: u32, tokens: u32, C: u32): usize {
+  return scratch + <usize>tokens * C * 4 + index * gram_bytes(C);
+}
 
 export function channel_scores_scratch(weight_format: u32, tokens: u32, chunk: u32, groups: u32, D: u32): u32 {
-  return tokens * groups * D * 4;
+  const C = groups * D;
+  const rows = 4 * tokens * C;
+  return is_by_gram(chunk, C) ? rows + chunks_of(tokens, chunk) * <u32>gram_bytes(C) : rows;
 }
 
 export function channel_scores_first_units(weight_format: u32, tokens: u32, chunk: u32, groups: u32, D: u32): u32 {
@@ -32,11 +49,49 @@ export function channel_scores_first(
   end: u32,
 ): void {
   const C = groups * D;
-  normalize_rows(normed, norm_weight, norm_bias, tokens, C, scratch, begin, end);
+  if (is_by_gram(chunk, C)) {
+    normalize_into_panels(normed, norm_weight, norm_bias, tokens, chunk, C, scratch, begin, end);
+    for (let index: u32 = 0; begin == 0 && index < chunks_of(tokens, chunk); index++) {
+      const center = gram_of(index, tokens, C) + (C + 1) * C * 4;
+      center_of(normed, norm_weight, norm_bias, tokens, C, local, center);
+    }
+  } else normalize_rows(normed, norm_weight, norm_bias, tokens, C, scratch, begin, end);
+}
+
+export function channel_scores_second_units(weight_format: u32, tokens: u32, chunk: u32, groups: u32, D: u32): u32 {
+  const C = groups * D;
+  return is_by_gram(chunk, C) ? chunks_of(tokens, chunk) * gram_blocks(C) : 0;
+}
+
+export function channel_scores_second(
+  normed: usize,
+  norm_weight: usize,
+  norm_bias: usize,
+  weight: usize,
+  bias: usize,
+  partials: usize,
+  weight_format: u32,
+  tokens: u32,
+  chunk: u32,
+  groups: u32,
+  D: u32,
+  begin: u32,
+  end: u32,
+): void {
+  const C = groups * D;
+  const chunks = chunks_of(tokens, chunk);
+  const blocks = gram_blocks(C);
+  for (let unit = begin; unit < end; unit++) {
+    const index = unit % chunks;
+    const first = index * chunk;
+    const x = scratch + <usize>first * C * 4;
+    // The last blocks have most columns: they come first.
+    gram_rows(x, min(chunk, tokens - first), C, blocks - 1 - unit / chunks, gram_of(index, tokens, C));
+  }
 }
 
 export function channel_scores_units(weight_format: u32, tokens: u32, chunk: u32, groups: u32, D: u32): u32 {
-  return ((tokens + chunk - 1) / chunk) * groups;
+  return chunks_of(tokens, chunk) * groups;
 }
 
 export function channel_scores(
@@ -55,79 +110,15 @@ export function channel_scores(
   end: u32,
 ): void {
   const C = groups * D;
-  // Queries by channel, a row of tokens each; keys in panels of 8 channels; a panel of weights in f32.
-  const queries = local + TOKENS * SUMS_BYTES;
-  const keys = queries + <usize>(D * TOKENS) * 4;
-  const widened = keys + <usize>(whole_panels(D) * TOKENS) * 4;
   for (let unit = begin; unit < end; unit++) {
+    const index = unit / groups;
     const group = unit % groups;
+    const first = index * chunk;
+    const count = min(chunk, tokens - first);
     const out = partials + <usize>(unit * D * D) * 4;
-    memory.fill(out, 0, <usize>(D * D) * 4);
-    const first = (unit / groups) * chunk;
-    const last = min(first + chunk, tokens);
-    for (let t = first; t < last; t += TOKENS) {
-      const count = min(TOKENS, last - t);
-      const x = scratch + <usize>t * <usize>C * 4;
-      project(x, count, weight, bias, group * D, D, C, weight_format, queries, widened, true);
-      project(x, count, weight, bias, C + group * D, D, C, weight_format, keys, widened, false);
-      add_products(queries, keys, count, D, out);
-    }
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function whole_panels(rows: u32): u32 {
-  return ((rows + PANEL - 1) / PANEL) * PANEL;
-}
-
-/** Projects `count` tokens by the D rows of the weight from row `first` on, to queries or to keys. */
-function project(
-  x: usize,
-  count: u32,
-  weight: usize,
-  bias: usize,
-  first: u32,
-  D: u32,
-  C: u32,
-  weight_format: u32,
-  to: usize,
-  widened: usize,
-  isQuery: bool,
-): void {
-  const stride = <usize>C * 4;
-  const size = panel_bytes(C, weight_format);
-  // Panels may begin before the group, and end behind it.
-  for (let row = first - (first % PANEL); row < first + D; row += PANEL) {
-    const panel = panel_in_f32(weight + <usize>(row / PANEL) * size, C, weight_format, PANEL, widened);
-    add_up_rows(x, stride, count, panel, C, local, true);
-    add_bias(local, count, bias + <usize>row * 4);
-    if (!isQuery && row >= first && (row - first) % PANEL == 0 && row + PANEL <= first + D) {
-      memory.copy(to + <usize>(row - first) * count * 4, local, count * SUMS_BYTES);
-      continue;
-    }
-    for (let token: u32 = 0; token < count; token++) {
-      const sums = local + token * SUMS_BYTES;
-      for (let i: u32 = max(row, first); i < min(row + PANEL, first + D); i++) {
-        const d = i - first;
-        const at = isQuery ? d * count + token : (d - (d % PANEL)) * count + token * PANEL + (d % PANEL);
-        store<f32>(to + <usize>at * 4, load<f32>(sums + (i - row) * 4));
-      }
-    }
-  }
-}
-
-/** Adds the products of queries and keys, (D, D), over some tokens. */
-function add_products(queries: usize, keys: usize, count: u32, D: u32, out: usize): void {
-  const stride = <usize>count * 4;
-  for (let d: u32 = 0; d < D; d += PANEL, keys += <usize>count * 32) {
-    add_up_rows(queries, stride, D, keys, count, local, true);
-    let sums = local;
-    for (let c: u32 = 0; c < D; c++, sums += SUMS_BYTES) {
-      const to = out + <usize>(c * D + d) * 4;
-      v128.store(to, f32x4.add(v128.load(to), v128.load(sums)));
-      // D is a multiple of four.
-      if (d + 4 < D) v128.store(to, f32x4.add(v128.load(to, 16), v128.load(sums, 16)), 16);
-    }
+    if (is_by_gram(chunk, C))
+      scores_by_gram(gram_of(index, tokens, C), count, weight, bias, weight_format, group, D, C, out);
+    else
+      scores_by_tokens(scratch + <usize>first * C * 4, count, weight, bias, weight_format, group, D, C, out);
   }
 }

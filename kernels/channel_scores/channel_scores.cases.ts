@@ -9,6 +9,8 @@ export default kernelCases(channelScoresKernel, {
     { name: "a group without a neighbour, ragged", N: 290, G: 3, D: 32 },
     { name: "ragged", N: 290, G: 3, D: 20 },
     { name: "narrow groups", N: 70, G: 9, D: 4 },
+    { name: "many tokens, groups that share panels", N: 1000, G: 2, D: 12 },
+    { name: "as many tokens as channels", N: 24, G: 1, D: 24 },
     { name: "one token, one group", N: 1, G: 1, D: 4 },
   ],
   inputs: ({ N, G, D }, random) => {

@@ -54,9 +54,9 @@ export const channelScoresKernel = defineKernel({
 /** Workgroups of tiles: enough for a large GPU, and few enough partial sums for fold_channel_attention to add. */
 const WORKGROUPS = 256;
 
-/** Tokens whose products one workgroup sums. */
-function chunkOf(tokens: number, channels: number): number {
-  const chunks = ceilDiv(WORKGROUPS * (TILE / 2), channels);
+/** Tokens whose products one of so many workgroups sums. */
+function chunkOf(tokens: number, channels: number, workgroups = WORKGROUPS): number {
+  const chunks = ceilDiv(workgroups * (TILE / 2), channels);
   return ceilDiv(ceilDiv(tokens, chunks), TILE) * TILE;
 }
 
@@ -85,7 +85,7 @@ export function channelScores(
       `channel_scores: ${C} channels in ${groups} groups, expected a multiple of four up to ${MAX_GROUP_WIDTH} each`,
     );
   }
-  const chunk = chunkOf(tokens, C);
+  const chunk = chunkOf(tokens, C, rec.profile.workgroups);
   const partials = rec.temp([ceilDiv(tokens, chunk), groups, D, D]);
   rec.dispatch(
     channelScoresKernel,

@@ -18,6 +18,8 @@ describe("the signature of a compiled kernel", () => {
       for (const [name, expected] of [
         ["_first", whole],
         ["_first_units", sizes],
+        ["_second", whole],
+        ["_second_units", sizes],
         ["_scratch", sizes],
       ] as const) {
         const found = parametersOf(source, `${kernel.name}${name}`);
