@@ -50,7 +50,7 @@ export const WANTED_LIMITS = [
 export interface DeviceOptions {
   /** Called with a sentence when computing will be very slow. Default: `console.warn`. */
   readonly onWarning?: ((message: string) => void) | undefined;
-  /** Threads of the CPU engine. Default: as many as there are processors, at most 16. */
+  /** Threads of the CPU engine. Default: as many as this process may use processors, at most 16. */
   readonly threads?: number | undefined;
   /** Asks whether the CPU engine multiplies in 8 bits faster than in f32: `profile.i8`. */
   readonly asksForI8?: boolean | undefined;

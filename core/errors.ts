@@ -104,6 +104,10 @@ export function messageOf(error: unknown): string {
   return typeof message === "string" ? message : String(error);
 }
 
+/** Whether the device is gone, and the model has to be loaded again. */
+export const isDeviceLost = (error: unknown): boolean =>
+  error instanceof Florence2Error && ["gpu_lost", "cpu_failed"].includes(error.code);
+
 /** Whether a smaller piece of work may succeed. */
 export const isOutOfMemory = (error: unknown): boolean =>
   error instanceof Florence2Error && ["gpu_out_of_memory", "cpu_out_of_memory"].includes(error.code);

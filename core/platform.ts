@@ -56,9 +56,28 @@ async function nodeWebgpu(): Promise<GPU> {
   }
 }
 
-/** How many threads this process may compute with. */
+/** How many threads this process may compute with: the processors, or those that its container may use. */
 export async function availableThreads(): Promise<number> {
-  return process.getBuiltinModule("node:os").availableParallelism();
+  const processors = process.getBuiltinModule("node:os").availableParallelism();
+  // Deno would ask for the permission to read there.
+  return isNode ? Math.min(processors, Math.ceil(await processorQuota())) : processors;
+}
+
+/** Where Linux keeps microseconds of computing for each period, and the period: cgroup v2, then v1. */
+const QUOTAS = [
+  ["/sys/fs/cgroup/cpu.max"],
+  ["/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"],
+];
+
+/** How many processors the time of a container amounts to, such as 1.5 after "docker run --cpus 1.5". */
+async function processorQuota(): Promise<number> {
+  const { readFile } = await fileSystem();
+  for (const files of QUOTAS) {
+    const texts = await Promise.all(files.map((file) => readFile(file, "utf8").catch(() => "")));
+    const [quota = 0, period = 0] = texts.join(" ").trim().split(/\s+/).map(Number);
+    if (quota > 0 && period > 0) return quota / period;
+  }
+  return Number.POSITIVE_INFINITY;
 }
 
 /** Node 20 has relaxed SIMD behind a flag. Later versions have it without, and warn of the flag. */

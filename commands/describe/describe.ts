@@ -1,5 +1,5 @@
 import { buffer } from "node:stream/consumers";
-import { Florence2Error } from "../../core/errors.ts";
+import { Florence2Error, isDeviceLost } from "../../core/errors.ts";
 import type { Florence2 } from "../../model/florence2.ts";
 import { loadImage } from "../../model/image/load.ts";
 import type { RgbImage } from "../../model/image/pixels.ts";
@@ -106,8 +106,7 @@ export async function describe(args: string[]): Promise<number> {
       try {
         await answer(session, image, i === 0 ? first : await load(image), print);
       } catch (error) {
-        if (images.length === 1 || !(error instanceof Florence2Error) || error.code === "gpu_lost")
-          throw error;
+        if (images.length === 1 || !(error instanceof Florence2Error) || isDeviceLost(error)) throw error;
         failures++;
         process.stderr.write(`${image.name}: ${messageOf(error)}\n`);
       }

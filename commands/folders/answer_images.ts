@@ -44,6 +44,8 @@ const FATAL: readonly string[] = [
   "gpu_lost",
   "gpu_invalid",
   "gpu_out_of_memory",
+  "cpu_failed",
+  "cpu_out_of_memory",
   "disposed",
   "dependency_missing",
 ];

@@ -1,9 +1,7 @@
-import { Florence2Error } from "../../core/errors.ts";
+import { Florence2Error, isDeviceLost } from "../../core/errors.ts";
 import { messageOf } from "../terminal.ts";
 import type { Failure, Message, Part, PartContext } from "./part.ts";
 
-/** After these nothing more can be done in this process. */
-const ENDS_ALL = ["gpu_lost", "disposed"];
 /** Seconds before the end at which no item is begun any more. */
 const MARGIN = 1;
 
@@ -33,7 +31,9 @@ export async function perform(
         await work();
       } catch (error) {
         send({ failure: { item: name, ...failureOf(error) } });
-        if (error instanceof Florence2Error && ENDS_ALL.includes(error.code)) throw error;
+        // Nothing more can be done in this process.
+        const isDisposed = error instanceof Florence2Error && error.code === "disposed";
+        if (isDisposed || isDeviceLost(error)) throw error;
       } finally {
         send({ settled: name });
       }

@@ -26,7 +26,7 @@ import type { CallList, OnTimes } from "./threads.ts";
 interface CpuRunnerOptions {
   /** Called with a sentence when threads cannot be started. Default: `console.warn`. */
   readonly onWarning?: ((message: string) => void) | undefined;
-  /** Default: as many as there are processors, at most 16. */
+  /** Default: as many as this process may use processors, at most 16. */
   readonly threads?: number;
   /** Asks how fast products of 8 bits are, for `profile.i8`; takes a tenth of a second. */
   readonly asksForI8?: boolean;

@@ -1,4 +1,4 @@
-import { messageOf } from "../errors.ts";
+import { Florence2Error, messageOf } from "../errors.ts";
 import { availableThreads } from "../platform.ts";
 import type { Arena, Span } from "./arena.ts";
 import { type CompiledKernels, compileKernels, instantiate, type SimdForm } from "./compiled_kernels.ts";
@@ -25,7 +25,7 @@ export class Engine {
   #scratch: Span | undefined;
 
   /**
-   * @param threads default: as many as there are processors, at most 16
+   * @param threads default: as many as this process may use processors, at most 16
    * @param forms those that may be taken, the best first; for tests
    * @param onWarning called with a sentence if threads cannot be started, and one computes
    * @returns `undefined` where WebAssembly has no SIMD
@@ -51,8 +51,10 @@ export class Engine {
         return new Engine(arena, kernels.form, count, exports, executor);
       } catch (error) {
         // A page's Content-Security-Policy, Node's --permission, or a limit of threads forbid it.
-        const reason = messageOf(error).split("\n")[0];
-        onWarning(`The CPU engine computes with one thread, since it cannot start others: ${reason}`);
+        const { reason = messageOf(error) } = error instanceof Florence2Error ? error.details : {};
+        onWarning(
+          `The CPU engine computes with one thread, since it cannot start others: ${String(reason).split("\n")[0]}`,
+        );
       }
     }
     const executor = new MainThread(exports, memory, locals[0]!);

@@ -2,7 +2,7 @@ import type { FromWorker, Thread, ThreadListeners } from "./protocol.ts";
 
 /** Browsers say no reason. */
 const UNLOADED =
-  "its program could not be loaded. A page's Content-Security-Policy has to allow blob: in worker-src.";
+  "its program could not be loaded; a page's Content-Security-Policy has to allow blob: in worker-src";
 
 /**
  * Starts a thread in a browser, from a blob: bundlers need not find a file.

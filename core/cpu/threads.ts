@@ -150,7 +150,9 @@ export class Threads implements Executor {
     if (this.#failure) return;
     this.#failure = new Florence2Error(
       code,
-      code === "disposed" ? "this runner was disposed" : `A thread of the CPU engine ended: ${reason}`,
+      code === "disposed"
+        ? "this runner was disposed"
+        : `A thread of the CPU engine ended: ${reason}. Load the model again.`,
       { reason },
     );
     for (const thread of this.#threads) thread.end();

@@ -101,6 +101,19 @@ describe("a run over a folder", () => {
     expect(await label([...one, ...quiet], madeUp({ refuse: "dog" }).model)).toBe(0);
   });
 
+  it.each(["gpu_lost", "cpu_failed"] as const)(
+    "ends when its device is lost (%s): no image is at fault",
+    async (refusal) => {
+      const lost = label(
+        [...args(), "--out", out("set"), ...quiet],
+        madeUp({ refuse: "dog", refusal }).model,
+      );
+      await expect(lost).rejects.toEqual(florenceError(refusal));
+      expect(existsSync(join(out("set"), "errors.jsonl"))).toBe(false);
+      expect(await label([...args(), "--out", out("set"), ...quiet], madeUp().model)).toBe(0);
+    },
+  );
+
   it("answers a file again that has changed, and keeps answers of other options apart", async () => {
     await label([...args(), "--out", out("set"), ...quiet], madeUp().model);
     await draw("a.png", 7);

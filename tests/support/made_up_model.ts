@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import sharp from "sharp";
 import type { FolderModel } from "../../commands/folders/run_folder.ts";
-import { Florence2Error } from "../../core/errors.ts";
+import { type ErrorCode, Florence2Error } from "../../core/errors.ts";
 
 export const [WIDTH, HEIGHT] = [60, 40];
 
@@ -28,7 +28,11 @@ export interface MadeUp {
 /**
  * Answers by the level of grey of an image. Boxes lie at 5 + index; fails for good when `patience` answers are given.
  */
-export function madeUp({ patience = Number.POSITIVE_INFINITY, refuse = "" } = {}): MadeUp {
+export function madeUp({
+  patience = Number.POSITIVE_INFINITY,
+  refuse = "",
+  refusal = "prompt_too_long" as ErrorCode,
+} = {}): MadeUp {
   const asked: string[] = [];
   let held = 0;
   const model = {
@@ -48,7 +52,7 @@ export function madeUp({ patience = Number.POSITIVE_INFINITY, refuse = "" } = {}
       if (asked.length + items.length > patience) throw new Error("pulled the plug");
       return items.map(({ image, task, text, region }) => {
         const { index, width, height } = image;
-        if (text === refuse) throw new Florence2Error("prompt_too_long", "too long", {});
+        if (text === refuse) throw new Florence2Error(refusal, "too long", {});
         asked.push([index, task, text].filter((part) => part !== undefined).join(" "));
         return { ...answer(index, task, text, region), width, height };
       });

@@ -236,7 +236,8 @@ export class Service implements CallHost {
 
   /** A lost device does not come back: the model is loaded anew, again and again until that succeeds. */
   #noteLoss(engine: Engine, error: unknown): void {
-    if ((error as { code?: unknown } | undefined)?.code !== "gpu_lost" || this.#engine !== engine) return;
+    const { code } = Object(error) as { readonly code?: string };
+    if (code === undefined || !LOST.includes(code) || this.#engine !== engine) return;
     this.#engine = undefined;
     this.#options.metrics.deviceLost.inc();
     this.#options.onEvent?.("device_lost", { message: (error as Error).message });
@@ -264,6 +265,9 @@ export class Service implements CallHost {
     }
   }
 }
+
+/** Codes of the library's errors after which a device computes nothing any more. */
+const LOST = ["gpu_lost", "cpu_failed"];
 
 function stopping(): ApiError {
   return new ApiError(503, "shutting_down", "The server is shutting down.", {

@@ -78,6 +78,8 @@ const STATUS_OF: Readonly<Record<string, readonly [status: number, code: string]
   image_too_large: [413, "image_too_large"],
   gpu_lost: [503, "gpu_lost"],
   gpu_out_of_memory: [503, "gpu_out_of_memory"],
+  cpu_failed: [503, "cpu_failed"],
+  cpu_out_of_memory: [503, "cpu_out_of_memory"],
   disposed: [503, "model_unavailable"],
 };
 

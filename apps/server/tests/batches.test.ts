@@ -228,7 +228,7 @@ describe("batches", () => {
   it("waits for the model when its device is lost", async () => {
     const engine = fakeEngine(1);
     const { client } = await started({ batchConcurrency: 1 }, engine);
-    engine.loseDevice = true;
+    engine.loseDevice = "cpu_failed";
     const batch = await ended(client, (await submit(client, [about(1), about(2)])).id);
     expect(batch.request_counts).toEqual({ total: 2, completed: 2, failed: 0 });
   });

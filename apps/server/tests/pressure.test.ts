@@ -250,38 +250,41 @@ describe("readiness", () => {
     expect((await service.request("/readyz")).status).toBe(200);
   });
 
-  it("is false when the device is lost, and true when the model was loaded again", async () => {
-    const first = fakeEngine();
-    const engines = [first, fakeEngine()];
-    let allow = () => {};
-    const service = await started(
-      {},
-      {
-        load: async () => {
-          const engine = engines.shift()!;
-          if (engine !== first)
-            await new Promise<void>((resolve) => {
-              allow = resolve;
-            });
-          return engine;
+  it.each(["gpu_lost", "cpu_failed"] as const)(
+    "is false when the device is lost (%s), and true when the model was loaded again",
+    async (code) => {
+      const first = fakeEngine();
+      const engines = [first, fakeEngine()];
+      let allow = () => {};
+      const service = await started(
+        {},
+        {
+          load: async () => {
+            const engine = engines.shift()!;
+            if (engine !== first)
+              await new Promise<void>((resolve) => {
+                allow = resolve;
+              });
+            return engine;
+          },
         },
-      },
-    );
-    first.loseDevice = true;
-    const failed = await post(service);
-    expect(failed.status).toBe(503);
-    expect((await failed.json()).error.code).toBe("gpu_lost");
-    expect(await (await service.request("/readyz")).json()).toEqual({ status: "lost" });
-    expect((await (await post(service)).json()).error.code).toBe("model_loading");
-    expect(first.isDisposed).toBe(true);
-    await until(() => {
-      allow();
-      return service.service.state === "ready";
-    });
-    expect((await service.request("/readyz")).status).toBe(200);
-    expect((await post(service)).status).toBe(200);
-    expect(await gauge(service, "florence2_device_lost_total")).toBe(1);
-  });
+      );
+      first.loseDevice = code;
+      const failed = await post(service);
+      expect(failed.status).toBe(503);
+      expect((await failed.json()).error.code).toBe(code);
+      expect(await (await service.request("/readyz")).json()).toEqual({ status: "lost" });
+      expect((await (await post(service)).json()).error.code).toBe("model_loading");
+      expect(first.isDisposed).toBe(true);
+      await until(() => {
+        allow();
+        return service.service.state === "ready";
+      });
+      expect((await service.request("/readyz")).status).toBe(200);
+      expect((await post(service)).status).toBe(200);
+      expect(await gauge(service, "florence2_device_lost_total")).toBe(1);
+    },
+  );
 });
 
 describe("images that were looked at", () => {

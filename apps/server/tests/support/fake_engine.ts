@@ -10,8 +10,8 @@ export interface FakeEngine extends Engine {
   encoded: number;
   freed: number;
   isDisposed: boolean;
-  /** The next run fails as if the device were lost. */
-  loseDevice: boolean;
+  /** The code with which the next question ends the device; "" for none. */
+  loseDevice: "" | "gpu_lost" | "cpu_failed";
   /** Lets no answer end before the result is called. */
   hold(): () => void;
   /** Streams break after their first part. */
@@ -60,7 +60,7 @@ export function fakeEngine(milliseconds = 5): FakeEngine {
     encoded: 0,
     freed: 0,
     isDisposed: false,
-    loseDevice: false,
+    loseDevice: "",
     breakStreams: false,
     hold() {
       let release = () => {};
@@ -83,8 +83,9 @@ export function fakeEngine(milliseconds = 5): FakeEngine {
     async run(_image, question, signal) {
       engine.asked.push(question);
       if (engine.loseDevice) {
-        engine.loseDevice = false;
-        throw new Florence2Error("gpu_lost", "the device was lost");
+        const code = engine.loseDevice;
+        engine.loseDevice = "";
+        throw new Florence2Error(code, "the device was lost");
       }
       await wait(signal);
       return answer(question);
