@@ -3,15 +3,17 @@ import { channelScores, channelScoresKernel } from "./channel_scores.ts";
 
 export default kernelCases(channelScoresKernel, {
   cases: [
-    { name: "stage 1 of base, a quarter", N: 9216, G: 4, D: 32 },
-    { name: "stage 3 of base, a quarter", N: 576, G: 16, D: 32 },
-    { name: "stage 4 of large, a row", N: 24, G: 64, D: 32 },
-    { name: "a group without a neighbour, ragged", N: 290, G: 3, D: 32 },
-    { name: "ragged", N: 290, G: 3, D: 20 },
-    { name: "narrow groups", N: 70, G: 9, D: 4 },
-    { name: "many tokens, groups that share panels", N: 1000, G: 2, D: 12 },
-    { name: "as many tokens as channels", N: 24, G: 1, D: 24 },
-    { name: "one token, one group", N: 1, G: 1, D: 4 },
+    { name: "stage 1 of base, a quarter", N: 9216, G: 4, D: 32, workgroups: 256 },
+    { name: "stage 3 of base, a quarter", N: 576, G: 16, D: 32, workgroups: 256 },
+    { name: "stage 1 of base, a quarter, long sums", N: 9216, G: 4, D: 32, workgroups: 16 },
+    { name: "stage 3 of base, a quarter, long sums", N: 576, G: 16, D: 32, workgroups: 16 },
+    { name: "stage 4 of large, a row", N: 24, G: 64, D: 32, workgroups: 256 },
+    { name: "a group without a neighbour, ragged", N: 290, G: 3, D: 32, workgroups: 256 },
+    { name: "ragged", N: 290, G: 3, D: 20, workgroups: 256 },
+    { name: "narrow groups", N: 70, G: 9, D: 4, workgroups: 256 },
+    { name: "many tokens, groups that share panels", N: 1000, G: 2, D: 12, workgroups: 16 },
+    { name: "as many tokens as channels", N: 24, G: 1, D: 24, workgroups: 16 },
+    { name: "one token, one group", N: 1, G: 1, D: 4, workgroups: 256 },
   ],
   inputs: ({ N, G, D }, random) => {
     const C = G * D;
@@ -25,12 +27,13 @@ export default kernelCases(channelScoresKernel, {
       bias: random.normal(3 * C),
     };
   },
-  record: (rec, { x, normWeight, normBias, weight, bias }, { G }) => ({
+  record: (rec, { x, normWeight, normBias, weight, bias }, { G, workgroups }) => ({
     partials: channelScores(
       rec,
       { rows: x!, norm: { weight: normWeight!, bias: normBias! } },
       { weight: weight!, bias: bias! },
       G,
+      workgroups,
     ),
   }),
   weights: ["weight"],

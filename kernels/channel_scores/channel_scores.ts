@@ -55,7 +55,7 @@ export const channelScoresKernel = defineKernel({
 const WORKGROUPS = 256;
 
 /** Tokens whose products one of so many workgroups sums. */
-function chunkOf(tokens: number, channels: number, workgroups = WORKGROUPS): number {
+function chunkOf(tokens: number, channels: number, workgroups: number): number {
   const chunks = ceilDiv(workgroups * (TILE / 2), channels);
   return ceilDiv(ceilDiv(tokens, chunks), TILE) * TILE;
 }
@@ -66,6 +66,7 @@ function chunkOf(tokens: number, channels: number, workgroups = WORKGROUPS): num
  * first two thirds of qkv, (3C, C) and (3C), and are kept nowhere. The sum over all tokens is the longest of the
  * model; in two steps it keeps its accuracy. Microsoft's `channel_attn.fn`.
  *
+ * @param workgroups among how many chunks are divided; few make long sums, which the CPU engine takes another way
  * @throws {Florence2Error} `shape_mismatch`
  */
 export function channelScores(
@@ -73,6 +74,7 @@ export function channelScores(
   x: Normed,
   qkv: { readonly weight: Tensor; readonly bias: Tensor },
   groups: number,
+  workgroups = rec.profile.workgroups ?? WORKGROUPS,
 ): Tensor {
   const [tokens, C] = [rowsOf(x.rows), columnsOf(x.rows)];
   expectNormed(x, "channel_scores x");
@@ -85,7 +87,7 @@ export function channelScores(
       `channel_scores: ${C} channels in ${groups} groups, expected a multiple of four up to ${MAX_GROUP_WIDTH} each`,
     );
   }
-  const chunk = chunkOf(tokens, C, rec.profile.workgroups);
+  const chunk = chunkOf(tokens, C, workgroups);
   const partials = rec.temp([ceilDiv(tokens, chunk), groups, D, D]);
   rec.dispatch(
     channelScoresKernel,
