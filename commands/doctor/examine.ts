@@ -74,27 +74,31 @@ export interface Examination {
 
 /** Looks at everything that the library stands on here; what fails becomes a finding. */
 export async function examine(source: string, options: OpenModelOptions = {}): Promise<Examination> {
-  const findings: Finding[] = [];
-  const onWarning = (what: string) => findings.push({ kind: "remark", what, remedy: NO_SIMD });
-  const runner = await openRunner("auto", { onWarning, asksForI8: true });
+  const { cacheFolder, isOffline } = await hubEnvironment();
+  const repositories = await cachedRepositories(cacheFolder);
+  const isKept = repositories.some(({ id }) => id === source);
+  const damaged = isKept ? await damagedFiles(cacheFolder, source) : [];
+  const cache = { folder: cacheFolder, isOffline, repositories };
+  const found = { version: version(), runtime: runtime(), cache };
+  const findings = damaged.map(damagedDownload);
+  const warnings: string[] = [];
+  let runner: Runner;
   try {
-    if (runner instanceof CpuRunner) findings.push(await whyNoGpu());
-    const device = runner instanceof GpuRunner ? describe(runner) : await describeCpu(runner as CpuRunner);
-    const environment = await hubEnvironment();
-    const repositories = await cachedRepositories(environment.cacheFolder);
-    if (repositories.some(({ id }) => id === source)) {
-      const damaged = await damagedFiles(environment.cacheFolder, source);
-      findings.push(...damaged.map(damagedDownload));
+    runner = await openRunner("auto", { onWarning: (what) => warnings.push(what), asksForI8: true });
+  } catch (error) {
+    return { ...found, device: NO_DEVICE, findings: [problem(error), ...findings] };
+  }
+  try {
+    if (runner instanceof CpuRunner) {
+      const remedy = runner.engine ? NO_THREADS : NO_SIMD;
+      findings.unshift(
+        ...warnings.map((what): Finding => ({ kind: "remark", what, remedy })),
+        await whyNoGpu(),
+      );
     }
-    const examined = await examineModel(source, runner, options);
-    return {
-      version: version(),
-      runtime: runtime(),
-      device,
-      cache: { folder: environment.cacheFolder, isOffline: environment.isOffline, repositories },
-      model: examined.model,
-      findings: [...findings, ...examined.findings],
-    };
+    const device = runner instanceof GpuRunner ? describe(runner) : await describeCpu(runner as CpuRunner);
+    const { model, findings: others } = await examineModel(source, runner, options);
+    return { ...found, device, model, findings: [...findings, ...others] };
   } finally {
     runner.dispose();
   }
@@ -207,6 +211,10 @@ const SOFTWARE: Finding = {
   remedy: "If this machine has a GPU, install its driver; in a container, hand the GPU to it.",
 };
 
+const NO_DEVICE: DeviceReport = { name: "none", features: [], limits: [] };
+
+const NO_THREADS =
+  "Let this process start threads: --allow-worker under Node's --permission, or a higher limit of processes.";
 const NO_SIMD = "Take a runtime with WebAssembly SIMD: Node 20, Deno 2, Bun 1.1, or a browser from 2023 on.";
 
 const DOWNLOAD_AGAIN = "The file is damaged or incomplete: download it again.";
@@ -222,7 +230,8 @@ const REMEDIES: Partial<Record<ErrorCode, string>> = {
   gpu_lost: "Close other programs that use the GPU, and update its driver.",
   gpu_out_of_memory: "Close other programs that use the GPU, or take a smaller model.",
   gpu_invalid: REPORT_BUG,
-  cpu_failed: REPORT_BUG,
+  cpu_failed:
+    "If the message names no remedy, start again; if that does not help, report this with the output of florence2 doctor --json.",
   cpu_out_of_memory: "Close other programs, or load the model with dtype f16 or q8.",
   shape_mismatch: REPORT_BUG,
   file_not_found:

@@ -225,6 +225,28 @@ describe("a device", () => {
     expect(findings).toEqual([remark(/no adapter/, /install a driver/)]);
   });
 
+  it("with one thread, since others cannot start, is a remark with its remedy", async () => {
+    vi.stubGlobal("navigator", NO_ADAPTER);
+    const start = vi.spyOn(await import("../../core/cpu/start_thread.ts"), "startThread");
+    start.mockRejectedValueOnce(new Error("Access to this API has been restricted."));
+    const { device, model, findings } = await examine(tiny);
+    start.mockRestore();
+    expect(device.name).toMatch(/, 1 thread$/);
+    expect(model?.kernels.map(({ name }) => name)).toContain("matmul");
+    expect(findings).toEqual([
+      remark(/one thread.*restricted/, /--allow-worker/),
+      remark(/no adapter/, /install a driver/),
+    ]);
+  });
+
+  it("that is not to be had at all is a problem, and all else is told", async () => {
+    vi.stubGlobal("navigator", NO_ADAPTER);
+    vi.stubGlobal("WebAssembly", undefined);
+    const examination = await examine(tiny);
+    expect(examination.findings).toEqual([problem(/no WebAssembly/, /report this/)]);
+    expect(inWords(examination)).toMatch(/^device {4}none$[^]*^cache [^]*^Problem: This runtime has no WebAss/m);
+  });
+
   it("that lacks a limit is a remark", async () => {
     const limits = { maxStorageBuffersPerShaderStage: 4 };
     vi.stubGlobal("navigator", { gpu: { requestAdapter: async () => ({ limits, info: {} }) } });
