@@ -14,6 +14,9 @@ const LOCAL_BYTES = 2 ** 20;
 /** Scratch memory grows by so many bytes, so that it is seldom replaced. */
 const SCRATCH_STEP = 2 ** 20;
 
+/** Ends the threads of engines that nobody uses any more and nobody disposed of. */
+const forgotten = new FinalizationRegistry<Executor>((executor) => executor.dispose());
+
 /** The compiled kernels, and the threads that run them on the memory of an arena. */
 export class Engine {
   readonly form: CompiledKernels["form"];
@@ -73,6 +76,7 @@ export class Engine {
     this.threads = threads;
     this.exports = exports;
     this.executor = executor;
+    forgotten.register(this, executor, executor);
   }
 
   /** Where scratch memory of at least so many bytes begins. One run uses it at a time. */
@@ -92,6 +96,7 @@ export class Engine {
   }
 
   dispose(): void {
+    forgotten.unregister(this.executor);
     this.executor.dispose();
   }
 }

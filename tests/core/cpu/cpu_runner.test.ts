@@ -1,5 +1,7 @@
 /** The CPU engine as a runner: threads, memory, aborts and faults. What its kernels compute: tests/kernels. */
 import { setImmediate as turn } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Arena } from "../../../core/cpu/arena.ts";
@@ -55,6 +57,23 @@ async function products(runner: CpuRunner, times: number) {
 }
 
 describe("threads", () => {
+  it("end with a runner that nobody holds any more and nobody disposed of", async () => {
+    const terminate = vi.spyOn(Worker.prototype, "terminate");
+    const useAndForget = async () => {
+      const { program } = await products(await CpuRunner.open({ threads: 2 }), 2);
+      await program.run();
+    };
+    await useAndForget();
+    expect(terminate).not.toHaveBeenCalled();
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc");
+    const hasEnded = () => {
+      collect();
+      return terminate.mock.calls.length === 2;
+    };
+    await vi.waitUntil(hasEnded, { timeout: 120_000, interval: 10 });
+  });
+
   it("change no bit of any kernel's results", async () => {
     const alone = await openAlone();
     const others = [await open(1), await open(3)];
