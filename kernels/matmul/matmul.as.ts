@@ -188,6 +188,7 @@ export function matmul(
     const last_column = min(column + BLOCK_COLUMNS, N);
     if (isWhole) whole_sums(x, weight, weight_format, K, row, height, column, last_column);
     else sums_by_parts(x, weight, weight_format, K, row, height, column, last_column);
+    store_block(row, height, column, last_column);
   }
 }
 
@@ -206,11 +207,12 @@ function whole_sums(
   const stride = format == I8 ? integer_row_bytes(K) : <usize>K * 4;
   x += row * stride;
   if (format != I8) x = prepare_few(x, rows * K, format, local + BLOCK_BYTES);
-  for (let n = column; n < last_column; n += PANEL) {
+  let sums = local;
+  for (let n = column; n < last_column; n += PANEL, sums += rows * SUMS_BYTES) {
     const panel = weight + <usize>(n / PANEL) * size;
-    if (format == I8) add_up_integers(x, stride, rows, panel, K, local);
-    else add_up_few(x, stride, rows, panel, K, format, local);
-    store_sums(local, row, rows, n);
+    if (format == I8) add_up_integers(x, stride, rows, panel, K, sums);
+    else add_up_few(x, stride, rows, panel, K, format, sums);
+    finish_sums(sums, rows, n);
   }
 }
 
@@ -235,18 +237,33 @@ function sums_by_parts(
       const panel = weight + <usize>(n / PANEL) * size;
       const part = part_in_f32(panel, K, format, min(PANEL, last_column - n), k, count, widened);
       add_up_rows(x + row * stride + k * 4, stride, rows, part, count, sums, k == 0);
-      if (k + count == K) store_sums(sums, row, rows, n);
+      if (k + count == K) finish_sums(sums, rows, n);
     }
   }
 }
 
-/** Finishes the sums of rows and of 8 columns, from column n on, and stores those that are in the product. */
-function store_sums(sums: usize, row: u32, rows: u32, n: u32): void {
+/** Biases and activation of the sums of some rows and of 8 columns, from column n on. */
+function finish_sums(sums: usize, rows: u32, n: u32): void {
   if (sums_bias) add_bias(sums, rows, sums_bias + n * 4);
   if (sums_activation) activate(sums, sums + rows * SUMS_BYTES, sums_activation);
-  const within = (first_column + n) % sums_columns;
-  if (n + PANEL <= columns && within + PANEL <= sums_columns) store_panel(sums, row, rows, n);
-  else for (let m = row; m < row + rows; m++, sums += SUMS_BYTES) store_ragged(sums, m, n);
+}
+
+/**
+ * Stores the sums of a block, which stand panel by panel in local memory, row by row: stores down a column would meet in
+ * few places of the nearest cache.
+ */
+function store_block(row: u32, rows: u32, column: u32, last_column: u32): void {
+  const count = last_column - column;
+  const within = (first_column + column) % sums_columns;
+  const is_whole = count % PANEL == 0 && within + count <= sums_columns;
+  for (let m: u32 = 0; m < rows; m++) {
+    const sums = local + m * SUMS_BYTES;
+    if (is_whole) store_row(sums, rows * SUMS_BYTES, row + m, column, count);
+    else {
+      for (let n: u32 = 0; n < count; n += PANEL)
+        store_ragged(sums + (n / PANEL) * rows * SUMS_BYTES, row + m, column + n);
+    }
+  }
 }
 
 /** Where the product has row m and column n, in values. */
@@ -264,21 +281,19 @@ function residual_of(m: u32, n: u32): usize {
   return sums_residual + <usize>(residual_is_plain ? m * columns + n : place_of(m, n)) * 4;
 }
 
-/** Stores the sums of rows whose 8 columns stand side by side in the product. */
-function store_panel(sums: usize, row: u32, rows: u32, n: u32): void {
-  const end = sums + rows * SUMS_BYTES;
-  const stride = <usize>sums_columns * 4;
-  let to = sums_out + <usize>place_of(row, n) * 4;
+/** Stores `count` sums of row m, from column n on, which stand side by side in the product: 8 every `stride` bytes. */
+function store_row(sums: usize, stride: usize, m: u32, n: u32, count: u32): void {
+  let to = sums_out + <usize>place_of(m, n) * 4;
+  const end = to + <usize>count * 4;
   if (!sums_residual) {
-    for (; sums < end; sums += SUMS_BYTES, to += stride) {
+    for (; to < end; sums += stride, to += 32) {
       v128.store(to, v128.load(sums));
       v128.store(to, v128.load(sums, 16), 16);
     }
     return;
   }
-  const residual_stride = residual_is_plain ? <usize>columns * 4 : stride;
-  let residual = residual_of(row, n);
-  for (; sums < end; sums += SUMS_BYTES, to += stride, residual += residual_stride) {
+  let residual = residual_of(m, n);
+  for (; to < end; sums += stride, to += 32, residual += 32) {
     v128.store(to, f32x4.add(v128.load(sums), v128.load(residual)));
     v128.store(to, f32x4.add(v128.load(sums, 16), v128.load(residual, 16)), 16);
   }
