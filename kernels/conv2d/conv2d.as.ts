@@ -1,13 +1,22 @@
 // The first pass writes the map, normalised and with zeros around, into scratch memory. There a row of a filter meets
 // neighbours: KERNEL products of matrices, one for each row, whose rows are STRIDE pixels apart, add up to the result.
-// A unit is a row of the output by up to BLOCK_COLUMNS of its channels.
+// A unit is about BLOCK_PIXELS of the output, in whole rows, by up to BLOCK_COLUMNS of its channels: as many share a panel
+// of filters while it is in the nearest caches.
 import { local, scratch } from "../shared/memory.as";
 import { normalize_row } from "../shared/norm.as";
 import { add_up_rows, SUMS_BYTES } from "../shared/tile.as";
 import { store_some } from "../shared/vector.as";
 import { panel_bytes, panel_in_f32, PANEL } from "../shared/weights.as";
 
-const BLOCK_COLUMNS: u32 = 128;
+const BLOCK_PIXELS: u32 = 192;
+const BLOCK_COLUMNS: u32 = 64;
+
+/** Rows of the output in a unit. */
+// @ts-ignore: decorator
+@inline
+function rows_of_unit(out_width: u32): u32 {
+  return max(1, BLOCK_PIXELS / out_width);
+}
 
 export function conv2d_scratch(
   weight_format: u32,
@@ -95,7 +104,8 @@ export function conv2d_units(
   PADDING: u32,
   HAS_NORM: u32,
 ): u32 {
-  return out_height * ((outputs + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS);
+  const rows = rows_of_unit(out_width);
+  return ((out_height + rows - 1) / rows) * ((outputs + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS);
 }
 
 export function conv2d(
@@ -126,17 +136,21 @@ export function conv2d(
   const map_row = <usize>(width + 2 * PADDING) * <usize>channels * 4;
   const stride = <usize>(STRIDE * channels) * 4;
   const blocks = (outputs + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS;
+  const rows = rows_of_unit(out_width);
   const widened = local + out_width * SUMS_BYTES;
   for (let unit = begin; unit < end; unit++) {
-    const h = unit / blocks;
+    const first = (unit / blocks) * rows;
+    const last = min(first + rows, out_height);
     const column = (unit % blocks) * BLOCK_COLUMNS;
-    const map = scratch + <usize>(h * STRIDE) * map_row;
     for (let n = column; n < min(column + BLOCK_COLUMNS, outputs); n += PANEL) {
       const panel = panel_in_f32(weight + <usize>(n / PANEL) * size, K, weight_format, min(PANEL, outputs - n), widened);
-      for (let i: u32 = 0; i < KERNEL; i++)
-        add_up_rows(map + i * map_row, stride, out_width, panel + i * row_bytes, filter_row, local, i == 0);
-      const to = out + (<usize>(h * out_width) * <usize>outputs + n) * 4;
-      store_row(local, bias + <usize>n * 4, to, out_width, outputs, outputs - n);
+      for (let h = first; h < last; h++) {
+        const map = scratch + <usize>(h * STRIDE) * map_row;
+        for (let i: u32 = 0; i < KERNEL; i++)
+          add_up_rows(map + i * map_row, stride, out_width, panel + i * row_bytes, filter_row, local, i == 0);
+        const to = out + (<usize>(h * out_width) * <usize>outputs + n) * 4;
+        store_row(local, bias + <usize>n * 4, to, out_width, outputs, outputs - n);
+      }
     }
   }
 }
