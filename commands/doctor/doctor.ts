@@ -79,7 +79,7 @@ function productsInWords(products: NonNullable<Examination["device"]["products"]
   const { gigaflopsPerSecond, gigaopsPerSecond, usesBytes } = products;
   const f32 = `f32 ${gigaflopsPerSecond.toFixed(0)} GFLOP/s`;
   if (gigaopsPerSecond === 0)
-    return `${f32}; this runtime computes those of 8 bits wrongly: dtype "q8" uses f32`;
+    return `${f32}; those of 8 bits are not exact in this runtime: dtype "q8" uses f32`;
   const used = usesBytes ? "multiplies in 8 bits" : "uses f32, since 8 bits are not 1.25 times as fast";
   return `${f32}, 8 bits ${gigaopsPerSecond.toFixed(0)} GOP/s: dtype "q8" ${used}`;
 }

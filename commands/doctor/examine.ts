@@ -40,7 +40,7 @@ export interface DeviceReport {
 /** Matrix products of the CPU engine, all threads together. */
 interface ProductReport {
   readonly gigaflopsPerSecond: number;
-  /** 1e9 operations a second of those in 8 bits; 0 where the runtime computes them wrongly. */
+  /** 1e9 operations a second of those in 8 bits; 0 where they are not exact. */
   readonly gigaopsPerSecond: number;
   /** Whether dtype "q8" multiplies in 8 bits here. */
   readonly usesBytes: boolean;

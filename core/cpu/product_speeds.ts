@@ -7,7 +7,7 @@ import type { CallList } from "./threads.ts";
 export interface ProductSpeeds {
   /** In f32. */
   readonly f32: number;
-  /** In whole numbers: 8-bit weights by rows that are quantised as they come. 0 where the runtime computes them wrongly. */
+  /** In whole numbers: 8-bit weights by rows that are quantised as they come. 0 where they are not exact. */
   readonly i8: number;
 }
 

@@ -55,8 +55,8 @@ function integerProducts(x: Float32Array, weight: StoredWeights, K: number): Pro
       let sum = 0;
       for (const [i, { scale, zero, q }] of rows[m]!.entries()) {
         const weights = groups[i]!;
-        let whole = -zero * weights.sum;
-        for (let k = 0; k < GROUP; k++) whole += q[k]! * weights.q[k]!;
+        let whole = 0;
+        for (let k = 0; k < GROUP; k++) whole += (q[k]! - zero) * (weights.q[k]! - weights.zero);
         sum = Math.fround(sum + Math.fround(Math.fround(whole * weights.scale) * scale));
       }
       return sum;

@@ -1,6 +1,6 @@
 // The few rows of decoding: what counts is how fast weights are read, so they are widened in registers.
 import { half_mask, madd, small_halves, sum_of } from "./vector.as";
-import { BLOCK, F32, factor_of_halves, GROUP, I8, is_half, least_of, Q8, span_of } from "./weights.as";
+import { BLOCK, F32, factor_of_halves, GROUP, I8, is_half, least_of, Q8, span_of, turned_zeros, whole_of } from "./weights.as";
 
 /** At most this many rows. */
 export const FEW: u32 = 4;
@@ -205,6 +205,8 @@ function of_groups(x: usize, panel: usize, K: u32, to: usize): void {
   let high = low;
   for (const end = x + <usize>K * 4; x < end; ) {
     const scales = panel;
+    const zeros0 = turned_zeros(v128.load(panel, 32));
+    const zeros1 = turned_zeros(v128.load(panel, 48));
     panel += 64;
     let sum0 = f32x4.splat(0);
     let sum1 = sum0;
@@ -214,8 +216,8 @@ function of_groups(x: usize, panel: usize, K: u32, to: usize): void {
       // Of each lane the lowest byte first.
       for (let shift = 24; shift >= 0; shift -= 8, x += 4) {
         const factor = v128.load32_splat(x);
-        sum0 = madd(factor, f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(q0, shift), 24)), sum0);
-        sum1 = madd(factor, f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(q1, shift), 24)), sum1);
+        sum0 = madd(factor, whole_of(q0, shift, zeros0), sum0);
+        sum1 = madd(factor, whole_of(q1, shift, zeros1), sum1);
       }
     }
     low = madd(sum0, v128.load(scales), low);

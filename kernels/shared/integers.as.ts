@@ -1,10 +1,10 @@
-// Products in whole numbers: 8-bit weights by rows that are quantised to 7 bits as they come (core/dtypes/integers.ts).
+// Products in whole numbers: 8-bit weights by rows that are quantised to 8 bits as they come (core/dtypes/integers.ts).
 //
-// A quantised row has for each GROUP of 64 k the scale, the zero point and the 64 q: x = scale * (q - zero). A panel
-// (weights.as.ts, I8) has for each group the scales of its 8 rows, the sums of their q with the sign turned, and then
-// the q. All sums of a group are whole and exact; groups are added up in f32, in order, without fused multiply-adds:
-// results are the same on every machine.
-import { dot_bytes } from "./vector.as";
+// A quantised row has for each GROUP of 64 k the scale; a word with the zero point in its lower half, and in its upper
+// half the sum of q - zero; and the 64 q: x = scale * (q - zero). Zero points and q are stored plus LEAST_BYTE
+// (vector.as.ts). Panels are as weights.as.ts says, I8. All sums of a group are whole and exact; groups are added up in
+// f32, in order, without fused multiply-adds: results are the same on every machine.
+import { dot_bytes, LEAST_BYTE } from "./vector.as";
 import { GROUP, GROUP_PANEL_BYTES } from "./weights.as";
 
 /** Bytes of a group of a quantised row. */
@@ -24,7 +24,7 @@ export function integer_rows_bytes(rows: u32, K: u32): usize {
   return <usize>(rows + INTEGER_TILE_ROWS) * integer_row_bytes(K);
 }
 
-const MOST: f32 = 127;
+const MOST: f32 = 255;
 /** A span below this is none: its reciprocal would overflow. */
 const LEAST_SPAN: f32 = 1e-30;
 
@@ -50,20 +50,32 @@ export function quantize_row(x: usize, K: u32, to: usize): void {
     const per_unit: f32 = span < LEAST_SPAN ? 0 : MOST / span;
     const zero = reinterpret<i32>(-low * per_unit + ROUNDER) - ROUNDER_BITS;
     store<f32>(to, span / MOST);
-    store<i32>(to, zero, 4);
     const factor = f32x4.splat(per_unit);
     const offset = i32x4.splat(zero - ROUNDER_BITS);
+    let sums = i16x8.splat(0);
     for (let i: usize = 0; i < GROUP; i += 16) {
       const from = x + i * 4;
       const a = i32x4.add(f32x4.add(f32x4.mul(v128.load(from), factor), rounder), offset);
       const b = i32x4.add(f32x4.add(f32x4.mul(v128.load(from, 16), factor), rounder), offset);
       const c = i32x4.add(f32x4.add(f32x4.mul(v128.load(from, 32), factor), rounder), offset);
       const d = i32x4.add(f32x4.add(f32x4.mul(v128.load(from, 48), factor), rounder), offset);
-      // Narrowing ends at 127.
-      const q = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
-      v128.store(to + i, i8x16.max_s(q, i8x16.splat(0)), 8);
+      // Narrowing ends at 0 and at 255.
+      const q = i8x16.narrow_i16x8_u(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
+      sums = i16x8.add(sums, i16x8.extadd_pairwise_i8x16_u(q));
+      v128.store(to + i, i8x16.add(q, i8x16.splat(<i8>LEAST_BYTE)), 8);
     }
+    store<u16>(to, zero + LEAST_BYTE, 4);
+    store<u16>(to, sum_of_halves(sums) - zero * GROUP, 6);
   }
+}
+
+/** The sum of eight. */
+// @ts-expect-error: decorator
+@inline
+function sum_of_halves(halves: v128): i32 {
+  const fours = i32x4.dot_i16x8_s(halves, i16x8.splat(1));
+  const pairs = i32x4.add(fours, i32x4.shuffle(fours, fours, 2, 3, 0, 1));
+  return i32x4.extract_lane(pairs, 0) + i32x4.extract_lane(pairs, 1);
 }
 
 /** Of the bits of f32, whole numbers in the same order, and the bits of such numbers. NaN come first or last. */
@@ -101,11 +113,13 @@ export function add_up_integers(x: usize, stride: usize, rows: u32, panel: usize
   }
 }
 
-/** The zero points' part of a group's sums, which are then added to: -zero * (sum of q). */
+/**
+ * The zero points' part of a group's sums, which are then added to: with p of the row, q of the weights, and their zero
+ * points, the sum of (p - of_p) * (q - of_q) is that of p * q, less of_p * (sum of q), less of_q * (sum of p - of_p).
+ */
 // @ts-expect-error: decorator
 @inline
 function begin(sums: v128, x: usize): v128 {
-  // Both have 16 bits; the upper half of a zero point is 0.
   return i32x4.dot_i16x8_s(sums, v128.load32_splat(x, 4));
 }
 

@@ -8,7 +8,7 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c);
 }
 
-/** sums + the products of four neighbours of a, signed, and of b, from 0 to 127: four sums. */
+/** sums + the products of four neighbours of a, signed, and of b, from LEAST_BYTE to LEAST_BYTE + 255: four sums. */
 // @ts-expect-error: decorator
 @inline
 export function dot_bytes(a: v128, b: v128, sums: v128): v128 {
@@ -18,6 +18,13 @@ export function dot_bytes(a: v128, b: v128, sums: v128): v128 {
   const pairs = i32x4.add(i32x4.shuffle(low, high, 0, 2, 4, 6), i32x4.shuffle(low, high, 1, 3, 5, 7));
   return i32x4.add(sums, pairs);
 }
+
+/**
+ * What the lowest byte of the second operand of `dot_bytes` stands for: -128 or 0. The relaxed instruction leaves it to
+ * the machine whether these bytes have a sign: they have none for VNNI, and have one for Arm.
+ */
+export const LEAST_BYTE: i32 =
+  i32x4.extract_lane(dot_bytes(i8x16.splat(1), i8x16.splat(-1), i32x4.splat(0)), 0) < 0 ? -128 : 0;
 
 /** The sum of the four. */
 // @ts-expect-error: decorator

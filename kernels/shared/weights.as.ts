@@ -7,8 +7,8 @@
 //   q8, q4     for each block of 32 k the 8 headers (least in the lower, span in the upper half of a word), then for
 //              each four k (k, k + 1, k + 2, k + 3) four q of each row, row by row. In q4, rows 0 to 3 have the lower
 //              halves of the bytes, rows 4 to 7 the upper ones.
-//   i8         for each group of 64 k the 8 scales, in f32, the 8 sums of the q with the sign turned, and then for each
-//              four k four q of each row, row by row
+//   i8         for each group of 64 k the 8 scales, in f32, 8 words with the sum of the q in the lower and the zero point
+//              in the upper half, both with the sign turned, and then for each four k four q of each row, row by row
 import { half_mask, madd, small_halves, widen_low } from "./vector.as";
 
 /** How a matrix is stored: the values of NAME_format. */
@@ -177,21 +177,41 @@ function widen_i8(panel: usize, K: u32, to: usize): void {
   for (let group: u32 = 0; group < K / GROUP; group++) {
     const scales0 = v128.load(panel);
     const scales1 = v128.load(panel, 16);
+    const zeros0 = turned_zeros(v128.load(panel, 32));
+    const zeros1 = turned_zeros(v128.load(panel, 48));
     panel += 64;
     for (let four: u32 = 0; four < GROUP / 4; four++, panel += 32, to += 128) {
-      store_signed(v128.load(panel), scales0, to);
-      store_signed(v128.load(panel, 16), scales1, to + 16);
+      store_signed(v128.load(panel), zeros0, scales0, to);
+      store_signed(v128.load(panel, 16), zeros1, scales1, to + 16);
     }
   }
 }
 
 // @ts-expect-error: decorator
 @inline
-function store_signed(q: v128, scales: v128, to: usize): void {
-  v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(q, 24), 24)), scales));
-  v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(q, 16), 24)), scales), 32);
-  v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(q, 8), 24)), scales), 64);
-  v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(q, 24)), scales), 96);
+function store_signed(q: v128, zeros: v128, scales: v128, to: usize): void {
+  v128.store(to, f32x4.mul(whole_of(q, 24, zeros), scales));
+  v128.store(to, f32x4.mul(whole_of(q, 16, zeros), scales), 32);
+  v128.store(to, f32x4.mul(whole_of(q, 8, zeros), scales), 64);
+  v128.store(to, f32x4.mul(whole_of(q, 0, zeros), scales), 96);
+}
+
+/** The zero points of four rows' groups, with the sign turned. */
+// @ts-expect-error: decorator
+@inline
+export function turned_zeros(words: v128): v128 {
+  return i32x4.shr_s(words, 16);
+}
+
+/**
+ * q - zero in f32, of one byte of each of four words.
+ *
+ * @param shift to the left that makes this byte the highest one
+ */
+// @ts-expect-error: decorator
+@inline
+export function whole_of(q: v128, shift: i32, zeros: v128): v128 {
+  return f32x4.convert_i32x4_s(i32x4.add(i32x4.shr_s(i32x4.shl(q, shift), 24), zeros));
 }
 
 /** One weight, for what reads few. */
@@ -207,7 +227,8 @@ export function weight_at(matrix: usize, row: u32, k: u32, K: u32, format: u32):
   if (format == I8) {
     const group = panel + <usize>(k / GROUP) * GROUP_PANEL_BYTES;
     const q = load<i8>(group + 64 + <usize>((k % GROUP) / 4) * 32 + column * 4 + (k % 4));
-    return load<f32>(group + <usize>column * 4) * <f32>q;
+    const zero = -load<i16>(group + <usize>column * 4, 34);
+    return load<f32>(group + <usize>column * 4) * <f32>(<i32>q - zero);
   }
   const block = panel + <usize>(k / BLOCK) * (format == Q8 ? 288 : 160);
   const least = half_at(block + <usize>column * 4);
