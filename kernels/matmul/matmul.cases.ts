@@ -14,6 +14,8 @@ interface MatmulCase {
   /** Which rows are read through a layer norm. */
   readonly norm?: "x" | "residual";
   readonly out?: readonly number[];
+  /** Whether x and the weights have one sign each, minus and plus: zero points at both ends of a grid. */
+  readonly isOneSided?: boolean;
   readonly outRow?: number;
   readonly outColumn?: number;
 }
@@ -55,6 +57,7 @@ export default kernelCases(matmulKernel, {
     { name: "ragged, whole groups of weights", M: 71, K: 192, N: 67 },
     { name: "ragged, whole groups, norm of x", M: 70, K: 128, N: 69, activation: "gelu", norm: "x" },
     { name: "ragged, whole groups, norm of the residual", M: 17, K: 64, N: 12, norm: "residual" },
+    { name: "whole groups of one sign", M: 9, K: 128, N: 20, isOneSided: true },
     { name: "two rows, whole groups, into a slice", M: 2, K: 256, N: 21, out: [2, 40], outColumn: 9 },
     { name: "two rows, norm of the residual", M: 2, K: 148, N: 68, norm: "residual" },
     { name: "ragged, fours", M: 83, K: 52, N: 131, activation: "gelu", residual: true },
@@ -71,9 +74,10 @@ export default kernelCases(matmulKernel, {
     { name: "one column", M: 70, K: 20, N: 1 },
     { name: "one by one", M: 1, K: 4, N: 1 },
   ] as MatmulCase[],
-  inputs: ({ M, K, N, bias = true, residual, norm, out }, random) => ({
-    x: random.normal(M, K),
-    weight: scaled(random.normal(N, K), 1 / Math.sqrt(K)),
+  inputs: ({ M, K, N, bias = true, residual, norm, isOneSided, out }, random) => ({
+    x: isOneSided ? mapped(random.normal(M, K), (value) => -Math.abs(value)) : random.normal(M, K),
+    // As trained ones are: sums of K products stay near 1, and so do their errors.
+    weight: mapped(random.normal(N, K), (value) => (isOneSided ? Math.abs(value) : value) / Math.sqrt(K)),
     ...(bias && { bias: random.normal(N) }),
     ...((residual || norm === "residual") && { residual: random.normal(M, N) }),
     ...(norm && {
@@ -116,7 +120,6 @@ function toleranceOfIntegers({ K, norm, activation, residual }: MatmulCase): num
   return activation || residual || norm ? 1e-6 : 0;
 }
 
-/** Weights as trained ones are: sums of K products stay near 1, and so do their errors. */
-function scaled({ shape, data }: InputArray, factor: number): InputArray {
-  return { shape, data: Float32Array.from(data, (value) => value * factor) };
+function mapped({ shape, data }: InputArray, change: (value: number) => number): InputArray {
+  return { shape, data: Float32Array.from(data, change) };
 }

@@ -36,6 +36,21 @@ describe("groups of weights", () => {
     }
   });
 
+  it("of one sign keep 0", () => {
+    const positive = values.subarray(0, GROUP).map((value) => 3 + Math.abs(value));
+    for (const [sign, end] of [
+      [1, -128],
+      [-1, 127],
+    ] as const) {
+      const { zero, q } = groupOf(
+        quantizeGroups(positive.map((value) => sign * value) as typeof values, "w"),
+        0,
+      );
+      expect(zero).toBe(end);
+      expect(sign === 1 ? Math.max(...q) : Math.min(...q)).toBe(-1 - end);
+    }
+  });
+
   it("say the sum of their q", () => {
     for (let group = 0; group < 6; group++) {
       const { q, sum } = groupOf(words, group);
