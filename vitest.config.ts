@@ -4,10 +4,11 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 /** Files that take most of a minute or more, the longest first. A clean checkout has no record of it. */
 const LONG_FILES = [
   "tests/kernels/kernels.test.ts",
-  "apps/batch/tests/servers.test.ts",
   "tests/model/full_size.test.ts",
   "tests/model/nano.test.ts",
   "tests/browser/model.test.ts",
+  "apps/batch/tests/servers/redis.test.ts",
+  "apps/batch/tests/servers/postgres.test.ts",
   "apps/batch/tests/queue_faults/redis.test.ts",
   "apps/batch/tests/queue_faults/postgres.test.ts",
   "tests/kernels/matmul.test.ts",

@@ -31,7 +31,7 @@ describe("metrics of a worker", () => {
     const last = Number(/^florence2_batch_last_rows_timestamp_seconds (\S+)$/m.exec(text)?.[1]);
     expect(last).toBeGreaterThanOrEqual(began);
     expect(last).toBeLessThanOrEqual(Date.now() / 1000);
-    // Those that the README names; servers.test.ts has the lines of servers' batches.
+    // Those that the README names; servers/ has the lines of servers' batches.
     const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
     const named = new Set(readme.match(/florence2_batch_\w+/g));
     expect(named.delete("florence2_batch_lines_total")).toBe(true);

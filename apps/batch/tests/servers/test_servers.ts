@@ -1,18 +1,19 @@
 import { join } from "node:path";
 import { Checkpoint } from "florence2-server/chunks";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { newGate } from "./support/gate.ts";
-import { queues, type StartedQueue } from "./support/queues.ts";
-import { freePort } from "./support/redis.ts";
-import { newFolder } from "./support/runs.ts";
-import { makeBatch, readBatch, readLines, type StartedServer, startServer } from "./support/servers.ts";
-import { type StartedWorker, startWorker, until } from "./support/workers.ts";
+import { newGate } from "../support/gate.ts";
+import type { QueueServer, StartedQueue } from "../support/queues.ts";
+import { freePort } from "../support/redis.ts";
+import { newFolder } from "../support/runs.ts";
+import { makeBatch, readBatch, readLines, type StartedServer, startServer } from "../support/servers.ts";
+import { type StartedWorker, startWorker, until } from "../support/workers.ts";
 
 /** Those from `gated` on wait at a gate. */
 const texts = (count: number, gated = count) =>
   Array.from({ length: count }, (_, i) => `${i < gated ? "text" : "gate"} ${i}`);
 
-for (const { name, isHere, start } of queues) {
+/** Batches of servers that share a queue on this server. Each has a file of its own, so that both run at once. */
+export function testServers({ name, isHere, start }: QueueServer): void {
   describe.skipIf(!isHere)(`batches of servers that share ${name}`, () => {
     let queue: StartedQueue;
     let dataDir: string;
