@@ -5,6 +5,7 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { openRunner } from "../../dist/core/device.js";
 import { Florence2 } from "../../dist/index.js";
+import "./rest_between_polls.mjs";
 
 const [folder, rounds, intervals] = process.argv.slice(2);
 const image = { data: new Uint8Array(3 * 8 * 8).fill(77), width: 8, height: 8, channels: 3 };

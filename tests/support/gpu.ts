@@ -1,4 +1,4 @@
-import "./rest_between_polls.ts";
+import "./rest_between_polls.mjs";
 import { openRunner } from "../../core/device.ts";
 import type { GpuRunner } from "../../core/gpu/gpu_runner.ts";
 import { type DeviceProfile, PORTABLE_PROFILE } from "../../core/recording.ts";

@@ -5,12 +5,12 @@
 const immediate = globalThis.setImmediate;
 
 /** Dawn's callback is a native function without a name; a bound one has a name. */
-const isOfDawn = (callback: unknown): boolean =>
+const isOfDawn = (callback) =>
   typeof callback === "function" &&
   callback.name === "" &&
   Function.prototype.toString.call(callback) === "function () { [native code] }";
 
-const rest = (callback: () => void, ...args: []) =>
+const rest = (callback, ...args) =>
   isOfDawn(callback) ? setTimeout(callback, 1) : immediate(callback, ...args);
 
-globalThis.setImmediate = Object.assign(rest, immediate) as unknown as typeof setImmediate;
+globalThis.setImmediate = Object.assign(rest, immediate);
