@@ -1,4 +1,4 @@
-// The first pass projects the queries, a panel of 8 columns a unit. Then a unit is a head of an image, with all of its
+// The first pass projects the queries, some panels of 8 columns a unit. Then a unit is a head of an image, with all of its
 // rows, so that keys and values stay in the cache from one row to the next.
 import { add_up_few, FEW, prepare_few } from "../shared/few_rows.as";
 import { local, scratch } from "../shared/memory.as";
@@ -7,6 +7,9 @@ import { dot, normalize_scores, score_at } from "../shared/query_attention.as";
 import { SUMS_BYTES } from "../shared/tile.as";
 import { madd } from "../shared/vector.as";
 import { panel_bytes, PANEL } from "../shared/weights.as";
+
+/** Panels of a unit of the first pass: as many as `add_up_few` reads at once. */
+const PANELS: u32 = 4;
 
 export function cross_attention_scratch(
   query_weight_format: u32,
@@ -34,7 +37,7 @@ export function cross_attention_first_units(
   D: u32,
   H: u32,
 ): u32 {
-  return columns_of(D, H) / PANEL;
+  return (columns_of(D, H) / PANEL + PANELS - 1) / PANELS;
 }
 
 export function cross_attention_first(
@@ -57,21 +60,25 @@ export function cross_attention_first(
 ): void {
   const d = D * H;
   const stride = <usize>d * 4;
-  const out_stride = <usize>columns_of(D, H) * 4;
+  const columns = columns_of(D, H);
   const size = panel_bytes(d, query_weight_format);
-  const x = local + FEW * SUMS_BYTES;
+  const x = local + FEW * PANELS * SUMS_BYTES;
   for (let row: u32 = 0; row < rows; row += FEW) {
     const height = min(FEW, rows - row);
     for (let r: u32 = 0; r < height; r++)
       normalize_row(normed + <usize>(row + r) * stride, norm_weight, norm_bias, d, x + r * stride);
     prepare_few(x, height * d, query_weight_format, x);
-    for (let panel = begin; panel < end; panel++) {
-      add_up_few(x, stride, height, query_weight + <usize>panel * size, d, query_weight_format, local);
-      const bias = query_bias + <usize>(panel * PANEL) * 4;
-      for (let r: u32 = 0; r < height; r++) {
-        const to = scratch + <usize>(row + r) * out_stride + <usize>(panel * PANEL) * 4;
-        v128.store(to, f32x4.add(v128.load(local + r * SUMS_BYTES), v128.load(bias)));
-        v128.store(to, f32x4.add(v128.load(local + r * SUMS_BYTES, 16), v128.load(bias, 16)), 16);
+    for (let panel = begin * PANELS, last = min(end * PANELS, columns / PANEL); panel < last; panel += PANELS) {
+      const count = min(PANELS, last - panel);
+      add_up_few(x, stride, height, query_weight + <usize>panel * size, count, d, query_weight_format, local);
+      let sums = local;
+      for (let column = panel * PANEL; column < (panel + count) * PANEL; column += PANEL) {
+        const bias = query_bias + <usize>column * 4;
+        for (let r: u32 = 0; r < height; r++, sums += SUMS_BYTES) {
+          const to = scratch + <usize>((row + r) * columns + column) * 4;
+          v128.store(to, f32x4.add(v128.load(sums), v128.load(bias)));
+          v128.store(to, f32x4.add(v128.load(sums, 16), v128.load(bias, 16)), 16);
+        }
       }
     }
   }

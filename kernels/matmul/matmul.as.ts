@@ -192,7 +192,7 @@ export function matmul(
   }
 }
 
-/** A block, each panel along all of K. */
+/** A block, its panels along all of K. */
 function whole_sums(
   x: usize,
   weight: usize,
@@ -203,17 +203,17 @@ function whole_sums(
   column: u32,
   last_column: u32,
 ): void {
-  const size = panel_bytes(K, format);
   const stride = format == I8 ? integer_row_bytes(K) : <usize>K * 4;
+  const panel = weight + <usize>(column / PANEL) * panel_bytes(K, format);
+  const panels = (last_column - column + PANEL - 1) / PANEL;
   x += row * stride;
-  if (format != I8) x = prepare_few(x, rows * K, format, local + BLOCK_BYTES);
-  let sums = local;
-  for (let n = column; n < last_column; n += PANEL, sums += rows * SUMS_BYTES) {
-    const panel = weight + <usize>(n / PANEL) * size;
-    if (format == I8) add_up_integers(x, stride, rows, panel, K, sums);
-    else add_up_few(x, stride, rows, panel, K, format, sums);
-    finish_sums(sums, rows, n);
+  if (format == I8) add_up_integers(x, stride, rows, panel, panels, K, local);
+  else {
+    x = prepare_few(x, rows * K, format, local + BLOCK_BYTES);
+    add_up_few(x, stride, rows, panel, panels, K, format, local);
   }
+  let sums = local;
+  for (let n = column; n < last_column; n += PANEL, sums += rows * SUMS_BYTES) finish_sums(sums, rows, n);
 }
 
 /** A block, a part of K after the other. */

@@ -6,6 +6,9 @@ import { SUMS_BYTES } from "./tile.as";
 import { LEAST_BYTE } from "./vector.as";
 import { GROUP, GROUP_PANEL_BYTES, PANEL } from "./weights.as";
 
+/** As many as one row is multiplied by at once. */
+const PANELS: u32 = 4;
+
 /**
  * 1 if products in whole numbers are right, in tiles of every height. Without VNNI, x64 cannot add up products of whole
  * bytes by the relaxed dot instruction, which ask for 7 bits on one side: pairs of them end at 16 bits. The first
@@ -13,33 +16,40 @@ import { GROUP, GROUP_PANEL_BYTES, PANEL } from "./weights.as";
  */
 export function checks_integers(): u32 {
   const stride = integer_row_bytes(GROUP);
-  const x = local + INTEGER_TILE_ROWS * SUMS_BYTES;
-  const panel = x + INTEGER_TILE_ROWS * stride;
-  fill(x, stride, panel);
+  const x = local + INTEGER_TILE_ROWS * PANELS * SUMS_BYTES;
+  const panels = x + INTEGER_TILE_ROWS * stride;
+  fill(x, stride, panels);
   for (let rows = INTEGER_TILE_ROWS; rows > 0; rows--) {
-    add_up_integers(x, stride, rows, panel, GROUP, local);
-    for (let row: u32 = 0; row < rows; row++) {
-      for (let column: u32 = 0; column < PANEL; column++) {
-        const expected = <f32>sum_of_products(x + row * stride + 8, panel + 64 + column * 4);
-        if (load<f32>(local + row * SUMS_BYTES + column * 4) != expected) return 0;
+    add_up_integers(x, stride, rows, panels, PANELS, GROUP, local);
+    let sums = local;
+    for (let panel: u32 = 0; panel < PANELS; panel++) {
+      for (let row: u32 = 0; row < rows; row++, sums += SUMS_BYTES) {
+        for (let column: u32 = 0; column < PANEL; column++) {
+          const weights = panels + panel * GROUP_PANEL_BYTES + 64 + column * 4;
+          const expected = <f32>sum_of_products(x + row * stride + 8, weights);
+          if (load<f32>(sums + column * 4) != expected) return 0;
+        }
       }
     }
   }
   return 1;
 }
 
-/** Rows and a panel of a group each, with scales of 1 and zero points of 0, of all bytes. */
-function fill(x: usize, stride: usize, panel: usize): void {
+/** Rows and panels of a group each, with scales of 1 and zero points of 0, of all bytes. */
+function fill(x: usize, stride: usize, panels: usize): void {
   for (let row: u32 = 0; row < INTEGER_TILE_ROWS; row++) {
     store<f32>(x + row * stride, 1);
     store<i32>(x + row * stride, 0, 4);
     for (let k: u32 = 0; k < GROUP; k++) store<u8>(x + row * stride + k, <u8>(k * 37 + row * 11), 8);
   }
-  for (let column: u32 = 0; column < PANEL; column++) {
-    store<f32>(panel + column * 4, 1);
-    store<i32>(panel + column * 4, 0, 32);
+  const bytes = <u32>GROUP_PANEL_BYTES * PANELS;
+  for (let i: u32 = 0; i < bytes; i++) store<u8>(panels + i, <u8>(i * 29 + i / 16));
+  for (let panel = panels; panel < panels + bytes; panel += GROUP_PANEL_BYTES) {
+    for (let column: u32 = 0; column < PANEL; column++) {
+      store<f32>(panel + column * 4, 1);
+      store<i32>(panel + column * 4, 0, 32);
+    }
   }
-  for (let i: u32 = 0; i < <u32>GROUP_PANEL_BYTES - 64; i++) store<u8>(panel + i, <u8>(i * 29 + i / 16), 64);
 }
 
 function sum_of_products(q: usize, weights: usize): i32 {

@@ -1,6 +1,7 @@
 // The few rows of decoding: what counts is how fast weights are read, so they are widened in registers.
 import { half_mask, madd, small_halves, sum_of } from "./vector.as";
-import { BLOCK, F32, factor_of_halves, GROUP, I8, is_half, least_of, Q8, span_of, turned_zeros, whole_of } from "./weights.as";
+import { SUMS_BYTES } from "./tile.as";
+import { BLOCK, F32, factor_of_halves, GROUP, I8, is_half, least_of, panel_bytes, Q8, span_of, turned_zeros, whole_of } from "./weights.as";
 
 /** At most this many rows. */
 export const FEW: u32 = 4;
@@ -21,27 +22,34 @@ export function prepare_few(x: usize, count: u32, format: u32, to: usize): usize
   return to;
 }
 
-/** Sums of the products of `rows` rows with a panel as it is stored, 8 a row. */
+/**
+ * Sums of the products of `rows` rows with neighbouring panels as they are stored: of each panel 8 a row. Several panels
+ * are read at once where registers are enough: memory gives one stream half of what it gives four.
+ */
 export function add_up_few(
   x: usize,
   stride: usize,
   rows: u32,
   panel: usize,
+  panels: u32,
   K: u32,
   format: u32,
   sums: usize,
 ): void {
-  if (format == F32) add_up(x, stride, rows, panel, K, sums, false);
+  const size = panel_bytes(K, format);
+  if (format == F32) add_up(x, stride, rows, panel, size, panels, sums, false);
   else if (is_half(format)) {
-    add_up(x, stride, rows, panel, K, sums, true);
+    add_up(x, stride, rows, panel, size, panels, sums, true);
     const factor = f32x4.splat(factor_of_halves(format) / FACTOR_OF_ROWS);
-    for (const end = sums + rows * 32; sums < end; sums += 16)
+    for (const end = sums + panels * rows * SUMS_BYTES; sums < end; sums += 16)
       v128.store(sums, f32x4.mul(v128.load(sums), factor));
   } else {
-    for (let row: u32 = 0; row < rows; row++) {
-      if (format == I8) of_groups(x + row * stride, panel, K, sums + row * 32);
-      else if (format == Q8) of_blocks(x + row * stride, panel, K, sums + row * 32, true);
-      else of_blocks(x + row * stride, panel, K, sums + row * 32, false);
+    for (const last = panel + panels * size; panel < last; panel += size) {
+      for (let row: u32 = 0; row < rows; row++, sums += SUMS_BYTES) {
+        if (format == I8) of_groups(x + row * stride, panel, K, sums);
+        else if (format == Q8) of_blocks(x + row * stride, panel, K, sums, true);
+        else of_blocks(x + row * stride, panel, K, sums, false);
+      }
     }
   }
 }
@@ -53,57 +61,86 @@ function add_up(
   stride: usize,
   rows: u32,
   panel: usize,
-  K: u32,
+  size: usize,
+  panels: u32,
   sums: usize,
   isHalf: bool,
 ): void {
-  if (rows == 1) one(x, panel, K, sums, isHalf);
-  else if (rows == 2) some(x, x + stride, x + stride, x + stride, 2, panel, K, sums, isHalf);
-  else if (rows == 3) some(x, x + stride, x + 2 * stride, x + 2 * stride, 3, panel, K, sums, isHalf);
-  else some(x, x + stride, x + 2 * stride, x + 3 * stride, 4, panel, K, sums, isHalf);
+  const last = panel + panels * size;
+  if (rows == 1) {
+    for (; panel + 3 * size < last; panel += 4 * size, sums += 4 * SUMS_BYTES) one(x, panel, size, 4, sums, isHalf);
+    for (; panel < last; panel += size, sums += SUMS_BYTES) one(x, panel, size, 1, sums, isHalf);
+    return;
+  }
+  const bytes = rows * SUMS_BYTES;
+  if (rows == 2) {
+    for (; panel + size < last; panel += 2 * size, sums += 2 * bytes) some(x, stride, 2, panel, size, 2, sums, isHalf);
+    if (panel < last) some(x, stride, 2, panel, size, 1, sums, isHalf);
+  } else if (rows == 3) {
+    for (; panel + size < last; panel += 2 * size, sums += 2 * bytes) some(x, stride, 3, panel, size, 2, sums, isHalf);
+    if (panel < last) some(x, stride, 3, panel, size, 1, sums, isHalf);
+  } else {
+    for (; panel < last; panel += size, sums += bytes) some(x, stride, 4, panel, size, 1, sums, isHalf);
+  }
 }
 
-/** One row: even and odd k have sums of their own, which are added in the end. */
+/** Four weights of one k, halves times 2^-112. */
 // @ts-expect-error: decorator
 @inline
-function one(x: usize, panel: usize, K: u32, sums: usize, isHalf: bool): void {
-  let even0 = f32x4.splat(0);
-  let even1 = even0;
-  let odd0 = even0;
-  let odd1 = even0;
-  const mask = half_mask();
-  for (const end = x + <usize>K * 4; x < end; x += 8) {
-    const even = v128.load32_splat(x);
-    const odd = v128.load32_splat(x, 4);
-    if (isHalf) {
-      even0 = madd(even, small_halves(v128.load16x4_s(panel), mask), even0);
-      even1 = madd(even, small_halves(v128.load16x4_s(panel, 8), mask), even1);
-      odd0 = madd(odd, small_halves(v128.load16x4_s(panel, 16), mask), odd0);
-      odd1 = madd(odd, small_halves(v128.load16x4_s(panel, 24), mask), odd1);
-      panel += 32;
-    } else {
-      even0 = madd(even, v128.load(panel), even0);
-      even1 = madd(even, v128.load(panel, 16), even1);
-      odd0 = madd(odd, v128.load(panel, 32), odd0);
-      odd1 = madd(odd, v128.load(panel, 48), odd1);
-      panel += 64;
-    }
-  }
-  v128.store(sums, f32x4.add(even0, odd0));
-  v128.store(sums, f32x4.add(even1, odd1), 16);
+function weights_at(at: usize, mask: v128, isHalf: bool): v128 {
+  return isHalf ? small_halves(v128.load16x4_s(at), mask) : v128.load(at);
 }
 
-/** Two to four rows. */
+/** One row by one panel or four. */
+// @ts-expect-error: decorator
+@inline
+function one(x: usize, panel: usize, size: usize, panels: u32, sums: usize, isHalf: bool): void {
+  let s00 = f32x4.splat(0);
+  let s01 = s00;
+  let s10 = s00;
+  let s11 = s00;
+  let s20 = s00;
+  let s21 = s00;
+  let s30 = s00;
+  let s31 = s00;
+  const mask = half_mask();
+  const half: usize = isHalf ? 8 : 16;
+  const size3 = 3 * size;
+  for (const end = panel + size; panel < end; panel += 2 * half, x += 4) {
+    const factor = v128.load32_splat(x);
+    s00 = madd(factor, weights_at(panel, mask, isHalf), s00);
+    s01 = madd(factor, weights_at(panel + half, mask, isHalf), s01);
+    if (panels > 1) {
+      s10 = madd(factor, weights_at(panel + size, mask, isHalf), s10);
+      s11 = madd(factor, weights_at(panel + size + half, mask, isHalf), s11);
+      s20 = madd(factor, weights_at(panel + 2 * size, mask, isHalf), s20);
+      s21 = madd(factor, weights_at(panel + 2 * size + half, mask, isHalf), s21);
+      s30 = madd(factor, weights_at(panel + size3, mask, isHalf), s30);
+      s31 = madd(factor, weights_at(panel + size3 + half, mask, isHalf), s31);
+    }
+  }
+  v128.store(sums, s00);
+  v128.store(sums, s01, 16);
+  if (panels > 1) {
+    v128.store(sums, s10, 32);
+    v128.store(sums, s11, 48);
+    v128.store(sums, s20, 64);
+    v128.store(sums, s21, 80);
+    v128.store(sums, s30, 96);
+    v128.store(sums, s31, 112);
+  }
+}
+
+/** Two to four rows by one panel, or two or three rows by two panels. */
 // @ts-expect-error: decorator
 @inline
 function some(
-  x0: usize,
-  x1: usize,
-  x2: usize,
-  x3: usize,
+  x: usize,
+  stride: usize,
   rows: u32,
   panel: usize,
-  K: u32,
+  size: usize,
+  panels: u32,
   sums: usize,
   isHalf: bool,
 ): void {
@@ -115,36 +152,61 @@ function some(
   let s21 = s00;
   let s30 = s00;
   let s31 = s00;
+  // Of the second panel.
+  let t00 = s00;
+  let t01 = s00;
+  let t10 = s00;
+  let t11 = s00;
+  let t20 = s00;
+  let t21 = s00;
   const mask = half_mask();
-  for (let k: usize = 0; k < <usize>K * 4; k += 4) {
-    const low = isHalf ? small_halves(v128.load16x4_s(panel), mask) : v128.load(panel);
-    const high = isHalf ? small_halves(v128.load16x4_s(panel, 8), mask) : v128.load(panel, 16);
-    panel += isHalf ? 16 : 32;
-    let factor = v128.load32_splat(x0 + k);
-    s00 = madd(factor, low, s00);
-    s01 = madd(factor, high, s01);
-    factor = v128.load32_splat(x1 + k);
-    s10 = madd(factor, low, s10);
-    s11 = madd(factor, high, s11);
-    if (rows > 2) {
-      factor = v128.load32_splat(x2 + k);
-      s20 = madd(factor, low, s20);
-      s21 = madd(factor, high, s21);
-    }
-    if (rows > 3) {
-      factor = v128.load32_splat(x3 + k);
-      s30 = madd(factor, low, s30);
-      s31 = madd(factor, high, s31);
+  const half: usize = isHalf ? 8 : 16;
+  const x2 = x + 2 * stride;
+  const x3 = x + 3 * stride;
+  let k: usize = 0;
+  for (const end = panel + size; panel < end; panel += 2 * half, k += 4) {
+    const factor0 = v128.load32_splat(x + k);
+    const factor1 = v128.load32_splat(x + stride + k);
+    const factor2 = rows > 2 ? v128.load32_splat(x2 + k) : factor1;
+    const factor3 = rows > 3 ? v128.load32_splat(x3 + k) : factor2;
+    let weights = weights_at(panel, mask, isHalf);
+    s00 = madd(factor0, weights, s00);
+    s10 = madd(factor1, weights, s10);
+    if (rows > 2) s20 = madd(factor2, weights, s20);
+    if (rows > 3) s30 = madd(factor3, weights, s30);
+    weights = weights_at(panel + half, mask, isHalf);
+    s01 = madd(factor0, weights, s01);
+    s11 = madd(factor1, weights, s11);
+    if (rows > 2) s21 = madd(factor2, weights, s21);
+    if (rows > 3) s31 = madd(factor3, weights, s31);
+    if (panels > 1) {
+      weights = weights_at(panel + size, mask, isHalf);
+      t00 = madd(factor0, weights, t00);
+      t10 = madd(factor1, weights, t10);
+      if (rows > 2) t20 = madd(factor2, weights, t20);
+      weights = weights_at(panel + size + half, mask, isHalf);
+      t01 = madd(factor0, weights, t01);
+      t11 = madd(factor1, weights, t11);
+      if (rows > 2) t21 = madd(factor2, weights, t21);
     }
   }
-  v128.store(sums, s00);
-  v128.store(sums, s01, 16);
-  v128.store(sums, s10, 32);
-  v128.store(sums, s11, 48);
-  v128.store(sums, s20, 64);
-  v128.store(sums, s21, 80);
-  v128.store(sums, s30, 96);
-  v128.store(sums, s31, 112);
+  store_two(sums, s00, s01);
+  store_two(sums + SUMS_BYTES, s10, s11);
+  if (rows > 2) store_two(sums + 2 * SUMS_BYTES, s20, s21);
+  if (rows > 3) store_two(sums + 3 * SUMS_BYTES, s30, s31);
+  if (panels > 1) {
+    sums += rows * SUMS_BYTES;
+    store_two(sums, t00, t01);
+    store_two(sums + SUMS_BYTES, t10, t11);
+    if (rows > 2) store_two(sums + 2 * SUMS_BYTES, t20, t21);
+  }
+}
+
+// @ts-expect-error: decorator
+@inline
+function store_two(to: usize, low: v128, high: v128): void {
+  v128.store(to, low);
+  v128.store(to, high, 16);
 }
 
 /** One row by weights in blocks: of each block the sums of x and of x * q, which its least and span then scale. */

@@ -5,7 +5,8 @@
 // (vector.as.ts). Panels are as weights.as.ts says, I8. All sums of a group are whole and exact; groups are added up in
 // f32, in order, without fused multiply-adds: results are the same on every machine.
 import { dot_bytes, LEAST_BYTE } from "./vector.as";
-import { GROUP, GROUP_PANEL_BYTES } from "./weights.as";
+import { SUMS_BYTES } from "./tile.as";
+import { GROUP, GROUP_PANEL_BYTES, I8, panel_bytes } from "./weights.as";
 
 /** Bytes of a group of a quantised row. */
 const GROUP_BYTES: usize = 72;
@@ -101,15 +102,29 @@ function most_of(values: v128): v128 {
   return i32x4.max_s(pairs, i32x4.shuffle(pairs, pairs, 1, 0, 3, 2));
 }
 
-/** Sums of the products of quantised rows with a panel, 8 a row. */
-export function add_up_integers(x: usize, stride: usize, rows: u32, panel: usize, K: u32, sums: usize): void {
-  for (let row: u32 = 0; row < rows; row += INTEGER_TILE_ROWS) {
-    const height = min(INTEGER_TILE_ROWS, rows - row);
-    const at = x + row * stride;
-    const to = sums + row * 32;
-    if (height > 4) six_rows(at, stride, panel, K, to);
-    else if (height > 1) four_rows(at, stride, panel, K, to);
-    else one_row(at, panel, K, to);
+/** Sums of the products of quantised rows with neighbouring panels: of each panel 8 a row. */
+export function add_up_integers(
+  x: usize,
+  stride: usize,
+  rows: u32,
+  panel: usize,
+  panels: u32,
+  K: u32,
+  sums: usize,
+): void {
+  const size = panel_bytes(K, I8);
+  const last = panel + panels * size;
+  if (rows == 1)
+    for (; panel + 3 * size < last; panel += 4 * size, sums += 4 * SUMS_BYTES) four_panels(x, panel, size, K, sums);
+  for (; panel < last; panel += size, sums += rows * SUMS_BYTES) {
+    for (let row: u32 = 0; row < rows; row += INTEGER_TILE_ROWS) {
+      const height = min(INTEGER_TILE_ROWS, rows - row);
+      const at = x + row * stride;
+      const to = sums + row * SUMS_BYTES;
+      if (height > 4) six_rows(at, stride, panel, K, to);
+      else if (height > 1) four_rows(at, stride, panel, K, to);
+      else one_row(at, panel, K, to);
+    }
   }
 }
 
@@ -263,4 +278,42 @@ function one_row(x: usize, panel: usize, K: u32, sums: usize): void {
   }
   v128.store(sums, total0);
   v128.store(sums, total1, 16);
+}
+
+/** One row by four panels: memory gives four streams twice of what it gives one. */
+function four_panels(x: usize, panel: usize, size: usize, K: u32, sums: usize): void {
+  memory.fill(sums, 0, 128);
+  const size3 = 3 * size;
+  for (const last = panel + <usize>(K / GROUP) * GROUP_PANEL_BYTES; panel < last; x += GROUP_BYTES) {
+    let s00 = begin(v128.load(panel, 32), x);
+    let s01 = begin(v128.load(panel, 48), x);
+    let s10 = begin(v128.load(panel + size, 32), x);
+    let s11 = begin(v128.load(panel + size, 48), x);
+    let s20 = begin(v128.load(panel + 2 * size, 32), x);
+    let s21 = begin(v128.load(panel + 2 * size, 48), x);
+    let s30 = begin(v128.load(panel + size3, 32), x);
+    let s31 = begin(v128.load(panel + size3, 48), x);
+    const scales = panel;
+    panel += 64;
+    let q = x + 8;
+    for (const next = panel + GROUP * 8; panel < next; panel += 32, q += 4) {
+      const four = v128.load32_splat(q);
+      s00 = dot_bytes(v128.load(panel), four, s00);
+      s01 = dot_bytes(v128.load(panel, 16), four, s01);
+      s10 = dot_bytes(v128.load(panel + size), four, s10);
+      s11 = dot_bytes(v128.load(panel + size, 16), four, s11);
+      s20 = dot_bytes(v128.load(panel + 2 * size), four, s20);
+      s21 = dot_bytes(v128.load(panel + 2 * size, 16), four, s21);
+      s30 = dot_bytes(v128.load(panel + size3), four, s30);
+      s31 = dot_bytes(v128.load(panel + size3, 16), four, s31);
+    }
+    finish(s00, v128.load(scales), x, sums);
+    finish(s01, v128.load(scales, 16), x, sums + 16);
+    finish(s10, v128.load(scales + size), x, sums + 32);
+    finish(s11, v128.load(scales + size, 16), x, sums + 48);
+    finish(s20, v128.load(scales + 2 * size), x, sums + 64);
+    finish(s21, v128.load(scales + 2 * size, 16), x, sums + 80);
+    finish(s30, v128.load(scales + size3), x, sums + 96);
+    finish(s31, v128.load(scales + size3, 16), x, sums + 112);
+  }
 }

@@ -64,7 +64,7 @@ export function limit_products(format: u32, rounds: u32, begin: u32, end: u32): 
   if (begin < end) memory.fill(x, 0, TILE_ROWS * stride + PRODUCT_K * 32);
   for (let unit = begin; unit < end; unit++) {
     for (let i: u32 = 0; i < rounds; i++) {
-      if (format == I8) add_up_integers(x, stride, TILE_ROWS, panel, PRODUCT_K, local);
+      if (format == I8) add_up_integers(x, stride, TILE_ROWS, panel, 1, PRODUCT_K, local);
       else add_up_tile(x, stride, TILE_ROWS, panel, PRODUCT_K, local, true);
     }
   }
