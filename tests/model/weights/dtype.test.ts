@@ -150,7 +150,7 @@ describe("the bundled checkpoint, stored in F16", () => {
 describe("q8 where 8-bit products are faster", () => {
   const config = parseConfig(JSON.parse(readFileSync(new URL("config.json", nano), "utf8")) as JsonValue);
 
-  it("holds linear layers and the token table in i8, but for short rows", async () => {
+  it("holds linear layers that see and read in i8, but for the second stage and short rows", async () => {
     const runner: Runner = Object.assign(new PlanningRunner(), {
       profile: { ...PORTABLE_PROFILE, i8: "faster" as const },
     });
@@ -164,11 +164,19 @@ describe("q8 where 8-bit products are faster", () => {
       long.fc1,
       long.fc2,
       long.qkv,
-      text.decoder.crossKeysValues,
-      { weight: text.head },
+      text.encoder.layers[0]!.qkv,
+      text.encoder.layers[0]!.fc2,
     ])
       expect(weight.dtype, weight.storage.label).toBe("i8");
-    for (const tensor of [projector.projection, vision[2]!.embed.conv.weight])
+    for (const tensor of [
+      projector.projection,
+      vision[2]!.embed.conv.weight,
+      vision[1]!.blocks[0]!.spatial.fc1.weight,
+      text.decoder.crossKeysValues.weight,
+      text.decoder.layers[0]!.fc1.weight,
+      text.decoder.embeddings,
+      text.head,
+    ])
       expect(tensor.dtype, tensor.storage.label).toBe("f16");
     expect((await hold("q4")).vision[2]!.blocks[0]!.spatial.fc1.weight.dtype).toBe("q4");
   });
