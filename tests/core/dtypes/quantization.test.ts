@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { writeQuantized } from "../../../commands/quantize/folder.ts";
 import { CpuRunner } from "../../../core/cpu/cpu_runner.ts";
 import { BITS, BLOCK, type BlockDtype, dequantize, quantize } from "../../../core/dtypes/quantization.ts";
@@ -128,6 +128,13 @@ describe("a folder of florence2 quantize", () => {
   });
   afterEach(() => rm(parent, { recursive: true }));
 
+  let isI8Faster: boolean;
+  beforeAll(async () => {
+    const runner = await CpuRunner.open({ asksForI8: true });
+    isI8Faster = runner.profile.i8 === "faster";
+    runner.dispose();
+  });
+
   const answer = async (source: string, dtype?: WeightsDtype) => {
     const model = await Florence2.fromPretrained(source, { device: "cpu", dtype });
     const { bytes } = model.memory;
@@ -162,10 +169,12 @@ describe("a folder of florence2 quantize", () => {
       await file.close();
 
       const atLoad = await answer(NANO, dtype);
-      expect(await answer(folder)).toEqual(atLoad);
+      // Asked for by name, q8 is held in i8 where 8-bit products are faster; the file says no more than its blocks.
+      const held = await answer(folder);
+      if (!(dtype === "q8" && isI8Faster)) expect(held).toEqual(atLoad);
       expect(atLoad.bytes).toBeLessThan((await answer(NANO)).bytes);
       // And back: other dtypes hold what the blocks say.
-      expect((await answer(folder, "f32")).tokens).toEqual(atLoad.tokens);
+      expect((await answer(folder, "f32")).tokens).toEqual(held.tokens);
     },
   );
 
