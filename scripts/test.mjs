@@ -15,7 +15,7 @@ for (const app of readdirSync(join(root, "apps"))) ensureApp(app);
 ensureDriver();
 
 if (process.argv.length === 2) {
-  console.log("All tests: less than 15 minutes on two processors. A part: npm test -- tests/tokenizer");
+  console.log("All tests: less than 10 minutes on two processors. A part: npm test -- tests/tokenizer");
 }
 const folder = mkdtempSync(join(tmpdir(), "florence2-counts-"));
 const counts = join(folder, "counts.json");
