@@ -58,7 +58,7 @@ export class FolderRun {
     }
     const open: ImageFile[] = [];
     for (const image of this.#images) {
-      if (this.#skipped.has(image.file) || this.#failed.has(image.file)) continue;
+      if (this.#isOut(image)) continue;
       if (!this.#log.has(this.#asked(image))) open.push(image);
       else if (this.command.isSettled?.(image.file) === false) this.#settle(this.#log.find(image.file)!);
     }
@@ -120,10 +120,14 @@ export class FolderRun {
     log.finish();
   }
 
+  #isOut({ file }: ImageFile): boolean {
+    return this.#skipped.has(file) || this.#failed.has(file);
+  }
+
   /** Keeps the answers about files whose time alone has changed, as that of copies does. */
   async #recognize(): Promise<void> {
     const touched = this.#images.filter(
-      (image) => this.#log.checksumBefore(this.#asked(image)) !== undefined,
+      (image) => !this.#isOut(image) && this.#log.checksumBefore(this.#asked(image)) !== undefined,
     );
     if (touched.length > 0) note(`${counted(touched.length, "image")} of another date: comparing checksums`);
     for (let from = 0; from < touched.length; from += BLOCK) {

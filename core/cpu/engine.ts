@@ -46,13 +46,15 @@ export class Engine {
     const { memory } = arena;
     const { exports } = await instantiate(kernels, memory);
     const count = shared ? Math.min(threads ?? (await availableThreads()), MOST_THREADS) : 1;
-    const locals = Array.from({ length: count }, (_, i) => arena.allocate(LOCAL_BYTES, `thread ${i}`).at);
+    const areas = Array.from({ length: count }, (_, i) => arena.allocate(LOCAL_BYTES, `thread ${i}`));
+    const locals = areas.map(({ at }) => at);
     (exports.local as WebAssembly.Global).value = locals[0]!;
     if (shared) {
       try {
         const executor = await Threads.open(kernels, memory, locals);
         return new Engine(arena, kernels.form, count, exports, executor);
       } catch (error) {
+        for (const area of areas.slice(1)) arena.release(area);
         // A page's Content-Security-Policy, Node's --permission, or a limit of threads forbid it.
         const { reason = messageOf(error) } = error instanceof Florence2Error ? error.details : {};
         onWarning(

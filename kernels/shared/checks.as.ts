@@ -6,13 +6,14 @@ import { SUMS_BYTES } from "./tile.as";
 import { LEAST_BYTE } from "./vector.as";
 import { GROUP, GROUP_PANEL_BYTES, PANEL } from "./weights.as";
 
-/** As many as one row is multiplied by at once. */
-const PANELS: u32 = 4;
+/** One more than one row is multiplied by at once. */
+const PANELS: u32 = 5;
 
 /**
  * 1 if products in whole numbers are right, in tiles of every height. Without VNNI, x64 cannot add up products of whole
- * bytes by the relaxed dot instruction, which ask for 7 bits on one side: pairs of them end at 16 bits. The first
- * compiler of V8 11 (Liftoff) loses sums where registers are few. It compiles what is called for the first time.
+ * bytes by the relaxed dot instruction: it adds pairs of products in 16 bits, which are too few. So does Arm without its
+ * dot instruction, where all four factors are least. The first compiler of V8 11 (Liftoff) loses sums where registers
+ * are few. It compiles what is called for the first time.
  */
 export function checks_integers(): u32 {
   const stride = integer_row_bytes(GROUP);
@@ -44,6 +45,9 @@ function fill(x: usize, stride: usize, panels: usize): void {
   }
   const bytes = <u32>GROUP_PANEL_BYTES * PANELS;
   for (let i: u32 = 0; i < bytes; i++) store<u8>(panels + i, <u8>(i * 29 + i / 16));
+  // With a sign, the least byte.
+  store<u32>(x, 0x80808080, 8);
+  store<u32>(panels, 0x80808080, 64);
   for (let panel = panels; panel < panels + bytes; panel += GROUP_PANEL_BYTES) {
     for (let column: u32 = 0; column < PANEL; column++) {
       store<f32>(panel + column * 4, 1);

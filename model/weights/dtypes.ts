@@ -34,7 +34,7 @@ export function deviceDtype(name: string, shape: Shape, dtype: BlockDtype): "f16
 
 /**
  * What bears 8-bit products: all of it together costs no metric of the bundled checkpoint more than 1 %, and no error
- * rate 0.5 points (see docs/accuracy.md, "8 bits on the CPU engine"). The token table and the head stay in f16.
+ * rate 0.1 points (see docs/accuracy.md, "8 bits on the CPU engine"). The token table and the head stay in f16.
  */
 const IN_I8 = /^vision_tower\.blocks\.|^language_model\.model\.(en|de)coder\.layers\./;
 

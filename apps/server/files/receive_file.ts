@@ -1,4 +1,4 @@
-import { createWriteStream } from "node:fs";
+import { createWriteStream, type WriteStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { Busboy } from "@fastify/busboy";
@@ -37,6 +37,7 @@ export async function receiveFile(
   const fields = new Map<string, string>();
   let filename: string | undefined;
   let isCut = false;
+  let output: WriteStream | undefined;
   let written: Promise<void> | undefined;
   try {
     const form = new Busboy({
@@ -50,7 +51,8 @@ export async function receiveFile(
       stream.on("limit", () => {
         isCut = true;
       });
-      written = pipeline(stream, createWriteStream(path, { mode: 0o600 }));
+      output = createWriteStream(path, { mode: 0o600 });
+      written = pipeline(stream, output);
       // It is awaited below, and must not be missed when the form breaks off before.
       written.catch(() => {});
     });
@@ -60,6 +62,8 @@ export async function receiveFile(
     if (filename === undefined) throw badRequest("invalid_form", "The form has no file named file.", "file");
     return await store.adopt(path, { filename: filename.slice(0, 255), ...readFields(fields) });
   } catch (error) {
+    // A file that is still being opened would come after its removal.
+    if (output) await closed(output);
     await rm(path, { force: true });
     if (error instanceof ApiError) throw error;
     if (FULL.includes(codeOf(error)))
@@ -67,6 +71,13 @@ export async function receiveFile(
     if (UNWRITABLE.includes(codeOf(error))) throw error;
     throw badRequest("invalid_form", "The body is not a well-formed multipart/form-data.");
   }
+}
+
+function closed(stream: WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.closed) return resolve();
+    stream.once("close", resolve).destroy();
+  });
 }
 
 function readFields(fields: ReadonlyMap<string, string>) {

@@ -18,8 +18,8 @@ const PAGE = 2;
 const BUCKETS = ["photos", "results"];
 
 /**
- * A service with the part of S3's API that runs use, in memory, with the buckets photos and results: objects read, written (also with `If-None-Match: *`,
- * answered by 412 where there is one), removed and listed in pages.
+ * A service with the part of S3's API that runs use, in memory, with the buckets photos and results: objects read,
+ * written (also with `If-None-Match: *`, answered by 412 where there is one), removed and listed in pages.
  */
 export async function startS3(): Promise<S3Double> {
   const objects = new Map<string, Buffer>();
