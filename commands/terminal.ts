@@ -1,5 +1,5 @@
 /** Messages of commands on stderr while they work; stdout is for answers. */
-import { Florence2Error } from "../core/errors.ts";
+import { Florence2Error, messageOf } from "../core/errors.ts";
 import type { ProgressEvent } from "../model/loading/load.ts";
 
 /** The cells of a bar. */
@@ -76,12 +76,10 @@ export function counted(count: number, noun: string): string {
 /** Says what went wrong, in one line unless it is a fault of this library; gives the exit code. */
 export function fail(error: unknown): number {
   const isKnown = error instanceof Florence2Error || (error instanceof Error && "syscall" in error);
-  const text = isKnown || !(error instanceof Error) ? messageOf(error) : `${error.stack}`;
+  const text = isKnown || !(error instanceof Error) ? errorLine(error) : `${error.stack}`;
   process.stderr.write(`${process.stderr.isTTY ? ANEW : ""}${text}\n`);
   return 1;
 }
 
 /** An error as one line. */
-export function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, " ");
-}
+export const errorLine = (error: unknown): string => messageOf(error).replace(/\s*\n\s*/g, " ");

@@ -19,7 +19,7 @@ import {
   readArguments,
   wholeNumber,
 } from "../options.ts";
-import { beQuiet, counted, messageOf, note, seconds, showProgress, working } from "../terminal.ts";
+import { beQuiet, counted, errorLine, note, seconds, showProgress, working } from "../terminal.ts";
 import { imagesNamed, looksLikeImage, type NamedImage } from "./images.ts";
 import { planOutputs, type Targets, writeAnnotated } from "./outputs.ts";
 import { jsonLine, printAnswer } from "./print.ts";
@@ -108,7 +108,7 @@ export async function describe(args: string[]): Promise<number> {
       } catch (error) {
         if (images.length === 1 || !(error instanceof Florence2Error) || isDeviceLost(error)) throw error;
         failures++;
-        process.stderr.write(`${image.name}: ${messageOf(error)}\n`);
+        process.stderr.write(`${image.name}: ${errorLine(error)}\n`);
       }
     }
   } finally {

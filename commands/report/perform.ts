@@ -1,5 +1,5 @@
 import { Florence2Error, isDeviceLost } from "../../core/errors.ts";
-import { messageOf } from "../terminal.ts";
+import { errorLine } from "../terminal.ts";
 import type { Failure, Message, Part, PartContext } from "./part.ts";
 
 /** Seconds before the end at which no item is begun any more. */
@@ -51,5 +51,5 @@ export async function perform(
 /** An error as it stands in a report; the stack of what is not expected, since that is a fault of the library. */
 function failureOf(error: unknown): Failure {
   if (error instanceof Florence2Error) return { code: error.code, message: error.message };
-  return { message: error instanceof Error ? `${error.stack}` : messageOf(error) };
+  return { message: error instanceof Error ? `${error.stack}` : errorLine(error) };
 }

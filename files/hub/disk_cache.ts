@@ -9,13 +9,13 @@
  * A file gets its name under blobs in one step, after its size and, where the hub names it by its SHA-256,
  * its content were checked. Until then it is <etag>.incomplete, where the next download goes on.
  */
-import { createHash, randomUUID } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { randomUUID } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { Florence2Error } from "../../core/errors.ts";
 import { openFile, type RangedFile } from "../files.ts";
 import { makeFolder } from "../make_folder.ts";
+import { sha256Of } from "../sha256.ts";
 import type { HubEnvironment } from "./environment.ts";
 import { withLock } from "./lock.ts";
 import type { Progress } from "./progress.ts";
@@ -185,7 +185,7 @@ export class DiskCache {
           const problem = "another process took the download over";
           throw downloadFailed(repository, name, problem, { isTransient: true });
         }
-        const found = isHashed ? await sha256(path, repository.signal) : etag;
+        const found = isHashed ? await sha256Of(path, repository.signal) : etag;
         if (found === etag) return;
         await sink.truncate(0);
         const problem = `its SHA-256 is ${found} instead of ${etag}`;
@@ -294,15 +294,6 @@ async function sinkInto(handle: fs.FileHandle): Promise<Sink> {
       }
     },
   };
-}
-
-async function sha256(path: string, signal?: AbortSignal): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) {
-    signal?.throwIfAborted();
-    hash.update(chunk);
-  }
-  return hash.digest("hex");
 }
 
 /** A symbolic link in one step; where there are none, as often on Windows, the file under a second name, or a copy. */

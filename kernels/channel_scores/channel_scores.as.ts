@@ -2,7 +2,7 @@
 // its rows a unit, and the last one makes the scores of a group a unit of it: QᵀK = Wq XᵀX Wkᵀ takes a quarter of the
 // work, since XᵀX is symmetric. In chunks of few tokens, a unit makes the queries and keys of a group.
 import { local, scratch } from "../shared/memory.as";
-import { norm_units, normalize_rows } from "../shared/norm.as";
+import { norm_units, NORM_ROWS, normalize_rows } from "../shared/norm.as";
 import { PANEL } from "../shared/weights.as";
 import { scores_by_tokens } from "./by_tokens.as";
 import { center_of, gram_blocks, gram_bytes, gram_rows, normalize_into_panels, scores_by_gram } from "./gram.as";
@@ -50,11 +50,11 @@ export function channel_scores_first(
 ): void {
   const C = groups * D;
   if (is_by_gram(chunk, C)) {
-    normalize_into_panels(normed, norm_weight, norm_bias, tokens, chunk, C, scratch, begin, end);
-    for (let index: u32 = 0; begin == 0 && index < chunks_of(tokens, chunk); index++) {
-      const center = gram_of(index, tokens, C) + (C + 1) * C * 4;
-      center_of(normed, norm_weight, norm_bias, tokens, C, local, center);
-    }
+    const center = local + NORM_ROWS * C * 4;
+    center_of(normed, norm_weight, norm_bias, tokens, C, local, center);
+    normalize_into_panels(normed, norm_weight, norm_bias, center, tokens, chunk, C, scratch, begin, end);
+    for (let index: u32 = 0; begin == 0 && index < chunks_of(tokens, chunk); index++)
+      memory.copy(gram_of(index, tokens, C) + (C + 1) * C * 4, center, C * 4);
   } else normalize_rows(normed, norm_weight, norm_bias, tokens, C, scratch, begin, end);
 }
 

@@ -52,11 +52,12 @@ export function center_of(
   }
 }
 
-/** Normalises the tokens of units `begin` to `end`, NORM_ROWS each, into the panels of their chunks, less a center. */
+/** Normalises the tokens of units `begin` to `end`, NORM_ROWS each, into the panels of their chunks, less the center. */
 export function normalize_into_panels(
   normed: usize,
   weight: usize,
   bias: usize,
+  center: usize,
   tokens: u32,
   chunk: u32,
   C: u32,
@@ -65,8 +66,6 @@ export function normalize_into_panels(
   end: u32,
 ): void {
   const row_bytes = <usize>C * 4;
-  const center = local + NORM_ROWS * row_bytes;
-  center_of(normed, weight, bias, tokens, C, local, center);
   for (let token = begin * NORM_ROWS; token < min(end * NORM_ROWS, tokens); ) {
     // Together those that stand side by side in a panel.
     const first = token - (token % chunk);

@@ -119,15 +119,11 @@ function one(x: usize, panel: usize, size: usize, panels: u32, sums: usize, isHa
       s31 = madd(factor, weights_at(panel + size3 + half, mask, isHalf), s31);
     }
   }
-  v128.store(sums, s00);
-  v128.store(sums, s01, 16);
+  store_two(sums, s00, s01);
   if (panels > 1) {
-    v128.store(sums, s10, 32);
-    v128.store(sums, s11, 48);
-    v128.store(sums, s20, 64);
-    v128.store(sums, s21, 80);
-    v128.store(sums, s30, 96);
-    v128.store(sums, s31, 112);
+    store_two(sums + SUMS_BYTES, s10, s11);
+    store_two(sums + 2 * SUMS_BYTES, s20, s21);
+    store_two(sums + 3 * SUMS_BYTES, s30, s31);
   }
 }
 
